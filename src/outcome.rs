@@ -1,1 +1,289 @@
-//! outcome
+//! What a run did, as a value: the outcome with its exit code, and the report that every format
+//! renders.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::finding::{Finding, Severity, rfc3339};
+use crate::span::Span;
+
+/// How a run ended. The exit code is a public contract (`docs/exit-codes.md`).
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Ok,
+    /// Only with `--detailed-exit-code`.
+    NothingDue,
+    /// Renewal was due and failed; the present certificate is still above the floor.
+    StaleButGood,
+    /// The effective window is below the floor.
+    Window,
+    /// Issued or landed, but wrong.
+    Flawed,
+    /// The mTLS service refused the credential, or asked for none.
+    Rejected,
+    /// The authority could not be reached, or answered 429/5xx to the end.
+    Unreachable,
+    /// The authority said no.
+    Refused,
+    /// The image could not be read or written; nothing was changed.
+    Image,
+    /// Flags, configuration file, settings.
+    Usage,
+    /// A bug.
+    Internal,
+}
+
+impl Outcome {
+    pub const ALL: [Self; 11] = [
+        Self::Ok,
+        Self::Internal,
+        Self::Usage,
+        Self::Window,
+        Self::Flawed,
+        Self::Refused,
+        Self::Unreachable,
+        Self::Image,
+        Self::Rejected,
+        Self::StaleButGood,
+        Self::NothingDue,
+    ];
+
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Internal => 1,
+            Self::Usage => 2,
+            Self::Window => 3,
+            Self::Flawed => 4,
+            Self::Refused => 5,
+            Self::Unreachable => 6,
+            Self::Image => 7,
+            Self::Rejected => 8,
+            Self::StaleButGood => 9,
+            Self::NothingDue => 10,
+        }
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Internal => "internal",
+            Self::Usage => "usage",
+            Self::Window => "window",
+            Self::Flawed => "flawed",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Image => "image",
+            Self::Rejected => "rejected",
+            Self::StaleButGood => "stale-but-good",
+            Self::NothingDue => "nothing-due",
+        }
+    }
+}
+
+/// Everything that a run has to say. `schema` is 1; fields are added, never renamed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub schema: u32,
+    /// The verb: `provision`, `check`, …
+    pub command: &'static str,
+    pub certbake: &'static str,
+    pub outcome: Outcome,
+    pub exit_code: u8,
+    /// When the run read the clock, RFC 3339 UTC.
+    #[serde(serialize_with = "instant")]
+    pub at: OffsetDateTime,
+    /// Nothing was asked for and nothing written.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// The image root as it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// How many certificates were looked at, for `check`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checked: Option<usize>,
+    pub findings: Vec<Finding>,
+    pub identities: Vec<IdentityReport>,
+}
+
+impl Report {
+    pub fn new(command: &'static str, at: OffsetDateTime) -> Self {
+        Self {
+            schema: 1,
+            command,
+            certbake: env!("CARGO_PKG_VERSION"),
+            outcome: Outcome::Ok,
+            exit_code: 0,
+            at,
+            dry_run: false,
+            root: None,
+            checked: None,
+            findings: Vec::new(),
+            identities: Vec::new(),
+        }
+    }
+
+    /// Sets how the run ended, and the exit code with it; the weightier of two outcomes stays.
+    pub fn conclude(&mut self, outcome: Outcome) {
+        self.outcome = self.outcome.max(outcome);
+        self.exit_code = self.outcome.exit_code();
+    }
+
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+            .count()
+    }
+}
+
+/// One identity: what was asked, what came, where it landed.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct IdentityReport {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority: Option<AuthorityPlace>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateSummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowSummary>,
+    pub placements: Vec<PlacementReport>,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Asked {
+    pub subject: String,
+    pub names: Vec<String>,
+    pub key: String,
+    #[serde(
+        rename = "ttl_seconds",
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "seconds"
+    )]
+    pub ttl: Option<Span>,
+}
+
+/// Who was asked, and where: never a credential.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct AuthorityPlace {
+    /// `est`, `embedded`, …
+    pub kind: String,
+    /// The name in the configuration, where it has one.
+    pub name: String,
+    /// A URL without user, password and query, or a directory.
+    pub place: String,
+}
+
+/// A certificate, as reports and records show it.
+#[derive(Clone, Debug, Serialize)]
+pub struct CertificateSummary {
+    pub subject: String,
+    pub issuer: String,
+    pub serial: String,
+    pub names: Vec<String>,
+    pub key: String,
+    pub signature: String,
+    /// SHA-256 of the certificate, hexadecimal.
+    pub fingerprint: String,
+    /// SHA-256 of the public key, base64 (RFC 7469).
+    pub spki_pin: String,
+    #[serde(serialize_with = "instant")]
+    pub not_before: OffsetDateTime,
+    #[serde(serialize_with = "instant")]
+    pub not_after: OffsetDateTime,
+    /// From the leaf's issuer upwards.
+    pub chain: Vec<String>,
+}
+
+/// The effective window and the floor it was held against.
+#[derive(Clone, Debug, Serialize)]
+pub struct WindowSummary {
+    #[serde(serialize_with = "instant")]
+    pub not_before: OffsetDateTime,
+    #[serde(serialize_with = "instant")]
+    pub not_after: OffsetDateTime,
+    /// Negative once past.
+    pub remaining_seconds: i64,
+    /// The title of the link that ends the window.
+    pub limited_by: String,
+    /// 0 for the leaf.
+    pub limited_by_depth: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor: Option<FloorSummary>,
+    /// When the effective window falls below the floor: the image must be rebuilt before.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "optional_instant"
+    )]
+    pub rebuild_by: Option<OffsetDateTime>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct FloorSummary {
+    #[serde(rename = "required_seconds", serialize_with = "span_seconds")]
+    pub required: Span,
+    /// As it was stated: `21d`, `66%`, or a sum of facts.
+    pub stated: String,
+    pub holds: bool,
+}
+
+/// A file of an identity and what became of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlacementReport {
+    /// `certificate`, `private-key`, …
+    pub what: String,
+    /// Inside the image.
+    pub path: String,
+    /// Octal: `0600`.
+    pub mode: String,
+    pub owner: String,
+    pub group: String,
+    pub change: Change,
+    /// SHA-256 of the content, hexadecimal; never given for a file that holds a private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    Written,
+    Unchanged,
+    /// In a dry run.
+    WouldWrite,
+    /// Something ended the run before it was written.
+    NotWritten,
+}
+
+/// RFC 3339 UTC.
+fn instant<S: serde::Serializer>(at: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*at))
+}
+
+#[allow(clippy::ref_option, reason = "serde's signature")]
+fn optional_instant<S: serde::Serializer>(
+    at: &Option<OffsetDateTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => instant(at, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn span_seconds<S: serde::Serializer>(span: &Span, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i64(span.as_seconds())
+}
+
+#[allow(clippy::ref_option, reason = "serde's signature")]
+fn seconds<S: serde::Serializer>(span: &Option<Span>, serializer: S) -> Result<S::Ok, S::Error> {
+    match span {
+        Some(span) => span_seconds(span, serializer),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,1 +1,92 @@
-//! record
+//! The record of what was baked: it stands in the image and, when asked, beside it. It holds no
+//! secret, and no digest of a file that holds a private key.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::pki::AltName;
+use crate::pki::key::KeyAlgorithm;
+use crate::pki::path::Usage;
+
+/// Where records stand in an image: `/var/lib/certbake/<identity>.json`.
+pub const DIRECTORY: &str = "/var/lib/certbake";
+
+/// One baked identity. Times are RFC 3339 UTC; lengths of time are whole seconds.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Record {
+    /// 1; fields are added, never renamed.
+    pub schema: u32,
+    pub identity: String,
+    /// The version of certbake that baked it.
+    pub certbake: String,
+    /// When it was baked; `SOURCE_DATE_EPOCH` where that is set.
+    pub baked_at: String,
+    pub certificate: RecordedCertificate,
+    pub window: RecordedWindow,
+    /// Lifetime asked for, seconds; absent when the authority decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_lifetime_seconds: Option<i64>,
+    /// Lifetime granted, seconds.
+    pub granted_lifetime_seconds: i64,
+    pub authority: RecordedAuthority,
+    pub placements: Vec<RecordedPlacement>,
+    /// Facts of the build, from the environment: `packer_build_name`, `git_commit`, …
+    pub build: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct RecordedCertificate {
+    pub subject: String,
+    pub issuer: String,
+    /// Hexadecimal.
+    pub serial: String,
+    /// `dns:…`, `ip:…`, `uri:…`, `email:…`
+    #[schemars(with = "Vec<String>")]
+    pub names: Vec<AltName>,
+    pub usage: Usage,
+    pub key: KeyAlgorithm,
+    /// SHA-256 of the certificate, hexadecimal.
+    pub fingerprint: String,
+    /// SHA-256 of the public key, base64 (RFC 7469 section 2.4).
+    pub spki_pin: String,
+    pub not_before: String,
+    pub not_after: String,
+}
+
+/// The window in which leaf and intermediates are all valid.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct RecordedWindow {
+    pub not_before: String,
+    pub not_after: String,
+    pub limited_by: String,
+    /// The floor it was held against, seconds; absent when the build set none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor_seconds: Option<i64>,
+    /// The floor as it was stated: `21d`, `66%`, `image_max_age 30d + rollout 1d`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor: Option<String>,
+    /// When the window falls below the floor: rebuild the image before.
+    pub rebuild_by: String,
+}
+
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct RecordedAuthority {
+    pub kind: String,
+    pub name: String,
+    pub place: String,
+}
+
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct RecordedPlacement {
+    pub what: String,
+    pub path: String,
+    /// Octal.
+    pub mode: String,
+    pub uid: u32,
+    pub gid: u32,
+    /// SHA-256 of the content, hexadecimal; absent where the file holds a private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}

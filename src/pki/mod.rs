@@ -1,1 +1,22 @@
-//! pki
+//! Keys, requests, certificates, chains and windows as values. Nothing here reads a file, a clock
+//! or the network.
+
+pub mod certificate;
+pub mod chain;
+pub mod credential;
+pub mod digest;
+pub mod key;
+pub mod name;
+pub mod path;
+pub mod pem;
+pub mod request;
+pub mod window;
+
+pub use certificate::Certificate;
+pub use chain::Chain;
+pub use credential::Credential;
+pub use key::{KeyAlgorithm, PrivateKey};
+pub use name::{AltName, Subject};
+pub use path::{Anchors, Usage};
+pub use request::SigningRequest;
+pub use window::{Floor, Phase, ValidityWindow};

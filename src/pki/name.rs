@@ -1,0 +1,249 @@
+//! Names: the subject's distinguished name and subject alternative names (RFC 5280 4.1.2.6, 4.2.1.6).
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// A subject alternative name.
+///
+/// Written as `dns:app.internal`, `ip:10.0.0.7`, `uri:spiffe://lab/app`, `email:ops@app.internal`;
+/// `other` is a kind that certbake shows but does not ask for.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum AltName {
+    Dns(String),
+    Ip(IpAddr),
+    Uri(String),
+    Email(String),
+    Other(String),
+}
+
+impl AltName {
+    /// A DNS name as it may stand in a certificate; lower-cased, because names compare so.
+    ///
+    /// # Errors
+    /// When it is not letters, digits, hyphens and dots (RFC 1034), or longer than 253 octets; a
+    /// leading `*.` is allowed, non-ASCII names must be given in their `xn--` form.
+    pub fn dns(text: &str) -> Result<Self, NameError> {
+        let plain = text.strip_prefix("*.").unwrap_or(text);
+        let label_ok = |label: &str| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
+        if text.len() > 253 || !plain.split('.').all(label_ok) || plain.parse::<IpAddr>().is_ok() {
+            return Err(NameError {
+                kind: "DNS name",
+                text: text.to_owned(),
+            });
+        }
+        Ok(Self::Dns(text.to_ascii_lowercase()))
+    }
+
+    /// # Errors
+    /// When it is not an IPv4 or IPv6 address.
+    pub fn ip(text: &str) -> Result<Self, NameError> {
+        text.parse().map(Self::Ip).map_err(|_| NameError {
+            kind: "IP address",
+            text: text.to_owned(),
+        })
+    }
+
+    /// A URI with a scheme, ASCII, without spaces; a `spiffe://` one must have a trust domain and no
+    /// port, user, query or fragment (SPIFFE-ID section 2).
+    ///
+    /// # Errors
+    /// When it is not such a URI.
+    pub fn uri(text: &str) -> Result<Self, NameError> {
+        let fail = || NameError {
+            kind: "URI",
+            text: text.to_owned(),
+        };
+        let (scheme, rest) = text.split_once(':').ok_or_else(fail)?;
+        let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+        if !scheme_ok || rest.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(fail());
+        }
+        if scheme == "spiffe" && !spiffe_ok(rest) {
+            return Err(NameError {
+                kind: "SPIFFE ID",
+                text: text.to_owned(),
+            });
+        }
+        Ok(Self::Uri(text.to_owned()))
+    }
+
+    /// # Errors
+    /// When it is not `local@domain` in ASCII.
+    pub fn email(text: &str) -> Result<Self, NameError> {
+        match text.rsplit_once('@') {
+            Some((local, domain))
+                if !local.is_empty()
+                    && local.is_ascii()
+                    && !local.contains(['@', ' '])
+                    && Self::dns(domain).is_ok() =>
+            {
+                Ok(Self::Email(text.to_owned()))
+            }
+            _ => Err(NameError {
+                kind: "email address",
+                text: text.to_owned(),
+            }),
+        }
+    }
+}
+
+fn spiffe_ok(rest: &str) -> bool {
+    let Some(rest) = rest.strip_prefix("//") else {
+        return false;
+    };
+    let (domain, path) = rest
+        .split_once('/')
+        .map_or((rest, None), |(domain, path)| (domain, Some(path)));
+    let domain_ok = !domain.is_empty()
+        && domain.bytes().all(|b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_')
+        });
+    let segment_ok = |segment: &str| {
+        !matches!(segment, "" | "." | "..")
+            && segment
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+    };
+    domain_ok && path.is_none_or(|path| path.split('/').all(segment_ok))
+}
+
+impl fmt::Display for AltName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => write!(f, "dns:{name}"),
+            Self::Ip(address) => write!(f, "ip:{address}"),
+            Self::Uri(uri) => write!(f, "uri:{uri}"),
+            Self::Email(address) => write!(f, "email:{address}"),
+            Self::Other(what) => write!(f, "other:{what}"),
+        }
+    }
+}
+
+impl From<AltName> for String {
+    fn from(name: AltName) -> Self {
+        name.to_string()
+    }
+}
+
+impl TryFrom<String> for AltName {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        match text.split_once(':') {
+            Some(("dns", name)) => Self::dns(name),
+            Some(("ip", address)) => Self::ip(address),
+            Some(("uri", uri)) => Self::uri(uri),
+            Some(("email", address)) => Self::email(address),
+            Some(("other", what)) => Ok(Self::Other(what.to_owned())),
+            _ => Err(NameError {
+                kind: "name (dns:, ip:, uri: or email:)",
+                text,
+            }),
+        }
+    }
+}
+
+/// A name that may not stand in a certificate.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("\"{text}\" is not a valid {kind}")]
+pub struct NameError {
+    pub kind: &'static str,
+    pub text: String,
+}
+
+/// The subject that is asked for. At least a common name or an alternative name is given.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Subject {
+    pub common_name: Option<String>,
+    pub organization: Option<String>,
+    pub organizational_unit: Option<String>,
+    pub country: Option<String>,
+    pub state: Option<String>,
+    pub locality: Option<String>,
+}
+
+impl Subject {
+    /// The attributes that are set, as short names and values, from country to common name.
+    pub fn attributes(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("C", &self.country),
+            ("ST", &self.state),
+            ("L", &self.locality),
+            ("O", &self.organization),
+            ("OU", &self.organizational_unit),
+            ("CN", &self.common_name),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)))
+    }
+}
+
+/// `C=NL, O=Lab, CN=app-server`.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<_> = self
+            .attributes()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        f.write_str(&parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_as_they_are_written() {
+        for text in [
+            "dns:app.internal",
+            "dns:*.app.internal",
+            "ip:10.0.0.7",
+            "ip:fe80::1",
+            "uri:spiffe://lab/app/server",
+            "email:ops@app.internal",
+        ] {
+            assert_eq!(
+                AltName::try_from(text.to_owned()).unwrap().to_string(),
+                text
+            );
+        }
+    }
+
+    #[test]
+    fn names_that_no_certificate_may_carry_are_refused() {
+        for text in [
+            "dns:",
+            "dns:a..b",
+            "dns:-a",
+            "dns:a b",
+            "dns:10.0.0.7",
+            "dns:bücher.example",
+            "ip:10.0.0",
+            "uri:nothing",
+            "uri:a:b c",
+            "uri:spiffe://",
+            "uri:spiffe://Lab/x",
+            "uri:spiffe://lab//x",
+            "uri:spiffe://lab/../x",
+            "email:ops",
+            "email:@x",
+            "plain",
+        ] {
+            assert!(AltName::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+}
