@@ -143,6 +143,23 @@ pub struct Settings<'a> {
     pub directory: &'a std::path::Path,
     /// When the run read the clock.
     pub now: OffsetDateTime,
+    /// The environment by name, for proxies and the like.
+    pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
+}
+
+impl Settings<'_> {
+    /// The table as the authority's own settings, which should deny unknown fields.
+    ///
+    /// # Errors
+    /// Which key does not fit, and what is allowed.
+    pub fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, SettingsError> {
+        self.table.clone().try_into().map_err(|error: toml::de::Error| {
+            let text = error.to_string();
+            // The path is only in the printed form: `in \`client.key\`` on a line of its own.
+            let key = text.rsplit_once("in `").map_or("", |(_, path)| path.trim_end().trim_end_matches('`'));
+            SettingsError { key: key.to_owned(), reason: error.message().to_owned() }
+        })
+    }
 }
 
 /// Settings that cannot be used: which key, and why. The front adds file and line.

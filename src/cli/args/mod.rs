@@ -1,0 +1,28 @@
+//! The command line: one file per verb, its words and how they become a plan.
+
+pub mod provision;
+pub mod shared;
+
+use clap::{Parser, Subcommand};
+
+/// Bake fresh short-lived mTLS client certificates into machine images, and fail the build when
+/// they would not last
+#[derive(Debug, Parser)]
+#[command(
+    name = "certbake",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 ok, 2 usage, 3 window below the floor, 4 flawed, 5 refused, 6 unreachable, 7 image.\n\
+                  docs/exit-codes.md has them all."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    Provision(Box<provision::Args>),
+}

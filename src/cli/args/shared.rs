@@ -1,0 +1,12 @@
+//! Words that several verbs share: reports.
+
+use clap::Args;
+
+/// How a run reports.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ReportArgs {
+    /// How to report, several at once: human, json, github, gitlab, junit, prometheus, markdown;
+    /// to a file with =PATH [default: human]
+    #[arg(long = "report", value_name = "FORMAT[=PATH]", env = "CERTBAKE_REPORT", value_delimiter = ',')]
+    pub report: Vec<String>,
+}
