@@ -191,11 +191,11 @@ impl<T> Many<T> {
             Self::Path(_) | Self::One(_) => &[],
         }
     }
+}
 
-    pub fn push(&mut self, one: T) {
-        if let Self::List(list) = self {
-            list.push(one);
-        }
+impl<T> FromIterator<T> for Many<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(all: I) -> Self {
+        Self::List(all.into_iter().collect())
     }
 }
 

@@ -1,0 +1,157 @@
+//! From an `[identity.<name>]` table to an identity that can be ordered.
+
+use super::authority::Authorities;
+use super::draft::Draft;
+use super::{placements, relative_to};
+use crate::cli::file::OnShortened;
+use crate::cli::usage::UsageError;
+use crate::command::provision::Identity;
+use crate::pki::{AltName, Floor, Subject};
+use crate::span::Span;
+use crate::verify;
+
+/// Long enough for an approval by a program, short enough for a build.
+const DEADLINE: Span = Span::seconds(120);
+const MAX_CLOCK_OFFSET: Span = Span::seconds(300);
+
+/// # Errors
+/// The first value that cannot be used, with where it was written.
+pub fn plan(draft: &Draft<'_>, authorities: &mut Authorities<'_>) -> Result<Identity, UsageError> {
+    safe_name(draft)?;
+    let words = &draft.identity;
+    let names = names(draft)?;
+    if words.common_name.is_none() && names.is_empty() {
+        return Err(draft.error("common_name", "the certificate would name nobody").hint("give a common name, or at least one dns, ip, uri or email name"));
+    }
+    let subject = subject(draft)?;
+    let policy = policy(draft)?;
+    let (authority, anchors) = authorities.open(draft)?;
+    Ok(Identity {
+        name: draft.name.clone(),
+        subject,
+        names,
+        usage: words.usage.unwrap_or_default(),
+        key_algorithm: words.key_algorithm.unwrap_or_default(),
+        ttl: words.ttl,
+        floor_origin: floor_origin(draft),
+        policy,
+        authority,
+        anchors,
+        deadline: words.deadline.unwrap_or(DEADLINE),
+        placements: placements::plan(draft)?,
+        record: words.record.as_ref().map(|path| relative_to(draft.directory_of("record"), path)),
+    })
+}
+
+/// An identity's name is its record's file name.
+fn safe_name(draft: &Draft<'_>) -> Result<(), UsageError> {
+    let name = draft.name.as_str();
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 100 || name.starts_with('.') || name == "journal" || !name.chars().all(plain) {
+        return Err(draft.error("", format!("`{name}` cannot be the name of an identity"))
+            .hint("use up to 100 letters, digits, hyphens, dots and underscores, not starting with a dot; --identity names it apart from the common name"));
+    }
+    Ok(())
+}
+
+fn names(draft: &Draft<'_>) -> Result<Vec<AltName>, UsageError> {
+    let words = &draft.identity;
+    let mut names = Vec::new();
+    for (key, list, parse) in [
+        ("dns", &words.dns, AltName::dns as fn(&str) -> _),
+        ("ip", &words.ip, AltName::ip),
+        ("uri", &words.uri, AltName::uri),
+        ("email", &words.email, AltName::email),
+    ] {
+        for text in list {
+            let name = parse(text).map_err(|error| draft.error(key, error.to_string()))?;
+            if names.contains(&name) {
+                return Err(draft.error(key, format!("{name} stands there twice")));
+            }
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Upper bounds of RFC 5280 appendix A.1, in characters.
+const BOUNDS: &[(&str, &str, usize)] = &[
+    ("CN", "common_name", 64),
+    ("O", "organization", 64),
+    ("OU", "organizational_unit", 64),
+    ("C", "country", 2),
+    ("ST", "state", 128),
+    ("L", "locality", 128),
+];
+
+fn subject(draft: &Draft<'_>) -> Result<Subject, UsageError> {
+    let words = &draft.identity;
+    let subject = Subject {
+        common_name: words.common_name.clone(),
+        organization: words.organization.clone(),
+        organizational_unit: words.organizational_unit.clone(),
+        country: words.country.clone(),
+        state: words.state.clone(),
+        locality: words.locality.clone(),
+    };
+    for (attribute, value) in subject.attributes() {
+        let Some((_, key, most)) = BOUNDS.iter().find(|(name, ..)| *name == attribute) else { continue };
+        let length = value.chars().count();
+        if value.trim().is_empty() || length > *most || value.chars().any(char::is_control) {
+            return Err(draft.error(key, format!("\"{}\" cannot stand in a subject: 1 to {most} printable characters", value.escape_debug()))
+                .hint("a longer name belongs among the alternative names (dns, uri)"));
+        }
+        if *key == "country" && !value.bytes().all(|b| b.is_ascii_uppercase()) {
+            return Err(draft.error(key, format!("\"{value}\" is not a country: two capital letters (ISO 3166)")));
+        }
+    }
+    Ok(subject)
+}
+
+fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
+    let words = &draft.identity;
+    let floor = floor(draft)?;
+    if let (Some(ttl), Some(floor)) = (words.ttl, &floor) {
+        let required = floor.required(ttl.duration());
+        if required > ttl {
+            return Err(draft.error("ttl", format!("a certificate of {ttl} can never be valid for the {required} that the floor asks ({floor})"))
+                .hint("ask for a longer ttl, or lower the floor"));
+        }
+    }
+    if let (Some(ttl), Some(most)) = (words.ttl, words.max_validity)
+        && ttl > most
+    {
+        return Err(draft.error("max_validity", format!("the ttl of {ttl} is longer than the {most} allowed")).hint("lower ttl or raise max_validity"));
+    }
+    Ok(verify::Policy {
+        floor,
+        max_validity: words.max_validity,
+        on_shortened: match words.on_shortened.unwrap_or_default() {
+            OnShortened::Fail => verify::OnShortened::Fail,
+            OnShortened::Warn => verify::OnShortened::Warn,
+        },
+        max_clock_offset: words.max_clock_offset.unwrap_or(MAX_CLOCK_OFFSET),
+        usage: Some(words.usage.unwrap_or_default()),
+        name: None,
+    })
+}
+
+fn floor(draft: &Draft<'_>) -> Result<Option<Floor>, UsageError> {
+    let words = &draft.identity;
+    match (&words.min_validity, &words.use_by) {
+        (Some(_), Some(_)) => Err(draft.error("use_by", "min_validity and use_by both state the floor").hint("keep one of them")),
+        (Some(text), None) => {
+            let floor: Floor = text.parse().map_err(|error| draft.error("min_validity", format!("{error}")))?;
+            Ok(Some(floor))
+        }
+        (None, Some(facts)) if facts.is_empty() => {
+            Err(draft.error("use_by", "no facts are stated").hint("for example image_max_age = \"30d\", instance_life = \"7d\", rollout = \"1d\""))
+        }
+        (None, Some(facts)) => Ok(Some(Floor::Sum(facts.iter().map(|(name, span)| (name.clone(), *span)).collect()))),
+        (None, None) => Ok(None),
+    }
+}
+
+fn floor_origin(draft: &Draft<'_>) -> String {
+    if draft.identity.use_by.is_some() { draft.origin("use_by") } else { draft.origin("min_validity") }
+}

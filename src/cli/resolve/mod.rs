@@ -1,0 +1,112 @@
+//! From words to a plan: flags over environment over file over defaults, everything parsed once.
+//! What cannot be read is refused here, before anything is opened or asked.
+
+mod authority;
+mod draft;
+mod identity;
+mod overlay;
+mod placements;
+
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+use time::OffsetDateTime;
+
+use super::args::provision::Args;
+use super::file;
+use super::source::Source;
+use super::usage::{UsageError, did_you_mean};
+use crate::command::provision::Plan;
+use draft::Draft;
+
+/// The file that is read when none is named.
+const DEFAULT_CONFIG: &str = "certbake.toml";
+
+/// What resolving needs from outside.
+pub struct Outside<'a> {
+    pub now: OffsetDateTime,
+    pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
+}
+
+/// # Errors
+/// The first thing that cannot be used, with where it was written.
+pub fn provision(args: &Args, matches: &ArgMatches, outside: &Outside<'_>) -> Result<Plan, UsageError> {
+    let source = configuration(args)?;
+    let drafts = drafts(args, matches, source.as_ref())?;
+    let root = args.root.clone().ok_or_else(|| {
+        UsageError::new("--root", "the image root is not given")
+            .hint("give the directory that becomes the image: --root ./rootfs; --root / for the running machine")
+    })?;
+    let mut authorities = authority::Authorities::new(args, matches, source.as_ref(), outside);
+    let identities =
+        drafts.iter().map(|draft| identity::plan(draft, &mut authorities)).collect::<Result<Vec<_>, _>>()?;
+    placements::no_two_share_a_path(&identities)?;
+    Ok(Plan { root, identities, dry_run: args.dry_run })
+}
+
+fn configuration(args: &Args) -> Result<Option<Source>, UsageError> {
+    match &args.config {
+        Some(path) => Source::read(path).map(Some),
+        None if args.ca.ca.is_none() && Path::new(DEFAULT_CONFIG).exists() => {
+            Source::read(Path::new(DEFAULT_CONFIG)).map(Some)
+        }
+        None => Ok(None),
+    }
+}
+
+fn drafts<'a>(args: &Args, matches: &ArgMatches, source: Option<&'a Source>) -> Result<Vec<Draft<'a>>, UsageError> {
+    let Some(source) = source else {
+        return Ok(vec![alone(args, matches)?]);
+    };
+    let mut drafts = chosen(args, source)?
+        .into_iter()
+        .map(|(name, identity)| Draft::of_file(name, identity.clone(), source))
+        .collect::<Vec<_>>();
+    let several = drafts.len() > 1;
+    for draft in &mut drafts {
+        overlay::apply(draft, args, matches, several)?;
+    }
+    Ok(drafts)
+}
+
+/// A single identity described by flags alone.
+fn alone<'a>(args: &Args, matches: &ArgMatches) -> Result<Draft<'a>, UsageError> {
+    if args.ca.ca.is_none() {
+        return Err(UsageError::new("", "there is neither a configuration file nor --ca")
+            .hint("write a file with `certbake init`, or describe one identity by flags: --ca est --ca-url …"));
+    }
+    let name = match args.identity.as_slice() {
+        [] => args.subject.common_name.clone().unwrap_or_else(|| "client".to_owned()),
+        [one] => one.clone(),
+        _ => return Err(UsageError::new("--identity", "flags alone describe a single identity").hint("name one, or use a configuration file")),
+    };
+    let mut draft = Draft::of_flags(name);
+    overlay::apply(&mut draft, args, matches, false)?;
+    Ok(draft)
+}
+
+fn chosen<'a>(args: &Args, source: &'a Source) -> Result<Vec<(&'a str, &'a file::Identity)>, UsageError> {
+    let all = &source.file.identity;
+    if all.is_empty() {
+        return Err(source.error(&["identity"], "the file describes no identity").hint("add an [identity.NAME] table; `certbake init` writes an example"));
+    }
+    if args.identity.is_empty() {
+        return Ok(all.iter().map(|(name, identity)| (name.as_str(), identity)).collect());
+    }
+    args.identity
+        .iter()
+        .map(|name| {
+            all.get_key_value(name).map(|(name, identity)| (name.as_str(), identity)).ok_or_else(|| {
+                let names = all.keys().map(String::as_str);
+                let meant = did_you_mean(name, names.clone()).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
+                UsageError::new("--identity", format!("`{name}` is not an identity of {}", source.path.display()))
+                    .hint(format!("{meant}there are: {}", names.collect::<Vec<_>>().join(", ")))
+            })
+        })
+        .collect()
+}
+
+/// A path in the file starts at the file's directory, one on the command line at the present one.
+fn relative_to(directory: &Path, path: &Path) -> PathBuf {
+    if directory == Path::new(".") { path.to_owned() } else { directory.join(path) }
+}

@@ -1,0 +1,151 @@
+//! Flags and `CERTBAKE_…` variables laid over an identity.
+
+use clap::ArgMatches;
+
+use super::draft::{Draft, origin_of};
+use crate::cli::args::provision::{Args, PlacementArgs};
+use crate::cli::file::{OnShortened, Pkcs12Encryption, Pkcs12Placement, Placement};
+use crate::cli::usage::UsageError;
+use crate::pki::path::Usage;
+use crate::span::Span;
+
+/// Flags that say who an identity is or where it goes; they make no sense for several at once.
+const FOR_ONE: &[&str] = &[
+    "common_name", "dns", "ip", "uri", "email", "cert", "key", "leaf", "issuers", "anchors", "combined", "pkcs12",
+    "record",
+];
+
+/// # Errors
+/// A value that cannot be read, or a flag for one identity where several are baked.
+pub fn apply(draft: &mut Draft<'_>, args: &Args, matches: &ArgMatches, several: bool) -> Result<(), UsageError> {
+    if several && let Some(origin) = FOR_ONE.iter().find_map(|id| origin_of(matches, id)) {
+        return Err(UsageError::new(origin, "describes one identity, but several are to be baked").hint("name one with --identity, or set it in the configuration file"));
+    }
+    subject(draft, args, matches)?;
+    policy(draft, args, matches)?;
+    placements(draft, &args.placements, matches)
+}
+
+fn subject(draft: &mut Draft<'_>, args: &Args, matches: &ArgMatches) -> Result<(), UsageError> {
+    let words = &args.subject;
+    let identity = &mut draft.identity;
+    replace(&mut identity.common_name, words.common_name.as_ref());
+    replace(&mut identity.organization, words.organization.as_ref());
+    for (list, given) in [
+        (&mut identity.dns, &words.dns),
+        (&mut identity.ip, &words.ip),
+        (&mut identity.uri, &words.uri),
+        (&mut identity.email, &words.email),
+    ] {
+        if !given.is_empty() {
+            list.clone_from(given);
+        }
+    }
+    if let Some(text) = &words.key_algorithm {
+        draft.identity.key_algorithm = Some(parse(matches, "key_algorithm", text)?);
+    }
+    if let Some(text) = &words.usage {
+        draft.identity.usage = Some(one_of(matches, "usage", text, &[("client", Usage::Client), ("server", Usage::Server)])?);
+    }
+    for key in ["common_name", "organization", "dns", "ip", "uri", "email", "key_algorithm", "usage"] {
+        note(draft, matches, key, key);
+    }
+    Ok(())
+}
+
+fn policy(draft: &mut Draft<'_>, args: &Args, matches: &ArgMatches) -> Result<(), UsageError> {
+    let words = &args.policy;
+    let span = |id: &str, text: &Option<String>| -> Result<Option<Span>, UsageError> {
+        text.as_deref().map(|text| parse(matches, id, text)).transpose()
+    };
+    let identity = &mut draft.identity;
+    replace(&mut identity.ttl, span("ttl", &words.ttl)?.as_ref());
+    replace(&mut identity.max_validity, span("max_validity", &words.max_validity)?.as_ref());
+    replace(&mut identity.max_clock_offset, span("max_clock_offset", &words.max_clock_offset)?.as_ref());
+    replace(&mut identity.deadline, span("deadline", &words.deadline)?.as_ref());
+    if let Some(text) = &words.min_validity {
+        identity.min_validity = Some(text.clone());
+        identity.use_by = None;
+    }
+    if let Some(text) = &words.on_shortened {
+        identity.on_shortened =
+            Some(one_of(matches, "on_shortened", text, &[("fail", OnShortened::Fail), ("warn", OnShortened::Warn)])?);
+    }
+    for key in ["ttl", "min_validity", "max_validity", "on_shortened", "max_clock_offset", "deadline"] {
+        note(draft, matches, key, key);
+    }
+    Ok(())
+}
+
+fn placements(draft: &mut Draft<'_>, words: &PlacementArgs, matches: &ArgMatches) -> Result<(), UsageError> {
+    let file = |path: &String, mode: &Option<String>| Placement {
+        path: path.clone(),
+        mode: mode.clone(),
+        owner: words.owner.clone(),
+        group: words.group.clone(),
+        danger_readable_key: false,
+    };
+    let placements = &mut draft.identity.placements;
+    for (paths, list, mode) in [
+        (&words.cert, &mut placements.full_chain, &words.cert_mode),
+        (&words.leaf, &mut placements.certificate, &words.cert_mode),
+        (&words.issuers, &mut placements.issuers, &words.cert_mode),
+        (&words.anchors, &mut placements.anchors, &words.cert_mode),
+        (&words.key, &mut placements.private_key, &words.key_mode),
+        (&words.combined, &mut placements.combined, &words.key_mode),
+    ] {
+        if !paths.is_empty() {
+            *list = paths.iter().map(|path| file(path, mode)).collect();
+        }
+    }
+    match (&words.pkcs12, &words.pkcs12_password) {
+        (Some(path), Some(password)) => {
+            let Placement { path, mode, owner, group, danger_readable_key } = file(path, &words.key_mode);
+            let encryption = words.pkcs12_legacy.then_some(Pkcs12Encryption::Legacy);
+            let one = Pkcs12Placement { path, mode, owner, group, danger_readable_key, password: password.clone(), encryption, alias: None };
+            placements.pkcs12 = std::iter::once(one).collect();
+        }
+        (Some(_), None) => {
+            return Err(UsageError::new("--pkcs12", "a PKCS#12 file needs a password").hint("give its source: --pkcs12-password env:NAME"));
+        }
+        (None, _) => {}
+    }
+    replace(&mut draft.identity.record, words.record.as_ref());
+    for (id, key) in [
+        ("cert", "placements.full_chain"),
+        ("leaf", "placements.certificate"),
+        ("issuers", "placements.issuers"),
+        ("anchors", "placements.anchors"),
+        ("key", "placements.private_key"),
+        ("combined", "placements.combined"),
+        ("pkcs12", "placements.pkcs12"),
+        ("record", "record"),
+    ] {
+        note(draft, matches, id, key);
+    }
+    Ok(())
+}
+
+fn replace<T: Clone>(value: &mut Option<T>, given: Option<&T>) {
+    if let Some(given) = given {
+        *value = Some(given.clone());
+    }
+}
+
+fn note(draft: &mut Draft<'_>, matches: &ArgMatches, id: &str, key: &'static str) {
+    if let Some(origin) = origin_of(matches, id) {
+        draft.set_by(key, origin);
+    }
+}
+
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(matches: &ArgMatches, id: &str, text: &str) -> Result<T, UsageError> {
+    text.parse().map_err(|error: T::Err| UsageError::new(origin_of(matches, id).unwrap_or_default(), error.to_string()))
+}
+
+fn one_of<T: Copy>(matches: &ArgMatches, id: &str, text: &str, allowed: &[(&str, T)]) -> Result<T, UsageError> {
+    allowed.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<_> = allowed.iter().map(|(name, _)| *name).collect();
+        UsageError::new(origin_of(matches, id).unwrap_or_default(), format!("\"{text}\" is not allowed here"))
+            .hint(format!("allowed: {}", names.join(", ")))
+    })
+}

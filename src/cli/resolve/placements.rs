@@ -1,0 +1,87 @@
+//! From `placements` to files with a checked path, mode and owner.
+
+use super::draft::Draft;
+use crate::cli::file;
+use crate::cli::usage::UsageError;
+use crate::command::provision::{Content, Identity, Pkcs12, Placement};
+use crate::image::{ImagePath, Mode, Owner};
+use crate::pki::pkcs12::Encryption;
+use crate::secret_source::SecretSource;
+
+/// A key that more than owner and group can reach is refused.
+const WIDEST_KEY_MODE: u32 = 0o640;
+
+/// # Errors
+/// The first placement that cannot be used, by its key.
+pub fn plan(draft: &Draft<'_>) -> Result<Vec<Placement>, UsageError> {
+    let words = &draft.identity.placements;
+    let mut placements = Vec::new();
+    for (key, list, content) in [
+        ("full_chain", &words.full_chain, Content::FullChain),
+        ("certificate", &words.certificate, Content::Certificate),
+        ("issuers", &words.issuers, Content::Issuers),
+        ("anchors", &words.anchors, Content::Anchors),
+        ("private_key", &words.private_key, Content::PrivateKey),
+        ("combined", &words.combined, Content::Combined),
+    ] {
+        for one in list.all() {
+            placements.push(placement(draft, &format!("placements.{key}"), one, content.clone())?);
+        }
+    }
+    for one in words.pkcs12.all() {
+        placements.push(pkcs12(draft, one)?);
+    }
+    if placements.is_empty() {
+        return Err(draft.error("placements", "nothing says where the certificate goes").hint("give paths inside the image: --cert /etc/app/tls/client.crt --key /etc/app/tls/client.key"));
+    }
+    if !placements.iter().any(|placement| placement.content.holds_key()) {
+        return Err(draft.error("placements", "the private key goes nowhere, so the certificate could not be used")
+            .hint("add private_key, combined or pkcs12 (--key, --combined, --pkcs12)"));
+    }
+    Ok(placements)
+}
+
+fn pkcs12(draft: &Draft<'_>, words: &file::Pkcs12Placement) -> Result<Placement, UsageError> {
+    let key = "placements.pkcs12";
+    let password: SecretSource = words.password.parse().map_err(|error| draft.error(key, format!("{error}")))?;
+    let content = Content::Pkcs12(Pkcs12 {
+        password,
+        encryption: match words.encryption.unwrap_or_default() {
+            file::Pkcs12Encryption::Modern => Encryption::Modern,
+            file::Pkcs12Encryption::Legacy => Encryption::Legacy,
+        },
+        alias: words.alias.clone().unwrap_or_else(|| draft.name.clone()),
+    });
+    let file::Pkcs12Placement { path, mode, owner, group, danger_readable_key, .. } = words.clone();
+    placement(draft, key, &file::Placement { path, mode, owner, group, danger_readable_key }, content)
+}
+
+fn placement(draft: &Draft<'_>, key: &str, words: &file::Placement, content: Content) -> Result<Placement, UsageError> {
+    let path: ImagePath = words.path.parse().map_err(|error| draft.error(key, format!("{error}")))?;
+    let mode: Mode = match &words.mode {
+        Some(mode) => mode.parse().map_err(|error| draft.error(key, format!("{error}")))?,
+        None => Mode::new(if content.holds_key() { 0o600 } else { 0o644 }),
+    };
+    if content.holds_key() && mode.bits() & !WIDEST_KEY_MODE != 0 && !words.danger_readable_key {
+        return Err(draft.error(key, format!("mode {mode} lets others than owner and group at the private key {path}"))
+            .hint("use 0600, or 0640 with a group of its own; danger_readable_key = true allows it all the same"));
+    }
+    let owner = |words: &Option<String>| -> Result<Owner, UsageError> {
+        words.as_deref().map_or(Ok(Owner::Running), |name| name.parse().map_err(|error| draft.error(key, format!("{error}"))))
+    };
+    Ok(Placement { content, mode, owner: owner(&words.owner)?, group: owner(&words.group)?, path })
+}
+
+/// Two identities, or two kinds of content, on one path would overwrite each other.
+pub fn no_two_share_a_path(identities: &[Identity]) -> Result<(), UsageError> {
+    let mut seen = std::collections::BTreeMap::new();
+    for identity in identities {
+        for placement in &identity.placements {
+            if let Some(other) = seen.insert(placement.path.as_str(), &identity.name) {
+                return Err(UsageError::new(format!("identity.{}.placements", identity.name), format!("{} is to hold two different things (see also identity {other})", placement.path))
+                    .hint("give each file a path of its own"));
+            }
+        }
+    }
+    Ok(())
+}

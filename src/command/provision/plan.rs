@@ -1,0 +1,94 @@
+//! What `provision` is to do: every path, name, length of time and secret source already read.
+
+use std::path::PathBuf;
+
+use crate::authority::Opened;
+use crate::image::{ImagePath, Mode, Owner};
+use crate::pki::pkcs12::Encryption;
+use crate::pki::{AltName, Anchors, KeyAlgorithm, Subject, Usage};
+use crate::secret_source::SecretSource;
+use crate::span::Span;
+use crate::verify::Policy;
+
+pub struct Plan {
+    /// The image root, on the host.
+    pub root: PathBuf,
+    pub identities: Vec<Identity>,
+    /// Everything but asking and writing.
+    pub dry_run: bool,
+}
+
+/// One named certificate that the image is to carry.
+pub struct Identity {
+    pub name: String,
+    pub subject: Subject,
+    pub names: Vec<AltName>,
+    pub usage: Usage,
+    pub key_algorithm: KeyAlgorithm,
+    /// The lifetime to ask for; `None` leaves it to the authority.
+    pub ttl: Option<Span>,
+    pub policy: Policy,
+    /// Where the floor was written: `certbake.toml:12`, `--min-validity`.
+    pub floor_origin: String,
+    pub authority: Opened,
+    /// The roots pinned by the configuration.
+    pub anchors: Option<Anchors>,
+    /// How long the whole order may take.
+    pub deadline: Span,
+    pub placements: Vec<Placement>,
+    /// A copy of the record outside the image.
+    pub record: Option<PathBuf>,
+}
+
+/// One file in the image.
+pub struct Placement {
+    pub content: Content,
+    pub path: ImagePath,
+    pub mode: Mode,
+    pub owner: Owner,
+    pub group: Owner,
+}
+
+/// What a file holds.
+#[derive(Clone, Debug)]
+pub enum Content {
+    Anchors,
+    Certificate,
+    Combined,
+    FullChain,
+    Issuers,
+    Pkcs12(Pkcs12),
+    PrivateKey,
+}
+
+impl Content {
+    /// As it is called in reports, records and the configuration file.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Anchors => "anchors",
+            Self::Certificate => "certificate",
+            Self::Combined => "combined",
+            Self::FullChain => "full-chain",
+            Self::Issuers => "issuers",
+            Self::Pkcs12(_) => "pkcs12",
+            Self::PrivateKey => "private-key",
+        }
+    }
+
+    pub const fn holds_key(&self) -> bool {
+        matches!(self, Self::Combined | Self::Pkcs12(_) | Self::PrivateKey)
+    }
+
+    /// Whether a TLS stack that is given this file can send the intermediates along.
+    pub const fn holds_intermediates(&self) -> bool {
+        matches!(self, Self::Combined | Self::FullChain | Self::Issuers | Self::Pkcs12(_))
+    }
+}
+
+/// How a PKCS#12 key store is written.
+#[derive(Clone, Debug)]
+pub struct Pkcs12 {
+    pub password: SecretSource,
+    pub encryption: Encryption,
+    pub alias: String,
+}
