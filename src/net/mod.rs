@@ -1,1 +1,22 @@
-//! net
+//! The network: one HTTP client for everything remote, with its trust, limits, retries and proxies,
+//! and errors that say host, what was tried, and the TLS reason in words. The one home of `reqwest`.
+
+pub mod alert;
+mod classify;
+mod client;
+pub mod danger;
+mod error;
+mod findings;
+mod message;
+mod progress;
+mod retry;
+mod settings;
+mod tls;
+mod tls_reason;
+
+pub use client::{Client, admissible};
+pub use error::{ConnectReason, Endpoint, Failure, NetError, OpenError, ProxyReason, UrlFault};
+pub use message::{Method, Repeat, Request, Response, readable};
+pub use progress::Stage;
+pub use settings::{ClientCertificate, ClientSettings, Proxy, ProxyServer, Trust, Waiting};
+pub use tls_reason::TlsReason;

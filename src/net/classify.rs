@@ -1,0 +1,145 @@
+//! From reqwest's nested errors to a [`Failure`]: the typed errors inside decide, not the text.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use super::error::{ConnectReason, Failure, ProxyReason};
+use super::progress::{Progress, Stage};
+use super::tls_reason::TlsReason;
+
+/// What the classification needs to know beside the error itself.
+pub(super) struct Attempt<'a> {
+    pub(super) progress: &'a Progress,
+    /// `host:port` of the proxy in between.
+    pub(super) proxy: Option<String>,
+    pub(super) took: Duration,
+}
+
+pub(super) fn failure(error: &reqwest::Error, attempt: &Attempt<'_>) -> Failure {
+    let stage = attempt.progress.stage();
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return Failure::Tls(TlsReason::of(tls, &attempt.progress.presented()));
+    }
+    if error.is_timeout() {
+        return Failure::TimedOut {
+            stage,
+            after: attempt.took,
+        };
+    }
+    if error.is_dns() {
+        return resolve(error);
+    }
+    if error.is_connect() {
+        return connect(error, attempt, stage);
+    }
+    let lost = deepest::<io::Error>(error).is_some_and(|error| is_lost(error.kind()));
+    match find::<hyper::Error>(error) {
+        Some(hyper)
+            if hyper.is_incomplete_message() || hyper.is_canceled() || hyper.is_closed() =>
+        {
+            Failure::Closed { stage }
+        }
+        _ if lost => Failure::Closed { stage },
+        _ => Failure::Garbage {
+            reason: innermost(error),
+        },
+    }
+}
+
+fn is_lost(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::UnexpectedEof
+    )
+}
+
+fn resolve(error: &reqwest::Error) -> Failure {
+    let text = innermost(error);
+    // getaddrinfo's EAI_AGAIN comes as text only: glibc's words, then musl's.
+    let temporary = ["Temporary failure", "Try again"]
+        .iter()
+        .any(|words| text.contains(words));
+    let reason = text
+        .strip_prefix("failed to lookup address information: ")
+        .unwrap_or(&text)
+        .to_owned();
+    Failure::Resolve { reason, temporary }
+}
+
+fn connect(error: &reqwest::Error, attempt: &Attempt<'_>, stage: Stage) -> Failure {
+    let reason = connect_reason(error);
+    // Past TCP: the other side closed or reset inside the handshake.
+    if stage >= Stage::Handshaking && deepest::<io::Error>(error).is_some_and(|e| is_lost(e.kind()))
+    {
+        return Failure::Tls(TlsReason::Closed);
+    }
+    match &attempt.proxy {
+        Some(proxy) => Failure::Proxy {
+            proxy: proxy.clone(),
+            reason: proxy_reason(error, reason),
+        },
+        None => Failure::Connect {
+            reason,
+            addresses: attempt.progress.addresses(),
+        },
+    }
+}
+
+fn connect_reason(error: &reqwest::Error) -> ConnectReason {
+    match deepest::<io::Error>(error).map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => ConnectReason::Refused,
+        Some(io::ErrorKind::HostUnreachable) => ConnectReason::HostUnreachable,
+        Some(io::ErrorKind::NetworkUnreachable) => ConnectReason::NetworkUnreachable,
+        Some(kind) if is_lost(kind) => ConnectReason::Reset,
+        _ => ConnectReason::Other(innermost(error)),
+    }
+}
+
+/// hyper-util keeps the type of its tunnel's error to itself; its words are pinned by the tests.
+fn proxy_reason(error: &reqwest::Error, reason: ConnectReason) -> ProxyReason {
+    match causes(error)
+        .map(ToString::to_string)
+        .find_map(|text| text.strip_prefix("tunnel error: ").map(str::to_owned))
+        .as_deref()
+    {
+        Some("proxy authorization required") => ProxyReason::WantsCredentials,
+        Some("unsuccessful" | "unexpected end of file" | "proxy response headers too long") => {
+            ProxyReason::TurnedDown
+        }
+        _ => ProxyReason::Connect(reason),
+    }
+}
+
+/// The error and everything behind it. An `io::Error` answers `source()` with what stands behind
+/// the error it wraps, so the wrapped one is taken out by `get_ref`.
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error: &&'e (dyn Error + 'static)| {
+        error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            .map(|inner| inner as &(dyn Error + 'static))
+            .or_else(|| error.source())
+    })
+}
+
+fn find<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
+fn deepest<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
+    causes(error)
+        .filter_map(|error| error.downcast_ref())
+        .last()
+}
+
+/// The words of the last cause: the ones above it repeat where it happened, and may hold the URL.
+fn innermost(error: &reqwest::Error) -> String {
+    causes(error)
+        .last()
+        .map_or_else(String::new, ToString::to_string)
+}

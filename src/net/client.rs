@@ -1,0 +1,338 @@
+//! The client: one connection pool, one deadline, attempts counted.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use url::{Host, Url};
+
+use super::classify::{self, Attempt};
+use super::error::{Endpoint, Failure, NetError, OpenError, UrlFault};
+use super::message::{Repeat, Request, Response, http_date};
+use super::progress::{Lookup, Progress, Stage};
+use super::retry::{UNREACHABLE_ATTEMPTS, backoff};
+use super::settings::{ClientSettings, Proxy, ProxyServer, Trust, Waiting};
+use super::tls;
+
+const USER_AGENT: &str = concat!("certbake/", env!("CARGO_PKG_VERSION"));
+
+/// A kept connection is closed after this long unused: a server may have closed its side, and the
+/// next request would be lost.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// An HTTP client over HTTPS. Connections are kept between requests; no redirect is followed, no
+/// cookie kept, nothing decompressed.
+pub struct Client {
+    settings: ClientSettings,
+    inner: reqwest::blocking::Client,
+    progress: Arc<Progress>,
+    /// Answers whether a URL goes through the proxy.
+    matcher: Option<(Matcher, ProxyServer)>,
+}
+
+impl Client {
+    /// Reads the trust and starts the client; nothing is connected.
+    ///
+    /// # Errors
+    /// When the roots, the client certificate or the proxy cannot be used.
+    pub fn open(settings: ClientSettings) -> Result<Self, OpenError> {
+        let progress = Progress::new();
+        let config = tls::configuration(&settings, &progress)?;
+        let mut builder = reqwest::blocking::Client::builder()
+            .tls_backend_preconfigured(config)
+            .dns_resolver(Arc::new(Lookup(Arc::clone(&progress))))
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .user_agent(USER_AGENT)
+            .connect_timeout(settings.connect_timeout)
+            .timeout(settings.request_timeout)
+            .pool_idle_timeout(IDLE)
+            .no_proxy();
+        let matcher = match &settings.proxy {
+            Proxy::Direct => None,
+            Proxy::Through(server) => {
+                builder = builder.proxy(server.for_reqwest()?);
+                Some((server.matcher(), server.clone()))
+            }
+        };
+        let inner = builder.build().map_err(|error| OpenError::Start {
+            reason: error.without_url().to_string(),
+        })?;
+        Ok(Self {
+            settings,
+            inner,
+            progress,
+            matcher,
+        })
+    }
+
+    /// Sends the request, again where [`Repeat`] permits it and the failure passes, until the
+    /// deadline. Any status but 3xx is an answer: 429 and 5xx too, when they last to the end.
+    ///
+    /// # Errors
+    /// [`NetError`] of the last attempt.
+    pub fn send(&self, request: &Request) -> Result<Response, NetError> {
+        let endpoint = Endpoint::of(&request.url);
+        let started = Instant::now();
+        let deadline = request.deadline.unwrap_or(started + self.settings.deadline);
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let outcome = self
+                .admit(request)
+                .map_err(Fault::unsent)
+                .and_then(|()| self.attempt(request, deadline));
+            let wait = match &outcome {
+                Ok(response) => wait_after_answer(request.repeat, response, attempts),
+                Err(fault) => wait_after_fault(request.repeat, fault, attempts),
+            };
+            match wait {
+                Some((wait, reason)) if Instant::now() + wait < deadline => {
+                    self.pause(&endpoint, reason, attempts, wait);
+                }
+                _ => {
+                    return outcome
+                        .map(|response| Response {
+                            attempts,
+                            ..response
+                        })
+                        .map_err(|fault| NetError {
+                            endpoint,
+                            failure: Box::new(fault.failure),
+                            attempts,
+                            elapsed: started.elapsed(),
+                        });
+                }
+            }
+        }
+    }
+
+    fn pause(&self, endpoint: &Endpoint, reason: String, attempts: u32, wait: Duration) {
+        if let Some(tell) = &self.settings.on_wait {
+            tell(&Waiting {
+                place: endpoint.to_string(),
+                reason,
+                attempts,
+                wait,
+            });
+        }
+        std::thread::sleep(wait);
+    }
+
+    fn admit(&self, request: &Request) -> Result<(), Failure> {
+        admissible(&request.url, self.settings.danger_plain_http).map_err(Failure::Url)?;
+        let bare = request.secret_headers.is_empty() && request.body.is_empty();
+        if matches!(self.settings.trust, Trust::Unverified(_)) && !bare {
+            return Err(Failure::Url(UrlFault::Unverified));
+        }
+        Ok(())
+    }
+
+    fn attempt(&self, request: &Request, deadline: Instant) -> Result<Response, Fault> {
+        let started = Instant::now();
+        let allowed = deadline
+            .saturating_duration_since(started)
+            .min(self.settings.request_timeout);
+        self.progress.begin();
+        let failed = |error: &reqwest::Error| {
+            let attempt = Attempt {
+                progress: &self.progress,
+                proxy: self.proxy_for(&request.url).map(ProxyServer::place),
+                took: started.elapsed(),
+            };
+            Fault {
+                failure: classify::failure(error, &attempt),
+                nothing_sent: error.is_connect(),
+            }
+        };
+        let answer = self
+            .inner
+            .execute(assemble(request, allowed)?)
+            .map_err(|error| failed(&error))?;
+        let received = Instant::now();
+        self.progress.answered();
+        let status = answer.status().as_u16();
+        let headers = answer.headers().clone();
+        let header = |name| {
+            headers
+                .get(name)
+                .and_then(|value: &HeaderValue| value.to_str().ok())
+        };
+        if (300..400).contains(&status) {
+            return Err(Fault::sent(Failure::Redirected {
+                status,
+                to: header("location").and_then(|to| redirect_target(&request.url, to)),
+            }));
+        }
+        let date = header("date").and_then(http_date);
+        let body = self.read(answer).map_err(|fault| match fault {
+            ReadFault::TooLarge => Fault::sent(Failure::TooLarge {
+                limit: self.settings.max_body,
+            }),
+            ReadFault::Broken(error) => failed(&error),
+            ReadFault::Lost => Fault::sent(Failure::Closed {
+                stage: Stage::Reading,
+            }),
+        })?;
+        Ok(Response {
+            status,
+            body,
+            date,
+            received,
+            attempts: 1,
+            headers,
+        })
+    }
+
+    fn read(&self, answer: reqwest::blocking::Response) -> Result<Vec<u8>, ReadFault> {
+        let limit = self.settings.max_body;
+        if answer.content_length().is_some_and(|length| length > limit) {
+            return Err(ReadFault::TooLarge);
+        }
+        let mut body = Vec::new();
+        answer
+            .take(limit + 1)
+            .read_to_end(&mut body)
+            .map_err(|error| {
+                error
+                    .into_inner()
+                    .and_then(|inner| inner.downcast::<reqwest::Error>().ok())
+                    .map_or(ReadFault::Lost, |inner| ReadFault::Broken(*inner))
+            })?;
+        if body.len() as u64 > limit {
+            return Err(ReadFault::TooLarge);
+        }
+        Ok(body)
+    }
+
+    fn proxy_for(&self, url: &Url) -> Option<&ProxyServer> {
+        let (matcher, server) = self.matcher.as_ref()?;
+        let uri = url.as_str().parse().ok()?;
+        matcher.intercept(&uri).map(|_| server)
+    }
+}
+
+enum ReadFault {
+    TooLarge,
+    Broken(reqwest::Error),
+    Lost,
+}
+
+/// A failed attempt, and whether it ended before anything was sent.
+struct Fault {
+    failure: Failure,
+    nothing_sent: bool,
+}
+
+impl Fault {
+    fn unsent(failure: Failure) -> Self {
+        Self {
+            failure,
+            nothing_sent: true,
+        }
+    }
+
+    fn sent(failure: Failure) -> Self {
+        Self {
+            failure,
+            nothing_sent: false,
+        }
+    }
+}
+
+fn wait_after_answer(
+    repeat: Repeat,
+    response: &Response,
+    attempts: u32,
+) -> Option<(Duration, String)> {
+    let again = match repeat {
+        Repeat::Safe => matches!(response.status, 429 | 502 | 503 | 504),
+        Repeat::IfTurnedAway => matches!(response.status, 429 | 503),
+        Repeat::Never => false,
+    };
+    again.then(|| {
+        let least = backoff(attempts, jitter());
+        let wait = response
+            .retry_after()
+            .map_or(least, |asked| asked.max(least));
+        (wait, format!("answered {}", response.status))
+    })
+}
+
+fn wait_after_fault(repeat: Repeat, fault: &Fault, attempts: u32) -> Option<(Duration, String)> {
+    let again = fault.failure.is_transient()
+        && attempts < UNREACHABLE_ATTEMPTS
+        && (fault.nothing_sent || repeat == Repeat::Safe);
+    again.then(|| (backoff(attempts, jitter()), fault.failure.to_string()))
+}
+
+fn jitter() -> u8 {
+    let mut byte = [0];
+    // Without randomness the wait is merely the full one.
+    let _ = aws_lc_rs::rand::fill(&mut byte);
+    byte[0]
+}
+
+fn assemble(request: &Request, timeout: Duration) -> Result<reqwest::blocking::Request, Fault> {
+    let mut built = reqwest::blocking::Request::new(request.method.clone(), request.url.clone());
+    *built.timeout_mut() = Some(timeout);
+    for (name, value) in &request.headers {
+        let value = HeaderValue::from_str(value).map_err(|_| unfit(name))?;
+        built
+            .headers_mut()
+            .insert(HeaderName::from_static(name), value);
+    }
+    for (name, secret) in &request.secret_headers {
+        let mut value = HeaderValue::from_bytes(secret.expose()).map_err(|_| unfit(name))?;
+        value.set_sensitive(true);
+        built
+            .headers_mut()
+            .insert(HeaderName::from_static(name), value);
+    }
+    if !request.body.is_empty() {
+        *built.body_mut() = Some(request.body.clone().into());
+    }
+    Ok(built)
+}
+
+fn unfit(name: &str) -> Fault {
+    Fault::unsent(Failure::Header {
+        name: name.to_owned(),
+    })
+}
+
+/// Host and port of a `Location`, and nothing else of it: its query may hold a token.
+fn redirect_target(asked: &Url, location: &str) -> Option<String> {
+    let to = asked.join(location).ok()?;
+    to.host()?;
+    Some(Endpoint::of(&to).to_string())
+}
+
+/// # Errors
+/// When the URL carries credentials, has no host, or would be asked in the clear.
+pub fn admissible(url: &Url, danger_plain_http: bool) -> Result<(), UrlFault> {
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(UrlFault::Credentials);
+    }
+    let Some(host) = url.host() else {
+        return Err(UrlFault::NoHost);
+    };
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if danger_plain_http || is_loopback(&host) => Ok(()),
+        "http" => Err(UrlFault::PlainHttp),
+        _ => Err(UrlFault::Scheme),
+    }
+}
+
+pub(super) fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}

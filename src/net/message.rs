@@ -1,0 +1,276 @@
+//! A request and its answer, as the rest of certbake sees them.
+
+use std::time::{Duration, Instant};
+
+use data_encoding::BASE64;
+use reqwest::header::HeaderMap;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+use url::Url;
+
+use crate::secret::Secret;
+
+pub use reqwest::Method;
+
+/// What may be done when an attempt did not end well. An attempt of which nothing was sent may
+/// always be made again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Repeat {
+    /// Asking twice is the same as asking once (GET): after any passing failure.
+    Safe,
+    /// After an answer that says nothing was done (429, 503), not after an answer that was lost.
+    IfTurnedAway,
+    /// Never: it carries something that can be used once.
+    Never,
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct Request {
+    pub method: Method,
+    pub url: Url,
+    pub repeat: Repeat,
+    /// When all attempts must have ended; without it, the client's own deadline counts.
+    pub deadline: Option<Instant>,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) secret_headers: Vec<(&'static str, Secret)>,
+    /// Values that must not come back in an error, were the server to echo them.
+    pub(super) withheld: Vec<Secret>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Request {
+    pub fn get(url: Url) -> Self {
+        Self::new(Method::GET, url, Repeat::Safe)
+    }
+
+    pub fn post(url: Url, repeat: Repeat, body: Vec<u8>) -> Self {
+        let mut request = Self::new(Method::POST, url, repeat);
+        request.body = body;
+        request
+    }
+
+    pub fn new(method: Method, url: Url, repeat: Repeat) -> Self {
+        Self {
+            method,
+            url,
+            repeat,
+            deadline: None,
+            headers: Vec::new(),
+            secret_headers: Vec::new(),
+            withheld: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// A header whose value is a credential.
+    #[must_use]
+    pub fn secret_header(mut self, name: &'static str, value: Secret) -> Self {
+        self.withheld.push(value.clone());
+        self.secret_headers.push((name, value));
+        self
+    }
+
+    /// HTTP Basic (RFC 7617), UTF-8.
+    #[must_use]
+    pub fn basic_auth(mut self, user: &str, password: &Secret) -> Self {
+        let mut pair =
+            zeroize::Zeroizing::new(Vec::with_capacity(user.len() + 1 + password.expose().len()));
+        pair.extend_from_slice(user.as_bytes());
+        pair.push(b':');
+        pair.extend_from_slice(password.expose());
+        let encoded = zeroize::Zeroizing::new(BASE64.encode(&pair));
+        self.withheld.push(password.clone());
+        self.withheld.push(Secret::new(encoded.as_bytes().to_vec()));
+        self.secret_header("authorization", Secret::from(format!("Basic {}", *encoded)))
+    }
+
+    #[must_use]
+    pub fn until(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+}
+
+/// An answer with a status other than 3xx, read to its end.
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub body: Vec<u8>,
+    /// The server's clock, from its `Date` header.
+    pub date: Option<OffsetDateTime>,
+    /// When the answer's head had come, on our monotonic clock.
+    pub received: Instant,
+    /// How many attempts it took, this one included.
+    pub attempts: u32,
+    pub(super) headers: HeaderMap,
+}
+
+impl Response {
+    /// The first header of that name, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Every header of that name.
+    pub fn headers<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.headers
+            .get_all(name)
+            .into_iter()
+            .filter_map(|value| value.to_str().ok())
+    }
+
+    /// How long the server asks to be left alone (RFC 9110 section 10.2.3): seconds, or a date that
+    /// is compared with the server's own `Date`, so that clocks need not agree.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let value = self.header("retry-after")?.trim();
+        if let Ok(seconds) = value.parse::<u32>() {
+            return Some(Duration::from_secs(seconds.into()));
+        }
+        let wait = http_date(value)? - self.date?;
+        Some(wait.try_into().unwrap_or(Duration::ZERO))
+    }
+
+    /// The server's own words, for an error: one bounded line without control characters, and
+    /// without the credentials of the request, should the server echo them.
+    pub fn said(&self, request: &Request) -> Option<String> {
+        let mut body = self.body.clone();
+        for secret in &request.withheld {
+            body = blot(&body, secret.expose());
+        }
+        readable(&body, 300)
+    }
+}
+
+/// Bytes from outside as one line of at most `limit` characters; `None` where they are not text.
+pub fn readable(bytes: &[u8], limit: usize) -> Option<String> {
+    let head = &bytes[..bytes.len().min(limit.saturating_mul(8))];
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        // Cut inside a character.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&head[..error.valid_up_to()]).ok()?
+        }
+        Err(_) => return None,
+    };
+    if text.chars().any(|c| c == '\0') {
+        return None;
+    }
+    let line = text
+        .split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c))
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    let cut: String = line.chars().take(limit).collect();
+    match cut.len() {
+        0 => None,
+        length if length < line.len() => Some(format!("{cut}…")),
+        _ => Some(cut),
+    }
+}
+
+/// Characters that reorder or hide text on a terminal.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+fn blot(body: &[u8], secret: &[u8]) -> Vec<u8> {
+    let mut blotted = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some((&first, after)) = rest.split_first() {
+        if !secret.is_empty() && rest.starts_with(secret) {
+            blotted.extend_from_slice(b"[withheld]");
+            rest = &rest[secret.len()..];
+        } else {
+            blotted.push(first);
+            rest = after;
+        }
+    }
+    blotted
+}
+
+/// IMF-fixdate (RFC 9110 section 5.6.7). The two obsolete forms are read by nobody's server.
+pub(super) fn http_date(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc2822).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    fn answer(headers: &[(&'static str, &'static str)], body: &[u8]) -> Response {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().unwrap());
+        }
+        Response {
+            status: 503,
+            body: body.to_vec(),
+            date: map
+                .get("date")
+                .and_then(|date| http_date(date.to_str().ok()?)),
+            received: Instant::now(),
+            attempts: 1,
+            headers: map,
+        }
+    }
+
+    #[test]
+    fn an_http_date_is_read() {
+        assert_eq!(
+            http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
+            Some(datetime!(1994-11-06 08:49:37 UTC))
+        );
+    }
+
+    #[test]
+    fn retry_after_counts_seconds_or_from_the_servers_own_clock() {
+        let seconds = answer(&[("retry-after", "120")], b"");
+        assert_eq!(seconds.retry_after(), Some(Duration::from_secs(120)));
+        let date = answer(
+            &[
+                ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+                ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT"),
+            ],
+            b"",
+        );
+        assert_eq!(date.retry_after(), Some(Duration::from_secs(30)));
+        let past = answer(
+            &[
+                ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+                ("retry-after", "Sun, 06 Nov 1994 08:49:07 GMT"),
+            ],
+            b"",
+        );
+        assert_eq!(past.retry_after(), Some(Duration::ZERO));
+        assert_eq!(answer(&[("retry-after", "soon")], b"").retry_after(), None);
+    }
+
+    #[test]
+    fn a_server_that_echoes_the_password_does_not_get_it_into_an_error() {
+        let url = Url::parse("https://ca.lab/").unwrap();
+        let request = Request::get(url).basic_auth("bob", &Secret::from("canary-7".to_owned()));
+        let echo = b"no such user bob:canary-7 (Basic Ym9iOmNhbmFyeS03)";
+        assert_eq!(
+            answer(&[], echo).said(&request).unwrap(),
+            "no such user bob:[withheld] (Basic [withheld])"
+        );
+        assert_eq!(blot(b"a wit", b"wit"), b"a [withheld]");
+    }
+
+    #[test]
+    fn a_servers_words_become_one_harmless_line() {
+        let hostile = b"denied\r\n\x1b[31m::error::  \xe2\x80\xaered";
+        assert_eq!(readable(hostile, 300).unwrap(), "denied [31m::error:: red");
+        assert_eq!(readable(&[0x30, 0x82, 0xff, 0x00], 300), None);
+        assert_eq!(readable(&[b'x'; 500], 10).unwrap(), "xxxxxxxxxx…");
+        assert_eq!(readable(b" \n", 10), None);
+    }
+}
