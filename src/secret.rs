@@ -58,6 +58,9 @@ mod tests {
     #[test]
     fn debug_output_never_shows_a_secret() {
         let secret = Secret::from("xyzzy-canary".to_owned());
-        assert_eq!(format!("{secret:?} {:#?}", Some(&secret)), "*** Some(\n    ***,\n)");
+        assert_eq!(
+            format!("{secret:?} {:#?}", Some(&secret)),
+            "*** Some(\n    ***,\n)"
+        );
     }
 }
