@@ -1,1 +1,48 @@
-//! image
+//! The image's file system: every path resolves inside the image root, and files land there as one
+//! set, all or none. The only writers of files in the crate live here.
+//!
+//! ```text
+//! ImageRoot::open -> Staging::prepare(slots)    owners looked up, directories opened; nothing changed
+//!                 -> Staging::write(contents)   temporary files beside their targets, synced
+//!                 -> Staged::commit()           swapped as one set, or taken back
+//! ```
+//! A run killed in between leaves a journal in the image, by which the next [`Staging::prepare`] (or
+//! [`recover`]) takes it back or completes it.
+
+mod commit;
+mod dir;
+mod entry;
+mod error;
+mod explain;
+mod journal;
+mod label;
+mod landing;
+mod lock;
+mod mode;
+mod owner;
+mod path;
+mod plain;
+mod prepare;
+mod recover;
+mod root;
+mod stage;
+
+pub use commit::{Change, Landed, LandedFile, Swap};
+pub use dir::{FileKind, Metadata};
+pub use error::{BrokenLink, ImageError, Reason};
+pub use journal::{Pending, Phase};
+pub use lock::DirLock;
+pub use mode::{Mode, ModeError};
+pub use owner::Owner;
+pub use path::{ImagePath, PathError};
+pub use plain::{append_line, lock_dir, make_dir, place_file};
+pub use prepare::{PlannedFile, Slot, Staging};
+pub use recover::{Recovery, pending, recover};
+pub use root::ImageRoot;
+pub use stage::{Content, Staged};
+
+/// Where certbake keeps its records, and its journal while files land, inside an image.
+pub const STATE_DIRECTORY: &str = "/var/lib/certbake";
+
+/// Every temporary name starts so: a dot file that globs skip and that says whose it is.
+const TEMPORARY_PREFIX: &str = ".certbake-";

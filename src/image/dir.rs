@@ -1,0 +1,373 @@
+//! One directory held open by its descriptor, and everything that is done to names in it. No path
+//! with a slash goes to the kernel from here, so a directory swapped for a link changes nothing.
+
+use std::fmt;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{
+    self, Access, AtFlags, OFlags, RenameFlags, StatVfs, Statx, StatxAttributes, StatxFlags,
+};
+use rustix::io::Errno;
+
+use super::error::{During, ImageError};
+use super::mode::Mode;
+use super::path;
+
+/// What a name in a file system stands for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FileKind {
+    File,
+    Directory,
+    SymbolicLink,
+    Fifo,
+    Socket,
+    CharacterDevice,
+    BlockDevice,
+    Unknown,
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "regular file",
+            Self::Directory => "directory",
+            Self::SymbolicLink => "symbolic link",
+            Self::Fifo => "FIFO",
+            Self::Socket => "socket",
+            Self::CharacterDevice => "character device",
+            Self::BlockDevice => "block device",
+            Self::Unknown => "file of an unknown kind",
+        })
+    }
+}
+
+/// What is known of a file without reading it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Metadata {
+    pub kind: FileKind,
+    /// The permission bits, without set-user-ID, set-group-ID and sticky.
+    pub mode: Mode,
+    pub uid: u32,
+    pub gid: u32,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// Device and inode: two names with the same identity are the same file.
+pub(super) type Identity = (u32, u32, u64);
+
+/// A file's statx(2) as this module needs it.
+#[derive(Clone, Copy)]
+pub(super) struct Stat(Statx);
+
+impl Stat {
+    pub(super) fn kind(&self) -> FileKind {
+        use fs::FileType;
+        match FileType::from_raw_mode(self.0.stx_mode.into()) {
+            FileType::RegularFile => FileKind::File,
+            FileType::Directory => FileKind::Directory,
+            FileType::Symlink => FileKind::SymbolicLink,
+            FileType::Fifo => FileKind::Fifo,
+            FileType::Socket => FileKind::Socket,
+            FileType::CharacterDevice => FileKind::CharacterDevice,
+            FileType::BlockDevice => FileKind::BlockDevice,
+            _ => FileKind::Unknown,
+        }
+    }
+
+    /// All twelve bits that chmod(2) knows.
+    pub(super) fn mode_bits(&self) -> u32 {
+        u32::from(self.0.stx_mode) & 0o7777
+    }
+
+    pub(super) fn uid(&self) -> u32 {
+        self.0.stx_uid
+    }
+
+    pub(super) fn gid(&self) -> u32 {
+        self.0.stx_gid
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.0.stx_size
+    }
+
+    pub(super) fn mtime(&self) -> fs::Timespec {
+        let at = self.0.stx_mtime;
+        fs::Timespec {
+            tv_sec: at.tv_sec,
+            tv_nsec: at.tv_nsec.into(),
+        }
+    }
+
+    pub(super) fn device(&self) -> (u32, u32) {
+        (self.0.stx_dev_major, self.0.stx_dev_minor)
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        (self.0.stx_dev_major, self.0.stx_dev_minor, self.0.stx_ino)
+    }
+
+    /// Whether something is mounted on this very name (a bind-mounted file). Kernels before 5.8 do
+    /// not say; there the swap itself finds out.
+    pub(super) fn is_mount(&self) -> bool {
+        self.has(StatxAttributes::MOUNT_ROOT)
+    }
+
+    /// The mark that keeps the file from being replaced, as lsattr(1) calls it.
+    pub(super) fn mark(&self) -> Option<&'static str> {
+        if self.has(StatxAttributes::IMMUTABLE) {
+            Some("immutable")
+        } else if self.has(StatxAttributes::APPEND) {
+            Some("append-only")
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn metadata(&self) -> Metadata {
+        Metadata {
+            kind: self.kind(),
+            mode: Mode::new(self.mode_bits()),
+            uid: self.uid(),
+            gid: self.gid(),
+            size: self.size(),
+        }
+    }
+
+    fn has(&self, attribute: StatxAttributes) -> bool {
+        (self.0.stx_attributes & self.0.stx_attributes_mask).contains(attribute)
+    }
+}
+
+/// An open directory and the name by which messages call it.
+pub(super) struct Dir {
+    fd: OwnedFd,
+    path: String,
+}
+
+impl Dir {
+    /// `fd` may be `O_PATH`.
+    pub(super) fn new(fd: OwnedFd, path: impl Into<String>) -> Self {
+        Self {
+            fd,
+            path: path.into(),
+        }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The path of `name` in this directory, for messages and the journal.
+    pub(super) fn path_of(&self, name: &str) -> String {
+        path::join(&self.path, name)
+    }
+
+    /// The directory's own facts.
+    pub(super) fn own_stat(&self) -> Result<Stat, ImageError> {
+        stat_fd(&self.fd).during("examining", &self.path)
+    }
+
+    /// What `name` stands for, a symbolic link being itself; `None` when there is no such name.
+    pub(super) fn stat(&self, name: &str) -> Result<Option<Stat>, ImageError> {
+        match fs::statx(
+            &self.fd,
+            name,
+            AtFlags::SYMLINK_NOFOLLOW,
+            StatxFlags::BASIC_STATS,
+        ) {
+            Ok(stat) => Ok(Some(Stat(stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno).during("examining", &self.path_of(name)),
+        }
+    }
+
+    pub(super) fn read_link(&self, name: &str) -> Result<String, ImageError> {
+        let target = fs::readlinkat(&self.fd, name, Vec::new())
+            .during("reading the symbolic link", &self.path_of(name))?;
+        target
+            .into_string()
+            .map_err(|_| Errno::ILSEQ)
+            .during("reading the symbolic link", &self.path_of(name))
+    }
+
+    /// The directory opened for reading: what flock(2), fsync(2) and fgetxattr(2) ask for, which
+    /// answer EBADF on an `O_PATH` descriptor.
+    pub(super) fn readable(&self) -> Result<OwnedFd, ImageError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        fs::openat(&self.fd, ".", flags, fs::Mode::empty()).during("opening", &self.path)
+    }
+
+    /// The names in the directory that are UTF-8, sorted.
+    pub(super) fn names(&self) -> Result<Vec<String>, ImageError> {
+        let listing = fs::Dir::new(self.readable()?).during("listing", &self.path)?;
+        let mut names = Vec::new();
+        for entry in listing {
+            let entry = entry.during("listing", &self.path)?;
+            match entry.file_name().to_str() {
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => names.push(name.to_owned()),
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    pub(super) fn open_dir(&self, name: &str) -> Result<Dir, ImageError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = fs::openat(&self.fd, name, flags, fs::Mode::empty())
+            .during("opening", &self.path_of(name))?;
+        Ok(Dir::new(fd, self.path_of(name)))
+    }
+
+    /// Opens the regular file `name` for reading. Anything else is refused without being opened; should
+    /// it take the file's place meanwhile, `O_NONBLOCK` keeps a FIFO from holding us.
+    pub(super) fn open_file(&self, name: &str) -> Result<(File, Stat), ImageError> {
+        self.open_regular(name, OFlags::RDONLY, "opening")
+    }
+
+    pub(super) fn open_file_for_writing(&self, name: &str) -> Result<(File, Stat), ImageError> {
+        self.open_regular(name, OFlags::WRONLY, "opening for writing")
+    }
+
+    fn open_regular(
+        &self,
+        name: &str,
+        access: OFlags,
+        doing: &'static str,
+    ) -> Result<(File, Stat), ImageError> {
+        let path = self.path_of(name);
+        let stat = self
+            .stat(name)?
+            .ok_or_else(|| ImageError::Missing { path: path.clone() })?;
+        regular(&stat, &path)?;
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = fs::openat(&self.fd, name, flags, fs::Mode::empty()).during(doing, &path)?;
+        let stat = stat_fd(&fd).during("examining", &path)?;
+        regular(&stat, &path)?;
+        Ok((File::from(fd), stat))
+    }
+
+    /// Creates `name`, readable and writable by us alone; it must not exist.
+    pub(super) fn create_file(&self, name: &str) -> Result<File, ImageError> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        fs::openat(&self.fd, name, flags, fs::Mode::from_raw_mode(0o600))
+            .during("creating", &self.path_of(name))
+            .map(File::from)
+    }
+
+    /// Opens `name` for appending, creating it with 0600; a symbolic link or device is not opened.
+    pub(super) fn open_for_append(&self, name: &str) -> Result<File, ImageError> {
+        let flags = OFlags::RDWR
+            | OFlags::APPEND
+            | OFlags::CREATE
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::CLOEXEC;
+        fs::openat(&self.fd, name, flags, fs::Mode::from_raw_mode(0o600))
+            .during("opening for appending", &self.path_of(name))
+            .map(File::from)
+    }
+
+    /// Creates the directory `name`; `false` when something of that name is there already.
+    pub(super) fn make_dir(&self, name: &str, mode: u32) -> Result<bool, ImageError> {
+        match fs::mkdirat(&self.fd, name, fs::Mode::from_raw_mode(mode)) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            Err(errno) => Err(errno).during("creating the directory", &self.path_of(name)),
+        }
+    }
+
+    /// Removes the file `name`; it may be gone already.
+    pub(super) fn remove_file(&self, name: &str) -> Result<(), ImageError> {
+        match fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(errno).during("removing", &self.path_of(name)),
+        }
+    }
+
+    /// Removes the directory `name` if it is empty; one that is in use or gone is left as it is.
+    pub(super) fn remove_empty_dir(&self, name: &str) -> Result<(), ImageError> {
+        match fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+            Ok(())
+            | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR | Errno::BUSY) => {
+                Ok(())
+            }
+            Err(errno) => Err(errno).during("removing the directory", &self.path_of(name)),
+        }
+    }
+
+    /// renameat2(2) within the directory.
+    pub(super) fn rename_with(
+        &self,
+        from: &str,
+        to: &str,
+        flags: RenameFlags,
+    ) -> Result<(), Errno> {
+        fs::renameat_with(&self.fd, from, &self.fd, to, flags)
+    }
+
+    /// Plain rename: `to` is replaced when it exists.
+    pub(super) fn rename(&self, from: &str, to: &str) -> Result<(), ImageError> {
+        fs::renameat(&self.fd, from, &self.fd, to).during("renaming to", &self.path_of(to))
+    }
+
+    /// A second name for the same file; fails when `to` exists.
+    pub(super) fn link(&self, from: &str, to: &str) -> Result<(), Errno> {
+        fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty())
+    }
+
+    /// Makes the names in the directory survive a power failure, where the file system can.
+    pub(super) fn sync(&self) -> Result<(), ImageError> {
+        match fs::fsync(self.readable()?) {
+            Ok(()) | Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
+            Err(errno) => Err(errno).during("syncing the directory", &self.path),
+        }
+    }
+
+    /// Whether we may create, rename and remove names here.
+    pub(super) fn is_writable(&self) -> Result<bool, ImageError> {
+        match fs::accessat(
+            &self.fd,
+            ".",
+            Access::WRITE_OK | Access::EXEC_OK,
+            AtFlags::EACCESS,
+        ) {
+            Ok(()) => Ok(true),
+            Err(Errno::ACCESS | Errno::PERM) => Ok(false),
+            // Answered before permissions are looked at; the caller asks the mount itself.
+            Err(Errno::ROFS) => Ok(true),
+            Err(errno) => Err(errno).during("examining", &self.path),
+        }
+    }
+
+    pub(super) fn file_system(&self) -> Result<StatVfs, ImageError> {
+        fs::fstatvfs(&self.fd).during("examining the file system of", &self.path)
+    }
+
+    /// The file system of the file `name` itself, which a bind mount makes another one.
+    pub(super) fn file_system_of(&self, name: &str) -> Result<StatVfs, ImageError> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        fs::openat(&self.fd, name, flags, fs::Mode::empty())
+            .and_then(fs::fstatvfs)
+            .during("examining the file system of", &self.path_of(name))
+    }
+}
+
+/// Refuses anything but a regular file.
+pub(super) fn regular(stat: &Stat, path: &str) -> Result<(), ImageError> {
+    match stat.kind() {
+        FileKind::File => Ok(()),
+        kind => Err(ImageError::NotAFile {
+            path: path.to_owned(),
+            kind,
+        }),
+    }
+}
+
+pub(super) fn stat_fd(fd: impl AsFd) -> Result<Stat, Errno> {
+    fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS).map(Stat)
+}

@@ -1,0 +1,297 @@
+//! One file of a set on its way: its temporary and backup names, the swap, and the way back.
+
+use std::fs::File;
+use std::io::{Seek, Write};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use data_encoding::HEXLOWER;
+use rustix::fs::{
+    Gid, Mode as RawMode, RenameFlags, Timespec, Timestamps, Uid, fchmod, fchown, futimens,
+};
+use rustix::io::Errno;
+
+use super::commit::Swap;
+use super::dir::{Dir, Identity, Stat, regular};
+use super::error::{During, ImageError};
+use super::journal::Line;
+use super::label::drop_inherited_access_list;
+use super::root::each_piece;
+
+/// A file of the set, in a directory held open since it was prepared.
+pub(super) struct Entry {
+    pub(super) dir: Dir,
+    pub(super) line: Line,
+    /// Mounted on its own, so that nothing can be renamed onto it.
+    pub(super) in_place: bool,
+    /// The file that was at the target when the temporary one was written.
+    pub(super) before: Option<Identity>,
+    /// How it was swapped, from just before the first step that changes the target.
+    pub(super) swapped: Option<Swap>,
+}
+
+/// What the target was before it was written in place.
+struct Before {
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    mtime: Timespec,
+}
+
+impl Entry {
+    pub(super) fn target(&self) -> String {
+        self.dir.path_of(&self.line.name)
+    }
+
+    pub(super) fn temporary(&self) -> String {
+        self.dir.path_of(&self.line.temporary)
+    }
+
+    /// Refuses to swap over something that was put there while the set was staged.
+    pub(super) fn still_as_staged(&self) -> Result<(), ImageError> {
+        let now = self.dir.stat(&self.line.name)?.map(|stat| stat.identity());
+        if now == self.before {
+            Ok(())
+        } else {
+            Err(ImageError::Changed {
+                path: self.target(),
+            })
+        }
+    }
+
+    /// Puts the new file in the target's place, in the most exact way the file system offers.
+    pub(super) fn swap(&mut self) -> Result<Swap, ImageError> {
+        let Some(stat) = self.dir.stat(&self.line.name)? else {
+            return self.create();
+        };
+        regular(&stat, &self.target())?;
+        if self.in_place {
+            return self.write_in_place();
+        }
+        match self.exchange() {
+            Ok(()) => Ok(self.done(Swap::Exchanged)),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.replace(),
+            // A mount point that statx(2) did not tell: a kernel before 5.8, or a mount made since.
+            Err(Errno::BUSY) => self.write_in_place(),
+            Err(errno) => Err(errno).during("swapping in", &self.target()),
+        }
+    }
+
+    /// Undoes [`Entry::swap`], wherever it stopped; the temporary file holds the new content again, so
+    /// that a run killed in the middle of this can still be completed.
+    pub(super) fn swap_back(&mut self) -> Result<(), ImageError> {
+        let (name, temporary, backup) = (&self.line.name, &self.line.temporary, &self.line.backup);
+        match self.swapped {
+            None => {}
+            Some(Swap::Exchanged) => {
+                self.exchange().during("swapping back", &self.target())?;
+            }
+            Some(Swap::Created) => self.dir.rename(name, temporary)?,
+            Some(Swap::Renamed) => {
+                if self.dir.stat(temporary)?.is_none() {
+                    self.dir.rename(name, temporary)?;
+                }
+                if self.dir.stat(backup)?.is_some() {
+                    self.dir.rename(backup, name)?;
+                }
+            }
+            Some(Swap::InPlace) => self.restore_in_place()?,
+        }
+        self.swapped = None;
+        Ok(())
+    }
+
+    /// Removes the old file, which the swap has left under a temporary name.
+    pub(super) fn remove_old(&self) -> Result<(), ImageError> {
+        match self.swapped {
+            None | Some(Swap::Created) => Ok(()),
+            Some(Swap::Exchanged) => self.dir.remove_file(&self.line.temporary),
+            Some(Swap::Renamed) => self.dir.remove_file(&self.line.backup),
+            Some(Swap::InPlace) => self.remove_temporaries(),
+        }
+    }
+
+    /// Removes whatever is there under the temporary names.
+    pub(super) fn remove_temporaries(&self) -> Result<(), ImageError> {
+        self.dir.remove_file(&self.line.temporary)?;
+        self.dir.remove_file(&self.line.backup)
+    }
+
+    /// Whether `name` holds the new content; `None` when it does not exist as a regular file.
+    pub(super) fn holds_new(&self, name: &str) -> Result<Option<bool>, ImageError> {
+        match self.dir.stat(name)? {
+            Some(stat) if regular(&stat, name).is_ok() => {
+                let (file, _) = self.dir.open_file(name)?;
+                Ok(Some(
+                    sha256_of(&file, &self.dir.path_of(name))? == self.line.shape.sha256,
+                ))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the target's mode and owner are those of the new file.
+    pub(super) fn has_new_metadata(&self) -> Result<bool, ImageError> {
+        let shape = &self.line.shape;
+        let wanted = (shape.mode, shape.uid, shape.gid);
+        let stat = self.dir.stat(&self.line.name)?;
+        Ok(stat.is_some_and(|stat| (stat.mode_bits(), stat.uid(), stat.gid()) == wanted))
+    }
+
+    fn exchange(&self) -> Result<(), Errno> {
+        self.dir
+            .rename_with(&self.line.temporary, &self.line.name, RenameFlags::EXCHANGE)
+    }
+
+    fn done(&mut self, swap: Swap) -> Swap {
+        self.swapped = Some(swap);
+        swap
+    }
+
+    /// Gives a new file its name; one that has appeared meanwhile is not replaced.
+    fn create(&mut self) -> Result<Swap, ImageError> {
+        let (name, temporary) = (&self.line.name, &self.line.temporary);
+        match self
+            .dir
+            .rename_with(temporary, name, RenameFlags::NOREPLACE)
+        {
+            Ok(()) => {}
+            // Where the file system cannot promise that, nothing was there a moment ago.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                self.dir.rename(temporary, name)?
+            }
+            Err(Errno::EXIST) => {
+                return Err(ImageError::Changed {
+                    path: self.target(),
+                });
+            }
+            Err(errno) => return Err(errno).during("naming", &self.target()),
+        }
+        Ok(self.done(Swap::Created))
+    }
+
+    /// Without RENAME_EXCHANGE: the old file is kept under its backup name, by a second link where
+    /// the file system has links, else by a rename that leaves the name empty for a moment.
+    fn replace(&mut self) -> Result<Swap, ImageError> {
+        self.dir.remove_file(&self.line.backup)?;
+        match self.dir.link(&self.line.name, &self.line.backup) {
+            Ok(()) => {}
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {
+                self.dir.rename(&self.line.name, &self.line.backup)?;
+            }
+            Err(errno) => return Err(errno).during("keeping the old", &self.target()),
+        }
+        let swap = self.done(Swap::Renamed);
+        self.dir.rename(&self.line.temporary, &self.line.name)?;
+        Ok(swap)
+    }
+
+    /// Copies the new content into a file that nothing can be renamed onto; a copy of the old one is
+    /// kept beside it until the set has landed.
+    fn write_in_place(&mut self) -> Result<Swap, ImageError> {
+        let (old, stat) = self.dir.open_file(&self.line.name)?;
+        // In a second try after a kill the target may be torn; the backup was complete before that.
+        if self.dir.stat(&self.line.backup)?.is_none() {
+            let mut backup = self.dir.create_file(&self.line.backup)?;
+            copy(&old, &mut backup).during("keeping a copy of", &self.target())?;
+            let before = Before {
+                mode: stat.mode_bits(),
+                uid: stat.uid(),
+                gid: stat.gid(),
+                mtime: stat.mtime(),
+            };
+            drop_inherited_access_list(&backup, &self.target())?;
+            before
+                .put_on(&backup)
+                .during("keeping a copy of", &self.target())?;
+            backup
+                .sync_all()
+                .during("syncing the copy of", &self.target())?;
+        }
+        let (new, _) = self.dir.open_file(&self.line.temporary)?;
+        let shape = &self.line.shape;
+        let after = (shape.mode, shape.uid, shape.gid);
+        let (target, stat) = self.dir.open_file_for_writing(&self.line.name)?;
+        self.swapped = Some(Swap::InPlace);
+        overwrite(target, &stat, &new, after).during("writing in place", &self.target())?;
+        Ok(Swap::InPlace)
+    }
+
+    fn restore_in_place(&self) -> Result<(), ImageError> {
+        let (backup, before) = self.dir.open_file(&self.line.backup)?;
+        let (target, stat) = self.dir.open_file_for_writing(&self.line.name)?;
+        let times = target
+            .try_clone()
+            .during("restoring in place", &self.target())?;
+        let shape = (before.mode_bits(), before.uid(), before.gid());
+        overwrite(target, &stat, &backup, shape).during("restoring in place", &self.target())?;
+        set_mtime(&times, before.mtime()).during("restoring in place", &self.target())
+    }
+}
+
+impl Before {
+    /// The backup carries the old file's owner, mode and time, so that it alone tells what to restore.
+    fn put_on(&self, backup: &File) -> Result<(), Errno> {
+        fchown(
+            backup,
+            Some(Uid::from_raw(self.uid)),
+            Some(Gid::from_raw(self.gid)),
+        )?;
+        fchmod(backup, RawMode::from_raw_mode(self.mode))?;
+        set_mtime(backup, self.mtime)
+    }
+}
+
+fn set_mtime(file: &File, mtime: Timespec) -> Result<(), Errno> {
+    const NOW: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: rustix::fs::UTIME_OMIT,
+    };
+    futimens(
+        file,
+        &Timestamps {
+            last_access: NOW,
+            last_modification: mtime,
+        },
+    )
+}
+
+/// Empties `target`, gives it owner and mode while it is empty, then the content.
+fn overwrite(
+    mut target: File,
+    stat: &Stat,
+    content: &File,
+    (mode, uid, gid): (u32, u32, u32),
+) -> std::io::Result<()> {
+    target.set_len(0)?;
+    if (stat.uid(), stat.gid()) != (uid, gid) {
+        fchmod(&target, RawMode::from_raw_mode(0o600))?;
+        fchown(&target, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        fchmod(&target, RawMode::from_raw_mode(mode))?;
+    } else if stat.mode_bits() != mode {
+        fchmod(&target, RawMode::from_raw_mode(mode))?;
+    }
+    target.rewind()?;
+    copy(content, &mut target)?;
+    target.sync_all()
+}
+
+fn copy(from: &File, to: &mut File) -> std::io::Result<()> {
+    let mut outcome = Ok(());
+    each_piece(from, |piece| {
+        if outcome.is_ok() {
+            outcome = to.write_all(piece);
+        }
+    })?;
+    outcome
+}
+
+/// The digest of a file's content from where it stands, as lower-case hexadecimal.
+pub(super) fn sha256_of(file: &File, path: &str) -> Result<String, ImageError> {
+    let mut context = Context::new(&SHA256);
+    each_piece(file, |piece| context.update(piece)).during("reading", path)?;
+    Ok(HEXLOWER.encode(context.finish().as_ref()))
+}
+
+pub(super) fn sha256(content: &[u8]) -> String {
+    HEXLOWER.encode(aws_lc_rs::digest::digest(&SHA256, content).as_ref())
+}

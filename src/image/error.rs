@@ -1,0 +1,197 @@
+//! What can go wrong in an image, as values with the facts; [`super::explain`] makes findings of them.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+
+use super::dir::FileKind;
+
+/// The operating system's reason, in lower case and without its number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Reason(pub(super) Errno);
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = std::io::Error::from(self.0).to_string();
+        let words = text.split(" (os error").next().unwrap_or(&text);
+        let mut letters = words.chars();
+        match letters.next() {
+            Some(first) => write!(f, "{}{}", first.to_lowercase(), letters.as_str()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Reason {}
+
+impl From<Errno> for Reason {
+    fn from(errno: Errno) -> Self {
+        Self(errno)
+    }
+}
+
+impl From<std::io::Error> for Reason {
+    fn from(error: std::io::Error) -> Self {
+        Self(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    }
+}
+
+impl From<pathrs::error::Error> for Reason {
+    fn from(error: pathrs::error::Error) -> Self {
+        use pathrs::error::ErrorKind;
+        match error.kind() {
+            ErrorKind::OsError(Some(number)) => Self(Errno::from_raw_os_error(number)),
+            // What openat2 itself says of a path that would leave its root.
+            ErrorKind::SafetyViolation => Self(Errno::XDEV),
+            ErrorKind::NotSupported | ErrorKind::NotImplemented => Self(Errno::NOSYS),
+            _ => Self(Errno::IO),
+        }
+    }
+}
+
+/// How a symbolic link leads nowhere.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BrokenLink {
+    /// Links that lead to each other, or more than 40 in a row.
+    Loop,
+    /// The link's target is in a directory that does not exist in the image.
+    Dangling,
+}
+
+/// Why an image could not be read or written.
+///
+/// Paths are as seen inside the image, except in [`ImageError::Root`], [`ImageError::Busy`] and what
+/// the functions for files outside an image return.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    #[error("opening the image root {}", root.display())]
+    Root {
+        root: PathBuf,
+        #[source]
+        reason: Reason,
+    },
+
+    #[error("locking {}: another certbake is at work there", root.display())]
+    Busy { root: PathBuf },
+
+    #[error("{operation} {path}")]
+    Io {
+        operation: &'static str,
+        path: String,
+        #[source]
+        reason: Reason,
+    },
+
+    #[error("reading {path}: no such file in the image")]
+    Missing { path: String },
+
+    #[error("reading {path}: {size} bytes where at most {limit} are expected")]
+    TooLarge { path: String, size: u64, limit: u64 },
+
+    #[error("using {path} as a file: it is a {kind}")]
+    NotAFile { path: String, kind: FileKind },
+
+    #[error("resolving {path}: {component} is not a directory")]
+    NotADirectory { path: String, component: String },
+
+    #[error("following the symbolic link {link} on the way to {path}: {}", broken_link(*how, target))]
+    LinkBroken {
+        path: String,
+        link: String,
+        target: String,
+        how: BrokenLink,
+    },
+
+    #[error("placing {label} at {path}: {other_label} at {other} is the same file")]
+    Shared {
+        path: String,
+        label: String,
+        other: String,
+        other_label: String,
+    },
+
+    #[error("preparing {path}: the file system is mounted read-only")]
+    ReadOnly { path: String },
+
+    #[error("preparing {path}: it is marked {mark}")]
+    Immutable { path: String, mark: &'static str },
+
+    #[error("preparing {path}: no {lacking} left on its file system")]
+    Full { path: String, lacking: &'static str },
+
+    #[error("preparing {path}: {action} is not permitted to user {uid}")]
+    NotPermitted {
+        path: String,
+        action: &'static str,
+        uid: u32,
+    },
+
+    /// `known` is what the database lists, `None` when the image has no such database.
+    #[error("looking up the owner {name:?} of {path}: {}", owner_missing(database, known.as_deref()))]
+    OwnerMissing {
+        path: String,
+        name: String,
+        database: &'static str,
+        known: Option<Vec<String>>,
+    },
+
+    #[error("placing {path}: something else changed it meanwhile")]
+    Changed { path: String },
+
+    #[error("reading the journal {path} of an interrupted run: {problem}")]
+    Journal { path: String, problem: String },
+
+    /// The set could neither land nor be taken back completely; the journal is still there.
+    #[error("{cause}; taking it back: {trouble}")]
+    HalfDone {
+        cause: Box<ImageError>,
+        trouble: Box<ImageError>,
+    },
+
+    /// The contents given to write are not those of the slots prepared.
+    #[error("pairing contents with placements: {path} {problem}")]
+    Contents { path: String, problem: &'static str },
+}
+
+fn broken_link(how: BrokenLink, target: &str) -> String {
+    match how {
+        BrokenLink::Loop => format!("it points to {target}, and so on in a circle"),
+        BrokenLink::Dangling => {
+            format!("it points to {target}, whose directory does not exist in the image")
+        }
+    }
+}
+
+fn owner_missing(database: &str, known: Option<&[String]>) -> String {
+    match known {
+        None => format!("the image has no {database}"),
+        Some([]) => format!("{database} in the image lists no names"),
+        Some(known) => {
+            let shown = known
+                .iter()
+                .take(12)
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ");
+            let more = if known.len() > 12 { ", …" } else { "" };
+            format!("{database} in the image has {shown}{more}")
+        }
+    }
+}
+
+/// Says what was being done to what when a system call failed.
+pub(super) trait During<T> {
+    fn during(self, operation: &'static str, path: &str) -> Result<T, ImageError>;
+}
+
+impl<T, E: Into<Reason>> During<T> for Result<T, E> {
+    fn during(self, operation: &'static str, path: &str) -> Result<T, ImageError> {
+        self.map_err(|error| ImageError::Io {
+            operation,
+            path: path.to_owned(),
+            reason: error.into(),
+        })
+    }
+}

@@ -1,0 +1,305 @@
+//! Findings about an image: each error and note with its code, its facts and what to do next.
+
+use serde_json::Value;
+
+use rustix::io::Errno;
+
+use super::error::{ImageError, Reason};
+use super::journal::{Pending, Phase};
+use super::recover::Recovery;
+use crate::finding::{Code, Finding};
+
+const ROOT_UNUSABLE: Code = Code::new("image-root-unusable");
+const BUSY: Code = Code::new("image-busy");
+const IO: Code = Code::new("image-io");
+const FILE_MISSING: Code = Code::new("image-file-missing");
+const FILE_TOO_LARGE: Code = Code::new("image-file-too-large");
+const NOT_A_FILE: Code = Code::new("image-not-a-file");
+const NOT_A_DIRECTORY: Code = Code::new("image-not-a-directory");
+const LINK_BROKEN: Code = Code::new("image-link-broken");
+const PLACEMENTS_COLLIDE: Code = Code::new("image-placements-collide");
+const READ_ONLY: Code = Code::new("image-read-only");
+const IMMUTABLE: Code = Code::new("image-immutable");
+const FULL: Code = Code::new("image-full");
+const NOT_PERMITTED: Code = Code::new("image-not-permitted");
+const OWNER_MISSING: Code = Code::new("image-owner-missing");
+const CHANGED_MEANWHILE: Code = Code::new("image-changed-meanwhile");
+const JOURNAL_UNREADABLE: Code = Code::new("image-journal-unreadable");
+const HALF_DONE: Code = Code::new("image-half-done");
+const INTERRUPTED: Code = Code::new("image-interrupted");
+const RECOVERED: Code = Code::new("image-recovered");
+const LEFT_OVER: Code = Code::new("image-left-over");
+const LABEL_NOT_SET: Code = Code::new("image-label-not-set");
+const NO_EXCHANGE: Code = Code::new("image-no-exchange");
+const WRITTEN_IN_PLACE: Code = Code::new("image-written-in-place");
+
+impl ImageError {
+    /// The error as every report shows it.
+    pub fn finding(&self) -> Finding {
+        let (code, hint) = self.code_and_hint();
+        let finding = Finding::error(code, self.summary()).hint(hint);
+        let finding = match self.path() {
+            Some(path) => finding.in_file(path).fact("path", path),
+            None => finding,
+        };
+        self.facts()
+            .into_iter()
+            .fold(finding, |finding, (name, value)| finding.fact(name, value))
+    }
+
+    /// The whole chain on one line.
+    fn summary(&self) -> String {
+        let mut summary = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            summary = format!("{summary}: {error}");
+            cause = error.source();
+        }
+        summary
+    }
+
+    fn path(&self) -> Option<&str> {
+        match self {
+            Self::Root { .. } | Self::Busy { .. } => None,
+            Self::HalfDone { cause, .. } => cause.path(),
+            Self::Io { path, .. }
+            | Self::Missing { path }
+            | Self::TooLarge { path, .. }
+            | Self::NotAFile { path, .. }
+            | Self::NotADirectory { path, .. }
+            | Self::LinkBroken { path, .. }
+            | Self::Shared { path, .. }
+            | Self::ReadOnly { path }
+            | Self::Immutable { path, .. }
+            | Self::Full { path, .. }
+            | Self::NotPermitted { path, .. }
+            | Self::OwnerMissing { path, .. }
+            | Self::Changed { path }
+            | Self::Journal { path, .. }
+            | Self::Contents { path, .. } => Some(path),
+        }
+    }
+
+    fn facts(&self) -> Vec<(&'static str, Value)> {
+        match self {
+            Self::Root { root, reason } => {
+                vec![
+                    ("root", root.display().to_string().into()),
+                    ("reason", reason.to_string().into()),
+                ]
+            }
+            Self::Busy { root } => vec![("root", root.display().to_string().into())],
+            Self::Io {
+                operation, reason, ..
+            } => {
+                vec![
+                    ("operation", (*operation).into()),
+                    ("reason", reason.to_string().into()),
+                ]
+            }
+            Self::TooLarge { size, limit, .. } => {
+                vec![
+                    ("size_bytes", (*size).into()),
+                    ("limit_bytes", (*limit).into()),
+                ]
+            }
+            Self::NotAFile { kind, .. } => vec![("kind", kind.to_string().into())],
+            Self::NotADirectory { component, .. } => vec![("component", component.as_str().into())],
+            Self::LinkBroken { link, target, .. } => {
+                vec![
+                    ("link", link.as_str().into()),
+                    ("target", target.as_str().into()),
+                ]
+            }
+            Self::Shared { other, .. } => vec![("other", other.as_str().into())],
+            Self::Immutable { mark, .. } => vec![("mark", (*mark).into())],
+            Self::Full { lacking, .. } => vec![("lacking", (*lacking).into())],
+            Self::NotPermitted { action, uid, .. } => {
+                vec![("action", (*action).into()), ("uid", (*uid).into())]
+            }
+            Self::OwnerMissing {
+                name,
+                database,
+                known,
+                ..
+            } => vec![
+                ("name", name.as_str().into()),
+                ("database", (*database).into()),
+                ("known", known.clone().map_or(Value::Null, Value::from)),
+            ],
+            Self::Journal { problem, .. } => vec![("problem", problem.as_str().into())],
+            Self::HalfDone { trouble, .. } => vec![("trouble", trouble.summary().into())],
+            Self::Contents { problem, .. } => vec![("problem", (*problem).into())],
+            Self::Missing { .. } | Self::ReadOnly { .. } | Self::Changed { .. } => Vec::new(),
+        }
+    }
+
+    fn code_and_hint(&self) -> (Code, String) {
+        let (code, hint) = match self {
+            Self::Io { reason, path, .. } => return code_of(*reason, path),
+            Self::OwnerMissing { .. } => return (OWNER_MISSING, self.owner_hint()),
+            Self::Root { .. } => (
+                ROOT_UNUSABLE,
+                "check --root: it must be the directory that holds the image's file system, readable to this user",
+            ),
+            Self::Busy { .. } => (
+                BUSY,
+                "let the other run end and start again; `fuser` on the root directory shows who holds the lock",
+            ),
+            Self::Missing { .. } => (
+                FILE_MISSING,
+                "check the path, and --root: paths are looked up inside the image",
+            ),
+            Self::TooLarge { .. } => (
+                FILE_TOO_LARGE,
+                "check the path: this file is not what it is taken for",
+            ),
+            Self::NotAFile { .. } => (
+                NOT_A_FILE,
+                "choose another path, or remove what is there in an earlier build step",
+            ),
+            Self::NotADirectory { .. } => (
+                NOT_A_DIRECTORY,
+                "choose another path, or replace that component by a directory in an earlier build step",
+            ),
+            Self::LinkBroken { .. } => (
+                LINK_BROKEN,
+                "correct the link, create the directory it points to in an earlier build step, or name the real path",
+            ),
+            Self::Shared { .. } => (PLACEMENTS_COLLIDE, "give each placement a path of its own"),
+            Self::ReadOnly { .. } => (
+                READ_ONLY,
+                "mount the image read-write while it is built, or choose a path on a writable file system",
+            ),
+            Self::Immutable { .. } => (
+                IMMUTABLE,
+                "clear the mark with `chattr -i` or `chattr -a`, and set it again after the build",
+            ),
+            Self::Full { .. } => (FULL, "free some, or make the image's file system larger"),
+            Self::NotPermitted { .. } => (
+                NOT_PERMITTED,
+                "run certbake as root or as the owner of the image's tree, or leave owner and group out",
+            ),
+            Self::Changed { .. } => (
+                CHANGED_MEANWHILE,
+                "let no other build step write there at the same time, and run again",
+            ),
+            Self::Journal { .. } => (
+                JOURNAL_UNREADABLE,
+                "build the image afresh; or look at the files the journal names, remove it, and run again",
+            ),
+            Self::HalfDone { .. } => (
+                HALF_DONE,
+                "do not ship this image; mend the trouble and run certbake again, which completes what is left or takes it back",
+            ),
+            Self::Contents { .. } => (IO, "this is a mistake in certbake: please report it"),
+        };
+        (code, hint.to_owned())
+    }
+
+    fn owner_hint(&self) -> String {
+        let Self::OwnerMissing {
+            name,
+            known,
+            database,
+            ..
+        } = self
+        else {
+            return String::new();
+        };
+        let near = known
+            .iter()
+            .flatten()
+            .filter(|other| strsim::damerau_levenshtein(name, other) <= 2);
+        match near.min_by_key(|other| strsim::damerau_levenshtein(name, other)) {
+            Some(other) => format!("did you mean {other:?}?"),
+            None => {
+                format!("add {name:?} to {database} in an earlier build step, or give the number")
+            }
+        }
+    }
+}
+
+/// A system call's own reason is often one of the cases that have a page of their own.
+fn code_of(reason: Reason, path: &str) -> (Code, String) {
+    let same = match reason.0 {
+        Errno::NOSPC | Errno::DQUOT => ImageError::Full {
+            path: path.to_owned(),
+            lacking: "space",
+        },
+        Errno::ROFS => ImageError::ReadOnly {
+            path: path.to_owned(),
+        },
+        Errno::ACCESS | Errno::PERM => ImageError::NotPermitted {
+            path: path.to_owned(),
+            action: "this",
+            uid: 0,
+        },
+        _ => {
+            return (
+                IO,
+                format!("look at the file system that holds {path} (`dmesg`, `df`), and run again"),
+            );
+        }
+    };
+    same.code_and_hint()
+}
+
+/// An interrupted run that someone only looked at.
+pub(super) fn interrupted(pending: &Pending) -> Finding {
+    let (what, phase) = match pending.phase {
+        Phase::Staging => ("before anything was replaced", "staging"),
+        Phase::Landing => ("while files were being replaced", "landing"),
+    };
+    Finding::error(INTERRUPTED, format!("a run of certbake was cut short in this image {what}"))
+        .fact("phase", phase)
+        .fact("files", pending.files.clone())
+        .hint("run `certbake provision` on the image again: it takes the interrupted run back or completes it first")
+}
+
+pub(super) fn recovered(recovery: &Recovery) -> Finding {
+    let (done, files): (_, &[String]) = match recovery {
+        Recovery::Clean => ("nothing was left of an interrupted run", &[]),
+        Recovery::RolledBack { files } => (
+            "an interrupted run was taken back: its old files are in place",
+            files,
+        ),
+        Recovery::Completed { files } => (
+            "an interrupted run was completed: its new files are in place",
+            files,
+        ),
+    };
+    Finding::note(RECOVERED, done)
+        .fact("files", files.to_vec())
+        .hint("nothing to do; find out what cut the earlier run short")
+}
+
+pub(super) fn left_over(trouble: &ImageError) -> Finding {
+    Finding::warning(LEFT_OVER, format!("the files have landed, but {} did not succeed", trouble.summary()))
+        .fact("trouble", trouble.summary())
+        .hint("run `certbake provision` on the image again: it removes what is left under temporary names, old keys among it")
+}
+
+pub(super) fn label_not_set(path: &str) -> Finding {
+    Finding::warning(LABEL_NOT_SET, format!("the SELinux label of {path} could not be set"))
+        .in_file(path)
+        .fact("path", path)
+        .hint("run certbake as root, or relabel the image afterwards (`setfiles`, or `touch /.autorelabel` in the image)")
+}
+
+pub(super) fn no_exchange(path: &str) -> Finding {
+    Finding::note(NO_EXCHANGE, format!("{path} was replaced by a plain rename: its file system cannot exchange two files"))
+        .in_file(path)
+        .fact("path", path)
+        .hint("nothing to do for an image that is being built; on a live system, use a file system with RENAME_EXCHANGE")
+}
+
+pub(super) fn written_in_place(path: &str) -> Finding {
+    Finding::note(
+        WRITTEN_IN_PLACE,
+        format!("{path} was overwritten in place: something is mounted on the file itself"),
+    )
+    .in_file(path)
+    .fact("path", path)
+    .hint("mount the directory instead of the file, so that the file can be replaced at one stroke")
+}

@@ -1,0 +1,256 @@
+//! The journal of a set on its way into the image: which temporary names belong to which files, so
+//! that a run cut short can be taken back or completed. It holds names and digests, never content.
+//!
+//! It is written twice. In the phase *staging* it lists what is about to be created, before any of it
+//! is; such a run is taken back. In the phase *landing* every temporary file is complete and synced,
+//! and nothing is missing but the swaps; such a run is completed.
+
+use std::io::Write;
+
+use aws_lc_rs::rand;
+use data_encoding::HEXLOWER;
+use rustix::fs::{Mode as RawMode, fchmod};
+use serde::{Deserialize, Serialize};
+
+use super::dir::Dir;
+use super::error::{During, ImageError};
+use super::explain::interrupted;
+use super::path::ImagePath;
+use super::root::{ImageRoot, Place};
+use super::{STATE_DIRECTORY, TEMPORARY_PREFIX};
+use crate::finding::Finding;
+
+const NAME: &str = "journal.json";
+const SCHEMA: u32 = 1;
+
+/// A set has at most some hundred files.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// How far an interrupted run had come.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Files were being written beside their targets; the old set is untouched.
+    Staging,
+    /// The swaps had begun, or were about to.
+    Landing,
+}
+
+/// What the journal says, as JSON.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    pub(super) schema: u32,
+    pub(super) phase: Phase,
+    /// Directories the run creates, each after the one that holds it.
+    pub(super) directories: Vec<String>,
+    pub(super) files: Vec<Line>,
+}
+
+/// One file of the set.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line {
+    pub(super) directory: String,
+    pub(super) name: String,
+    pub(super) temporary: String,
+    pub(super) backup: String,
+    pub(super) shape: Shape,
+}
+
+/// What a landed file must look like.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Shape {
+    /// Lower-case hexadecimal.
+    pub(super) sha256: String,
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+}
+
+/// An interrupted run found in an image.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pending {
+    pub phase: Phase,
+    /// The files of the set, as paths in the image.
+    pub files: Vec<String>,
+}
+
+impl Pending {
+    pub fn finding(&self) -> Finding {
+        interrupted(self)
+    }
+}
+
+/// The journal's place in an image.
+pub(super) struct Journal {
+    dir: Dir,
+}
+
+impl Journal {
+    /// Where the journal is or would be.
+    pub(super) fn locate(root: &ImageRoot) -> Result<Place, ImageError> {
+        let path = format!("{STATE_DIRECTORY}/{NAME}").parse::<ImagePath>();
+        root.locate(&path.expect("a constant absolute path"))
+    }
+
+    pub(super) fn within(dir: Dir) -> Self {
+        Self { dir }
+    }
+
+    pub(super) fn path(&self) -> String {
+        self.dir.path_of(NAME)
+    }
+
+    /// Replaces the journal atomically. `sync_name` makes the name survive a power failure too, which
+    /// matters from the first swap on.
+    pub(super) fn write(&self, log: &Log, sync_name: bool) -> Result<(), ImageError> {
+        let temporary = temporary_name()?;
+        let written = self
+            .write_as(&temporary, log)
+            .and_then(|()| self.dir.rename(&temporary, NAME));
+        if written.is_err() {
+            // The first error is the one to tell; the next run sweeps what could not be removed.
+            let _ = self.dir.remove_file(&temporary);
+        }
+        written?;
+        if sync_name { self.dir.sync() } else { Ok(()) }
+    }
+
+    fn write_as(&self, temporary: &str, log: &Log) -> Result<(), ImageError> {
+        let path = self.dir.path_of(temporary);
+        let text = serde_json::to_vec_pretty(log)
+            .map_err(std::io::Error::from)
+            .during("writing", &path)?;
+        let mut file = self.dir.create_file(temporary)?;
+        fchmod(&file, RawMode::from_raw_mode(0o600)).during("setting the mode of", &path)?;
+        file.write_all(&text).during("writing", &path)?;
+        file.sync_all().during("syncing", &path)
+    }
+
+    /// What the journal says; `None` when there is none.
+    pub(super) fn read(&self) -> Result<Option<Log>, ImageError> {
+        let unreadable = |problem: String| ImageError::Journal {
+            path: self.path(),
+            problem,
+        };
+        let (file, stat) = match self.dir.open_file(NAME) {
+            Ok(open) => open,
+            Err(ImageError::Missing { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if stat.size() > LARGEST {
+            return Err(unreadable(format!("it is {} bytes long", stat.size())));
+        }
+        let log: Log = serde_json::from_reader(std::io::BufReader::new(file))
+            .map_err(|error| unreadable(error.to_string()))?;
+        match log.problem() {
+            Some(problem) => Err(unreadable(problem)),
+            None => Ok(Some(log)),
+        }
+    }
+
+    pub(super) fn remove(&self) -> Result<(), ImageError> {
+        self.dir.remove_file(NAME)
+    }
+
+    /// Removes what a run killed while it wrote the journal itself has left beside it. Only to be
+    /// called under the lock.
+    pub(super) fn sweep(&self) -> Result<(), ImageError> {
+        for name in self.dir.names()? {
+            if name.starts_with(TEMPORARY_PREFIX) {
+                self.dir.remove_file(&name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Log {
+    pub(super) fn new(phase: Phase, directories: Vec<String>, files: Vec<Line>) -> Self {
+        Self {
+            schema: SCHEMA,
+            phase,
+            directories,
+            files,
+        }
+    }
+
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.files
+            .iter()
+            .map(|line| super::path::join(&line.directory, &line.name))
+            .collect()
+    }
+
+    /// An image is not trusted: its journal may name nothing but plain names, and temporaries of ours.
+    fn problem(&self) -> Option<String> {
+        let plain = |name: &str| !name.contains('/') && !matches!(name, "" | "." | "..");
+        let ours = |name: &str| plain(name) && name.starts_with(TEMPORARY_PREFIX);
+        if self.schema != SCHEMA {
+            return Some(format!(
+                "its schema is {}, this certbake knows {SCHEMA}",
+                self.schema
+            ));
+        }
+        let wrong =
+            |line: &&Line| !plain(&line.name) || !ours(&line.temporary) || !ours(&line.backup);
+        self.files
+            .iter()
+            .find(wrong)
+            .map(|line| format!("it names {:?} as a file", line.name))
+    }
+}
+
+/// A name that no one else uses: the prefix and 96 random bits.
+pub(super) fn temporary_name() -> Result<String, ImageError> {
+    let mut bits = [0_u8; 12];
+    rand::fill(&mut bits)
+        .map_err(|_| rustix::io::Errno::IO)
+        .during("choosing", "a temporary name")?;
+    Ok(format!("{TEMPORARY_PREFIX}{}", HEXLOWER.encode(&bits)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(name: &str, temporary: &str) -> Log {
+        let shape = Shape {
+            sha256: String::new(),
+            mode: 0o600,
+            uid: 0,
+            gid: 0,
+        };
+        let (directory, backup) = ("/etc".to_owned(), ".certbake-1".to_owned());
+        let (name, temporary) = (name.to_owned(), temporary.to_owned());
+        Log::new(
+            Phase::Landing,
+            vec![],
+            vec![Line {
+                directory,
+                name,
+                temporary,
+                backup,
+                shape,
+            }],
+        )
+    }
+
+    #[test]
+    fn a_journal_may_remove_nothing_but_our_own_temporary_names() {
+        assert_eq!(log("key", ".certbake-0").problem(), None);
+        assert!(log("key", "shadow").problem().is_some());
+        assert!(log("key", ".certbake-/../shadow").problem().is_some());
+        assert!(log("../key", ".certbake-0").problem().is_some());
+        assert!(log("..", ".certbake-0").problem().is_some());
+    }
+
+    #[test]
+    fn temporary_names_differ_and_say_whose_they_are() {
+        let (one, other) = (temporary_name().unwrap(), temporary_name().unwrap());
+        assert_ne!(one, other);
+        assert!(one.starts_with(".certbake-") && one.len() == 34);
+    }
+}

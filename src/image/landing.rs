@@ -1,0 +1,219 @@
+//! A set on its way into the image, and the way back: everything that was created or swapped so far
+//! is known here and taken back unless the set has landed.
+
+use super::dir::{Dir, FileKind};
+use super::entry::Entry;
+use super::error::{During, ImageError};
+use super::explain;
+use super::journal::{Journal, Log, Phase};
+use super::label::{Label, Labelled};
+use super::lock::DirLock;
+use crate::finding::Finding;
+
+/// Directories are for everyone to pass through; what is in them has modes of its own.
+const DIRECTORY_MODE: u32 = 0o755;
+
+/// A directory this run has created.
+pub(super) struct Made {
+    above: Dir,
+    name: String,
+}
+
+/// What is in the image of a set that has not landed yet. Dropping it takes everything back.
+pub(super) struct Landing {
+    _lock: DirLock,
+    journal: Journal,
+    log: Log,
+    pub(super) entries: Vec<Entry>,
+    /// In the order they were created: first the journal's own.
+    made: Vec<Made>,
+    made_for_journal: usize,
+    settled: bool,
+}
+
+impl Landing {
+    /// Creates the journal, and the directories it needs, with everything that is about to be created.
+    pub(super) fn begin(
+        lock: DirLock,
+        (dir, missing): (Dir, &[String]),
+        log: Log,
+        notes: &mut Vec<Finding>,
+    ) -> Result<Self, ImageError> {
+        let mut made = Vec::new();
+        let journal = make_missing(dir, missing, &mut made, notes)
+            .map(Journal::within)
+            .and_then(|journal| journal.write(&log, false).map(|()| journal));
+        match journal {
+            Ok(journal) => {
+                let made_for_journal = made.len();
+                Ok(Self {
+                    _lock: lock,
+                    journal,
+                    log,
+                    entries: Vec::new(),
+                    made,
+                    made_for_journal,
+                    settled: false,
+                })
+            }
+            Err(cause) => Err(match remove_made(&made) {
+                Ok(()) => cause,
+                Err(trouble) => half_done(cause, trouble),
+            }),
+        }
+    }
+
+    /// Creates the directories missing on the way to a file and returns the innermost.
+    pub(super) fn make_missing(
+        &mut self,
+        dir: Dir,
+        missing: &[String],
+        notes: &mut Vec<Finding>,
+    ) -> Result<Dir, ImageError> {
+        make_missing(dir, missing, &mut self.made, notes)
+    }
+
+    /// Swaps every file and syncs every directory. The set has landed when this returns `Ok`; on an
+    /// error [`Landing::take_back`] is due.
+    pub(super) fn land(&mut self) -> Result<(), ImageError> {
+        self.sync_directories()?;
+        self.log.phase = Phase::Landing;
+        self.journal.write(&self.log, true)?;
+        for entry in &mut self.entries {
+            entry.still_as_staged()?;
+            entry.swap()?;
+        }
+        self.sync_directories()
+    }
+
+    /// Restores the old set and says so by returning `cause` alone.
+    pub(super) fn take_back(mut self, cause: ImageError) -> ImageError {
+        match self.undo() {
+            Ok(()) => cause,
+            Err(trouble) => half_done(cause, trouble),
+        }
+    }
+
+    /// Removes the old files and the journal. The set has landed, so trouble here is only told.
+    pub(super) fn tidy(mut self) -> Option<Finding> {
+        self.settled = true;
+        let removed = self.entries.iter().try_for_each(Entry::remove_old);
+        let tidied = removed.and_then(|()| self.journal.remove()).and_then(|()| {
+            // The journal's directories stay when a record has landed in them.
+            remove_made(&self.made[..self.made_for_journal])
+        });
+        tidied.err().map(|trouble| explain::left_over(&trouble))
+    }
+
+    fn undo(&mut self) -> Result<(), ImageError> {
+        self.settled = true;
+        for entry in self.entries.iter_mut().rev() {
+            entry.swap_back()?;
+        }
+        // The names are back for every process; what a failing disk makes of them is out of our hands.
+        let _ = self.sync_directories();
+        for entry in &self.entries {
+            entry.remove_temporaries()?;
+        }
+        remove_made(&self.made[self.made_for_journal..])?;
+        self.journal.remove()?;
+        remove_made(&self.made[..self.made_for_journal])
+    }
+
+    /// Each directory once, however many files of the set it holds.
+    fn sync_directories(&self) -> Result<(), ImageError> {
+        let mut synced = Vec::new();
+        let created_in = self.made.iter().map(|made| &made.above);
+        for dir in self
+            .entries
+            .iter()
+            .map(|entry| &entry.dir)
+            .chain(created_in)
+        {
+            let identity = dir.own_stat()?.identity();
+            if !synced.contains(&identity) {
+                dir.sync()?;
+                synced.push(identity);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        if !self.settled {
+            // No one is left to tell; the journal tells the next run.
+            let _ = self.undo();
+        }
+    }
+}
+
+fn half_done(cause: ImageError, trouble: ImageError) -> ImageError {
+    ImageError::HalfDone {
+        cause: Box::new(cause),
+        trouble: Box::new(trouble),
+    }
+}
+
+/// Creates `missing` below `dir`, with mode 0755 whatever the umask and the label of the directory
+/// above, and returns the innermost. One that another file of the set has needed is used as it is.
+fn make_missing(
+    dir: Dir,
+    missing: &[String],
+    made: &mut Vec<Made>,
+    notes: &mut Vec<Finding>,
+) -> Result<Dir, ImageError> {
+    let mut here = dir;
+    for name in missing {
+        let created = here.make_dir(name, DIRECTORY_MODE)?;
+        let label = if created {
+            Label::of(here.readable()?, here.path())?
+        } else {
+            None
+        };
+        let below = here.open_dir(name);
+        if created {
+            made.push(Made {
+                above: here,
+                name: name.clone(),
+            });
+        }
+        here = below?;
+        if created {
+            let fd = here.readable()?;
+            let mode = rustix::fs::Mode::from_raw_mode(DIRECTORY_MODE);
+            rustix::fs::fchmod(&fd, mode).during("setting the mode of", here.path())?;
+            if let Some(label) = label
+                && label.set_on(&fd, here.path())? == Labelled::Refused
+            {
+                notes.push(explain::label_not_set(here.path()));
+            }
+        }
+    }
+    Ok(here)
+}
+
+fn remove_made(made: &[Made]) -> Result<(), ImageError> {
+    made.iter()
+        .rev()
+        .try_for_each(|made| made.above.remove_empty_dir(&made.name))
+}
+
+/// Removes directories that an interrupted run has created, by their paths, innermost first.
+pub(super) fn remove_listed<'p>(
+    root: &super::ImageRoot,
+    paths: impl DoubleEndedIterator<Item = &'p String>,
+) -> Result<(), ImageError> {
+    for path in paths.rev() {
+        let (above, name) = super::path::split(path);
+        if let Some(dir) = root.open_dir(above)?
+            && dir
+                .stat(name)?
+                .is_some_and(|stat| stat.kind() == FileKind::Directory)
+        {
+            dir.remove_empty_dir(name)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! Owners and groups, looked up by name in the image's own /etc/passwd and /etc/group: the host's
+//! numbers mean nothing there.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use rustix::process::{getegid, geteuid, getgroups};
+use rustix::thread::{CapabilitySet, capabilities};
+
+use super::error::{During, ImageError};
+use super::path::ImagePath;
+use super::root::ImageRoot;
+
+/// Larger than any database an image is built with.
+const LARGEST_DATABASE: u64 = 16 * 1024 * 1024;
+
+/// Who a file belongs to, or its group.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Owner {
+    /// The effective user or group of this process.
+    #[default]
+    Running,
+    Id(u32),
+    /// A name in the image's /etc/passwd, or /etc/group for a group.
+    Name(String),
+}
+
+impl FromStr for Owner {
+    type Err = Infallible;
+
+    /// A number is an id, anything else a name.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text.parse() {
+            Ok(id) if text.bytes().all(|digit| digit.is_ascii_digit()) => Self::Id(id),
+            _ => Self::Name(text.to_owned()),
+        })
+    }
+}
+
+/// A database of names in the form of passwd(5) and group(5): name, password, number.
+struct Database {
+    path: &'static str,
+    content: Option<String>,
+}
+
+/// The image's names, each file read at most once.
+pub(super) struct Names<'r> {
+    root: &'r ImageRoot,
+    users: Option<Database>,
+    groups: Option<Database>,
+}
+
+impl<'r> Names<'r> {
+    pub(super) fn of(root: &'r ImageRoot) -> Self {
+        Self {
+            root,
+            users: None,
+            groups: None,
+        }
+    }
+
+    /// The numeric owner of the file at `path`.
+    pub(super) fn uid(&mut self, path: &ImagePath, owner: &Owner) -> Result<u32, ImageError> {
+        match owner {
+            Owner::Running => Ok(geteuid().as_raw()),
+            Owner::Id(id) => Ok(*id),
+            Owner::Name(name) => {
+                read_once(&mut self.users, self.root, "/etc/passwd")?.id(path, name)
+            }
+        }
+    }
+
+    /// The numeric group of the file at `path`.
+    pub(super) fn gid(&mut self, path: &ImagePath, group: &Owner) -> Result<u32, ImageError> {
+        match group {
+            Owner::Running => Ok(getegid().as_raw()),
+            Owner::Id(id) => Ok(*id),
+            Owner::Name(name) => {
+                read_once(&mut self.groups, self.root, "/etc/group")?.id(path, name)
+            }
+        }
+    }
+}
+
+fn read_once<'d>(
+    slot: &'d mut Option<Database>,
+    root: &ImageRoot,
+    path: &'static str,
+) -> Result<&'d Database, ImageError> {
+    let database = match slot.take() {
+        Some(database) => database,
+        None => {
+            let file: ImagePath = path.parse().expect("a constant absolute path");
+            let bytes = root.read_optional(&file, LARGEST_DATABASE)?;
+            let content = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            Database { path, content }
+        }
+    };
+    Ok(slot.insert(database))
+}
+
+impl Database {
+    /// The first entry counts, as in the C library.
+    fn id(&self, path: &ImagePath, name: &str) -> Result<u32, ImageError> {
+        let content = self.content.as_deref();
+        let found = content.and_then(|content| entries(content).find(|entry| entry.0 == name));
+        found
+            .map(|(_, id)| id)
+            .ok_or_else(|| ImageError::OwnerMissing {
+                path: path.to_string(),
+                name: name.to_owned(),
+                database: self.path,
+                known: content
+                    .map(|content| entries(content).map(|entry| entry.0.to_owned()).collect()),
+            })
+    }
+}
+
+fn entries(content: &str) -> impl Iterator<Item = (&str, u32)> {
+    content.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields
+            .next()
+            .filter(|name| !name.is_empty() && !name.starts_with(['#', '+', '-']))?;
+        Some((name, fields.nth(1)?.parse().ok()?))
+    })
+}
+
+/// Refuses an owner this process may not give a file to, before anything costly happens: chown(2)
+/// needs CAP_CHOWN for another user, and for a group this process is not in.
+pub(super) fn permitted(path: &ImagePath, uid: u32, gid: u32) -> Result<(), ImageError> {
+    let own_user = geteuid().as_raw();
+    let own_group = getegid().as_raw();
+    if (uid, gid) == (own_user, own_group) {
+        return Ok(());
+    }
+    let sets = capabilities(None).during("reading the capabilities for", path.as_str())?;
+    if sets.effective.contains(CapabilitySet::CHOWN) {
+        return Ok(());
+    }
+    let refused = |action| ImageError::NotPermitted {
+        path: path.to_string(),
+        action,
+        uid: own_user,
+    };
+    if uid != own_user {
+        return Err(refused("giving a file to another user"));
+    }
+    let groups = getgroups().during("reading the groups for", path.as_str())?;
+    match gid == own_group || groups.iter().any(|group| group.as_raw() == gid) {
+        true => Ok(()),
+        false => Err(refused("giving a file to a group it is not in")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_an_id_and_anything_else_a_name() {
+        assert_eq!("1001".parse(), Ok(Owner::Id(1001)));
+        assert_eq!("app".parse(), Ok(Owner::Name("app".into())));
+        assert_eq!("+5".parse(), Ok(Owner::Name("+5".into())));
+    }
+
+    #[test]
+    fn comments_nis_lines_and_lines_without_a_number_are_not_names() {
+        let content = "root:x:0:0:root:/root:/bin/sh\n# app:x:1:1\n+::::::\n\nbroken:x:many:\napp:x:1001:1001::/:\n";
+        assert_eq!(
+            entries(content).collect::<Vec<_>>(),
+            [("root", 0), ("app", 1001)]
+        );
+    }
+
+    #[test]
+    fn the_first_entry_of_a_name_counts() {
+        let database = Database {
+            path: "/etc/passwd",
+            content: Some("app:x:5:\napp:x:6:\n".into()),
+        };
+        assert_eq!(database.id(&"/key".parse().unwrap(), "app").unwrap(), 5);
+    }
+
+    #[test]
+    fn a_missing_name_is_an_error_that_lists_the_names_there_are() {
+        let database = Database {
+            path: "/etc/group",
+            content: Some("root:x:0:\nwww:x:33:\n".into()),
+        };
+        let error = database
+            .id(&"/etc/key".parse().unwrap(), "nginx")
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "looking up the owner \"nginx\" of /etc/key: /etc/group in the image has root, www"
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! Files outside an image: records beside the build, reports, the embedded CA's directory. The same
+//! habits as in an image (mode first, synced, renamed as a whole), one file at a time, no journal.
+//! Paths are the host's and follow its symbolic links up to the last directory.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{CWD, Mode as RawMode, OFlags, fchmod, openat};
+
+use super::dir::{Dir, FileKind, regular, stat_fd};
+use super::error::{During, ImageError};
+use super::journal::temporary_name;
+use super::label::drop_inherited_access_list;
+use super::lock::DirLock;
+use super::mode::Mode;
+
+/// Creates or replaces the file `name` in `dir` as a whole: a temporary file beside it gets its mode,
+/// then its content, is synced and renamed, and the directory is synced.
+///
+/// Kept of a file that is replaced: its name. Not kept: owner, group, access list, extended
+/// attributes, SELinux label, other hard links, times. A symbolic link of that name is replaced, not
+/// followed; a directory, FIFO, socket or device is refused.
+///
+/// # Errors
+/// Nothing is changed when an error is returned.
+pub fn place_file(dir: &Path, name: &str, mode: Mode, bytes: &[u8]) -> Result<(), ImageError> {
+    let dir = open_dir(dir)?;
+    let path = dir.path_of(name);
+    if let Some(stat) = dir.stat(name)?
+        && !matches!(stat.kind(), FileKind::File | FileKind::SymbolicLink)
+    {
+        return Err(ImageError::NotAFile {
+            path,
+            kind: stat.kind(),
+        });
+    }
+    let temporary = temporary_name()?;
+    let placed =
+        write_new(&dir, &temporary, mode, bytes).and_then(|()| dir.rename(&temporary, name));
+    if placed.is_err() {
+        // The first error is the one to tell.
+        let _ = dir.remove_file(&temporary);
+    }
+    placed?;
+    dir.sync()
+}
+
+/// Appends `line` and a line feed to a file that keeps its mode, or is created with `mode`, and syncs
+/// it. A line that an interrupted run left without its end is ended first.
+///
+/// # Errors
+/// [`ImageError::NotAFile`] for anything but a regular file, symbolic links included.
+pub fn append_line(path: &Path, mode: Mode, line: &str) -> Result<(), ImageError> {
+    let (dir, name) = parent_of(path)?;
+    let here = dir.path_of(&name);
+    let existing = dir.stat(&name)?;
+    if let Some(stat) = &existing {
+        regular(stat, &here)?;
+    }
+    let mut file = dir.open_for_append(&name)?;
+    regular(&stat_fd(&file).during("examining", &here)?, &here)?;
+    if existing.is_none() {
+        set_mode(&file, mode, &here)?;
+    }
+    let whole = ends_a_line(&mut file).during("reading", &here)?;
+    // One write, so that two processes appending at once do not mix their lines.
+    let text = if whole {
+        format!("{line}\n")
+    } else {
+        format!("\n{line}\n")
+    };
+    file.write_all(text.as_bytes())
+        .during("appending to", &here)?;
+    file.sync_all().during("syncing", &here)?;
+    if existing.is_none() {
+        dir.sync()
+    } else {
+        Ok(())
+    }
+}
+
+/// Locks a directory against other runs of certbake, waiting at most `patience`.
+///
+/// # Errors
+/// [`ImageError::Busy`] when it is still locked then.
+pub fn lock_dir(path: &Path, patience: Duration) -> Result<DirLock, ImageError> {
+    DirLock::take(&open_dir(path)?, path, patience)
+}
+
+/// Creates a directory with exactly `mode`, whatever the umask. One that exists is left as it is.
+///
+/// # Errors
+/// [`ImageError::NotADirectory`] when something else has that name; the directory above must exist.
+pub fn make_dir(path: &Path, mode: Mode) -> Result<(), ImageError> {
+    let (above, name) = parent_of(path)?;
+    let here = above.path_of(&name);
+    if above.make_dir(&name, 0o700)? {
+        let fd = above.open_dir(&name)?.readable()?;
+        fchmod(&fd, RawMode::from_raw_mode(mode.bits())).during("setting the mode of", &here)?;
+        return above.sync();
+    }
+    // Followed as the host does: a link to a directory will do.
+    open_dir(path)
+        .map(drop)
+        .map_err(|_| ImageError::NotADirectory {
+            path: here.clone(),
+            component: here,
+        })
+}
+
+fn open_dir(path: &Path) -> Result<Dir, ImageError> {
+    // The empty parent of a bare file name.
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    let shown = path.display().to_string();
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = openat(CWD, path, flags, RawMode::empty()).during("opening the directory", &shown)?;
+    Ok(Dir::new(fd, shown))
+}
+
+fn parent_of(path: &Path) -> Result<(Dir, String), ImageError> {
+    let shown = path.display().to_string();
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name
+        .ok_or(rustix::io::Errno::INVAL)
+        .during("finding the file name of", &shown)?;
+    Ok((
+        open_dir(path.parent().unwrap_or(Path::new("/")))?,
+        name.to_owned(),
+    ))
+}
+
+fn write_new(dir: &Dir, name: &str, mode: Mode, bytes: &[u8]) -> Result<(), ImageError> {
+    let path = dir.path_of(name);
+    let mut file = dir.create_file(name)?;
+    set_mode(&file, mode, &path)?;
+    file.write_all(bytes).during("writing", &path)?;
+    file.sync_all().during("syncing", &path)
+}
+
+fn set_mode(file: &File, mode: Mode, path: &str) -> Result<(), ImageError> {
+    drop_inherited_access_list(file, path)?;
+    fchmod(file, RawMode::from_raw_mode(mode.bits())).during("setting the mode of", path)
+}
+
+fn ends_a_line(file: &mut File) -> std::io::Result<bool> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0_u8];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}

@@ -1,0 +1,303 @@
+//! The first step: everything that would keep the files from landing is found before the authority
+//! is asked for anything, and nothing is changed.
+
+use std::time::Duration;
+
+use rustix::fs::StatVfsMountFlags;
+
+use super::dir::{Dir, Identity, regular};
+use super::error::ImageError;
+use super::journal::Journal;
+use super::lock::DirLock;
+use super::mode::Mode;
+use super::owner::{Names, Owner, permitted};
+use super::path::ImagePath;
+use super::recover::{Recovery, recover_locked};
+use super::root::{ImageRoot, Place};
+use crate::finding::Finding;
+
+/// How long another certbake on the same image is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A file that is to be in the image.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    pub path: ImagePath,
+    pub mode: Mode,
+    pub owner: Owner,
+    pub group: Owner,
+    /// What it is, for messages: "private key".
+    pub label: String,
+}
+
+/// A slot that can be written: its owner is known and the directory it lands in is open.
+pub(super) struct Target {
+    pub(super) slot: Slot,
+    pub(super) place: Place,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) in_place: bool,
+}
+
+/// Slots that were found writable, in an image locked for us.
+#[must_use = "nothing is written before write()"]
+pub struct Staging {
+    pub(super) lock: DirLock,
+    pub(super) journal: Place,
+    pub(super) targets: Vec<Target>,
+    pub(super) notes: Vec<Finding>,
+}
+
+/// What writing a slot would do, for `--dry-run`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PlannedFile {
+    pub path: ImagePath,
+    /// The path of the file itself, with final symbolic links followed.
+    pub lands_at: String,
+    pub label: String,
+    pub mode: Mode,
+    pub uid: u32,
+    pub gid: u32,
+    pub replaces: bool,
+    /// Something is mounted on the file itself, so its content would be overwritten.
+    pub in_place: bool,
+    /// Directories that would be created, outermost first.
+    pub creates: Vec<String>,
+}
+
+impl Staging {
+    /// Resolves every slot, looks up its owner in the image and opens the directory it lands in.
+    ///
+    /// The image stays locked against other runs of certbake until the returned value, or what it
+    /// becomes, is dropped. Nothing is changed, except that a run found interrupted is first taken
+    /// back or completed, which [`Staging::notes`] tells.
+    ///
+    /// # Errors
+    /// Everything that would keep a file from landing: see [`ImageError`].
+    pub fn prepare(root: &ImageRoot, slots: Vec<Slot>) -> Result<Self, ImageError> {
+        let lock = DirLock::take(&root.top()?, root.host_path(), PATIENCE)?;
+        let notes = match recover_locked(root)? {
+            Recovery::Clean => Vec::new(),
+            recovery => vec![recovery.finding()],
+        };
+        let (journal, targets) = survey(root, slots)?;
+        Ok(Self {
+            lock,
+            journal,
+            targets,
+            notes,
+        })
+    }
+
+    /// Like [`Staging::prepare`] for a dry run: without a lock, and an interrupted run is left as it
+    /// is (see [`super::pending`]).
+    ///
+    /// # Errors
+    /// As [`Staging::prepare`].
+    pub fn rehearse(root: &ImageRoot, slots: Vec<Slot>) -> Result<Vec<PlannedFile>, ImageError> {
+        let (_, targets) = survey(root, slots)?;
+        Ok(targets.iter().map(Target::planned).collect())
+    }
+
+    pub fn planned(&self) -> Vec<PlannedFile> {
+        self.targets.iter().map(Target::planned).collect()
+    }
+
+    /// What was done about an interrupted run.
+    pub fn notes(&self) -> &[Finding] {
+        &self.notes
+    }
+}
+
+fn survey(root: &ImageRoot, slots: Vec<Slot>) -> Result<(Place, Vec<Target>), ImageError> {
+    let journal = Journal::locate(root)?;
+    let mut names = Names::of(root);
+    let targets = slots
+        .into_iter()
+        .map(|slot| Target::find(root, &mut names, slot))
+        .collect::<Result<Vec<_>, _>>()?;
+    distinct(&journal, &targets)?;
+    if !targets.is_empty() {
+        writable(&journal, &journal.path())?;
+    }
+    for target in &targets {
+        writable(&target.place, target.slot.path.as_str())?;
+    }
+    room(&journal, &targets)?;
+    Ok((journal, targets))
+}
+
+impl Target {
+    fn find(root: &ImageRoot, names: &mut Names<'_>, slot: Slot) -> Result<Self, ImageError> {
+        let uid = names.uid(&slot.path, &slot.owner)?;
+        let gid = names.gid(&slot.path, &slot.group)?;
+        permitted(&slot.path, uid, gid)?;
+        let place = root.locate(&slot.path)?;
+        let mut in_place = false;
+        if let Some(stat) = &place.found {
+            regular(stat, slot.path.as_str())?;
+            unmarked(stat.mark(), slot.path.as_str())?;
+            in_place = stat.is_mount();
+        }
+        if in_place {
+            let mounted = place.dir.file_system_of(&place.name)?;
+            if mounted.f_flag.contains(StatVfsMountFlags::RDONLY) {
+                return Err(ImageError::ReadOnly {
+                    path: slot.path.to_string(),
+                });
+            }
+            // Opening it changes nothing and tells whether we may.
+            place.dir.open_file_for_writing(&place.name)?;
+        }
+        Ok(Self {
+            slot,
+            place,
+            uid,
+            gid,
+            in_place,
+        })
+    }
+
+    fn planned(&self) -> PlannedFile {
+        PlannedFile {
+            path: self.slot.path.clone(),
+            lands_at: self.place.path(),
+            label: self.slot.label.clone(),
+            mode: self.slot.mode,
+            uid: self.uid,
+            gid: self.gid,
+            replaces: self.place.found.is_some(),
+            in_place: self.in_place,
+            creates: self.place.missing_paths().collect(),
+        }
+    }
+}
+
+fn unmarked(mark: Option<&'static str>, path: &str) -> Result<(), ImageError> {
+    match mark {
+        Some(mark) => Err(ImageError::Immutable {
+            path: path.to_owned(),
+            mark,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Whether names can be created, renamed and removed in the directory a file lands in.
+fn writable(place: &Place, path: &str) -> Result<(), ImageError> {
+    let dir = &place.dir;
+    if dir
+        .file_system()?
+        .f_flag
+        .contains(StatVfsMountFlags::RDONLY)
+    {
+        return Err(ImageError::ReadOnly {
+            path: path.to_owned(),
+        });
+    }
+    if let Some(mark) = dir.own_stat()?.mark() {
+        return unmarked(Some(mark), dir.path());
+    }
+    if dir.is_writable()? {
+        return Ok(());
+    }
+    Err(ImageError::NotPermitted {
+        path: path.to_owned(),
+        action: "writing in its directory",
+        uid: rustix::process::geteuid().as_raw(),
+    })
+}
+
+/// Where a file lands, in a form in which two paths to the same place are equal: an existing
+/// directory, and the components below it.
+struct Spot<'t> {
+    base: Identity,
+    below: Vec<&'t str>,
+    file: Option<Identity>,
+    path: String,
+    label: &'t str,
+}
+
+impl<'t> Spot<'t> {
+    fn of(place: &'t Place, path: String, label: &'t str) -> Result<Self, ImageError> {
+        let below = place
+            .missing
+            .iter()
+            .chain([&place.name])
+            .map(String::as_str)
+            .collect();
+        let file = place.found.map(|stat| stat.identity());
+        Ok(Self {
+            base: place.dir.own_stat()?.identity(),
+            below,
+            file,
+            path,
+            label,
+        })
+    }
+
+    /// The same name, the same file under two names, or one file where the other needs a directory.
+    fn collides(&self, other: &Self) -> bool {
+        let nested = self.below.starts_with(&other.below) || other.below.starts_with(&self.below);
+        (self.base == other.base && nested) || (self.file.is_some() && self.file == other.file)
+    }
+}
+
+fn distinct(journal: &Place, targets: &[Target]) -> Result<(), ImageError> {
+    let mut spots = vec![Spot::of(journal, journal.path(), "certbake's own journal")?];
+    for target in targets {
+        let spot = Spot::of(
+            &target.place,
+            target.slot.path.to_string(),
+            &target.slot.label,
+        )?;
+        if let Some(other) = spots.iter().find(|other| other.collides(&spot)) {
+            return Err(ImageError::Shared {
+                path: spot.path,
+                label: spot.label.to_owned(),
+                other: other.path.clone(),
+                other_label: other.label.to_owned(),
+            });
+        }
+        spots.push(spot);
+    }
+    Ok(())
+}
+
+/// Whether each file system has an inode and a block for every file and directory to be created on
+/// it. Sizes are not known yet, so this finds the disk that is full, not every one that will be.
+fn room(journal: &Place, targets: &[Target]) -> Result<(), ImageError> {
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let mut wanted: Vec<((u32, u32), &Dir, u64, String)> = Vec::new();
+    let places = targets
+        .iter()
+        .map(|target| (&target.place, target.slot.path.to_string(), 1));
+    // The journal is replaced once, so for a moment there are two.
+    for (place, path, files) in places.chain([(journal, journal.path(), 2)]) {
+        let device = place.dir.own_stat()?.device();
+        let more = files + place.missing.len() as u64;
+        match wanted.iter_mut().find(|entry| entry.0 == device) {
+            Some(entry) => entry.2 += more,
+            None => wanted.push((device, &place.dir, more, path)),
+        }
+    }
+    for (_, dir, count, path) in wanted {
+        let free = dir.file_system()?;
+        // File systems that make inodes as they go (btrfs) report none at all.
+        if free.f_files > 0 && free.f_favail < count {
+            return Err(ImageError::Full {
+                path,
+                lacking: "inodes",
+            });
+        }
+        if free.f_blocks > 0 && free.f_bavail < count {
+            return Err(ImageError::Full {
+                path,
+                lacking: "space",
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! What an interrupted run has left: told without touching it, or taken back or completed.
+//!
+//! A run that was still staging is taken back. One that was landing is completed, unless its own
+//! taking back had begun, which shows in a temporary file that is gone while its target is old.
+
+use std::time::Duration;
+
+use super::entry::Entry;
+use super::error::ImageError;
+use super::explain;
+use super::journal::{Journal, Log, Pending, Phase};
+use super::landing::remove_listed;
+use super::lock::DirLock;
+use super::root::ImageRoot;
+use crate::finding::Finding;
+
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What was done about an interrupted run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Recovery {
+    /// There was none.
+    Clean,
+    /// The old files are in place, as if the run had never been.
+    RolledBack { files: Vec<String> },
+    /// The new files are in place, as if the run had never been cut short.
+    Completed { files: Vec<String> },
+}
+
+impl Recovery {
+    /// A note that says what was done.
+    pub fn finding(&self) -> Finding {
+        explain::recovered(self)
+    }
+}
+
+/// The interrupted run an image holds, if any, without changing anything.
+///
+/// # Errors
+/// [`ImageError::Journal`] when its journal cannot be understood.
+pub fn pending(root: &ImageRoot) -> Result<Option<Pending>, ImageError> {
+    let Some(journal) = find(root)? else {
+        return Ok(None);
+    };
+    let log = journal.read()?;
+    Ok(log.map(|log| Pending {
+        phase: log.phase,
+        files: log.paths(),
+    }))
+}
+
+/// Takes back or completes an interrupted run.
+///
+/// # Errors
+/// [`ImageError::Busy`] when a certbake is at work on the image now; [`ImageError::Journal`] when the
+/// files are neither the old nor the new set any more, and what stands in the way of changing them.
+pub fn recover(root: &ImageRoot) -> Result<Recovery, ImageError> {
+    let _lock = DirLock::take(&root.top()?, root.host_path(), PATIENCE)?;
+    recover_locked(root)
+}
+
+pub(super) fn recover_locked(root: &ImageRoot) -> Result<Recovery, ImageError> {
+    let Some(journal) = find(root)? else {
+        return Ok(Recovery::Clean);
+    };
+    let Some(log) = journal.read()? else {
+        journal.sweep()?;
+        return Ok(Recovery::Clean);
+    };
+    let entries = open(root, &log)?;
+    let forward = match log.phase {
+        Phase::Staging => false,
+        Phase::Landing => can_complete(&journal, &entries)?,
+    };
+    let files = log.paths();
+    if forward {
+        complete(entries)?;
+    } else {
+        entries
+            .iter()
+            .flatten()
+            .try_for_each(Entry::remove_temporaries)?;
+        remove_listed(
+            root,
+            log.directories.iter().filter(|path| !holds_journal(path)),
+        )?;
+    }
+    journal.remove()?;
+    journal.sweep()?;
+    if !forward {
+        remove_listed(
+            root,
+            log.directories.iter().filter(|path| holds_journal(path)),
+        )?;
+    }
+    Ok(if forward {
+        Recovery::Completed { files }
+    } else {
+        Recovery::RolledBack { files }
+    })
+}
+
+fn find(root: &ImageRoot) -> Result<Option<Journal>, ImageError> {
+    let place = Journal::locate(root)?;
+    Ok(place.missing.is_empty().then(|| Journal::within(place.dir)))
+}
+
+/// The files of the set; `None` for one whose directory does not exist.
+fn open(root: &ImageRoot, log: &Log) -> Result<Vec<Option<Entry>>, ImageError> {
+    let entry = |line: &super::journal::Line| {
+        let dir = root.open_dir(&line.directory)?;
+        Ok(dir.map(|dir| Entry {
+            dir,
+            line: line.clone(),
+            in_place: false,
+            before: None,
+            swapped: None,
+        }))
+    };
+    log.files.iter().map(entry).collect()
+}
+
+/// How far one file of a set in the phase of landing has come.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Standing {
+    /// The target is the new file.
+    New,
+    /// The target is not, and the new file waits under its temporary name.
+    Ready,
+    /// The new file is nowhere.
+    Old,
+}
+
+fn standing(entry: Option<&Entry>) -> Result<Standing, ImageError> {
+    let Some(entry) = entry else {
+        return Ok(Standing::Old);
+    };
+    let target_is_new = entry.holds_new(&entry.line.name)? == Some(true);
+    let waiting = entry.holds_new(&entry.line.temporary)? == Some(true);
+    Ok(match (target_is_new, waiting) {
+        // Only mode or owner change, so both have the content: the mode tells which is which.
+        (true, true) if !entry.has_new_metadata()? => Standing::Ready,
+        (true, _) => Standing::New,
+        (false, true) => Standing::Ready,
+        (false, false) => Standing::Old,
+    })
+}
+
+/// Whether every new file is there; if not, whether the old set is whole.
+fn can_complete(journal: &Journal, entries: &[Option<Entry>]) -> Result<bool, ImageError> {
+    let standings = entries
+        .iter()
+        .map(|entry| standing(entry.as_ref()))
+        .collect::<Result<Vec<_>, _>>()?;
+    if !standings.contains(&Standing::Old) {
+        return Ok(true);
+    }
+    if !standings.contains(&Standing::New) {
+        return Ok(false);
+    }
+    Err(ImageError::Journal {
+        path: journal.path(),
+        problem: "some of its files are new, and others have been changed by something else since"
+            .to_owned(),
+    })
+}
+
+fn complete(entries: Vec<Option<Entry>>) -> Result<(), ImageError> {
+    let mut entries: Vec<Entry> = entries.into_iter().flatten().collect();
+    for entry in &mut entries {
+        if standing(Some(entry))? == Standing::Ready {
+            entry.swap()?;
+        }
+    }
+    entries.iter().try_for_each(|entry| entry.dir.sync())?;
+    entries.iter().try_for_each(Entry::remove_temporaries)
+}
+
+/// The journal's own directories are removed last, after the journal.
+fn holds_journal(directory: &str) -> bool {
+    super::STATE_DIRECTORY == directory
+        || super::STATE_DIRECTORY
+            .strip_prefix(directory)
+            .is_some_and(|rest| rest.starts_with('/'))
+}

@@ -1,0 +1,290 @@
+//! The second step: contents become temporary files beside their targets, with owner, mode and label
+//! right before the first byte of content.
+
+use std::fs::File;
+use std::io::Write;
+
+use rustix::fs::{Gid, Mode as RawMode, Uid, fchmod, fchown};
+use rustix::io::Errno;
+
+use super::commit::{Change, LandedFile};
+use super::dir::{Dir, Stat, regular, stat_fd};
+use super::entry::{Entry, sha256, sha256_of};
+use super::error::{During, ImageError, Reason};
+use super::explain;
+use super::journal::{Line, Log, Phase, Shape, temporary_name};
+use super::label::{Label, Labelled, drop_inherited_access_list};
+use super::landing::Landing;
+use super::mode::Mode;
+use super::path::ImagePath;
+use super::prepare::{Staging, Target};
+use crate::finding::Finding;
+use crate::secret::Secret;
+
+/// What goes into the file of a slot, which is named by its path.
+pub struct Content {
+    pub path: ImagePath,
+    pub bytes: Secret,
+}
+
+/// Every file of the set is complete and synced under a temporary name beside its target; dropping
+/// it takes everything back.
+#[must_use = "dropping it takes everything back; commit() lands the set"]
+pub struct Staged {
+    /// `None` when nothing differs from what is in the image.
+    pub(super) landing: Option<Landing>,
+    pub(super) files: Vec<LandedFile>,
+    /// For each entry of the landing, which of `files` it is.
+    pub(super) places: Vec<usize>,
+    pub(super) notes: Vec<Finding>,
+}
+
+/// A file that differs from what is in the image, and its new content.
+struct Changed {
+    target: Target,
+    shape: Shape,
+    bytes: Secret,
+    before: Option<Stat>,
+}
+
+impl Staging {
+    /// Writes the contents beside their targets. Files whose content, mode and owner are already
+    /// right are left alone.
+    ///
+    /// A temporary file is created with mode 0600, given its owner, then its mode and label, and
+    /// only then its content, so that no one reads it who may not read the landed file.
+    ///
+    /// # Errors
+    /// Everything created is removed again before an error is returned.
+    pub fn write(self, contents: Vec<Content>) -> Result<Staged, ImageError> {
+        let Self {
+            lock,
+            journal,
+            targets,
+            mut notes,
+            ..
+        } = self;
+        let mut files = Vec::new();
+        let mut places = Vec::new();
+        let mut changes = Vec::new();
+        for (target, bytes) in pair(targets, contents)? {
+            let shape = Shape {
+                sha256: sha256(bytes.expose()),
+                mode: target.slot.mode.bits(),
+                uid: target.uid,
+                gid: target.gid,
+            };
+            let before = target.examine()?;
+            let same = before.is_some_and(|stat| same_metadata(&stat, &shape))
+                && target.holds(&shape.sha256)?;
+            files.push(landed(&target, &shape));
+            if !same {
+                places.push(files.len() - 1);
+                changes.push(Changed {
+                    target,
+                    shape,
+                    bytes,
+                    before,
+                });
+            }
+        }
+        if changes.is_empty() {
+            return Ok(Staged {
+                landing: None,
+                files,
+                places,
+                notes,
+            });
+        }
+        let directories =
+            planned_directories(&journal.missing_paths().collect::<Vec<_>>(), &changes);
+        let lines = changes
+            .iter()
+            .map(Changed::line)
+            .collect::<Result<Vec<_>, _>>()?;
+        let log = Log::new(Phase::Staging, directories, lines.clone());
+        let mut landing = Landing::begin(lock, (journal.dir, &journal.missing), log, &mut notes)?;
+        match fill(&mut landing, changes, lines, &mut notes) {
+            Ok(()) => Ok(Staged {
+                landing: Some(landing),
+                files,
+                places,
+                notes,
+            }),
+            Err(cause) => Err(landing.take_back(cause)),
+        }
+    }
+}
+
+/// Every content to the target of its path, in the order of the targets.
+fn pair(
+    targets: Vec<Target>,
+    mut contents: Vec<Content>,
+) -> Result<Vec<(Target, Secret)>, ImageError> {
+    let mut pairs = Vec::new();
+    for target in targets {
+        let at = contents
+            .iter()
+            .position(|content| content.path == target.slot.path);
+        let content =
+            at.map(|at| contents.swap_remove(at))
+                .ok_or_else(|| ImageError::Contents {
+                    path: target.slot.path.to_string(),
+                    problem: "has been prepared and has no content",
+                })?;
+        pairs.push((target, content.bytes));
+    }
+    match contents.first() {
+        None => Ok(pairs),
+        Some(left) => Err(ImageError::Contents {
+            path: left.path.to_string(),
+            problem: "has content and was not prepared",
+        }),
+    }
+}
+
+fn same_metadata(stat: &Stat, shape: &Shape) -> bool {
+    (stat.mode_bits(), stat.uid(), stat.gid()) == (shape.mode, shape.uid, shape.gid)
+}
+
+fn landed(target: &Target, shape: &Shape) -> LandedFile {
+    LandedFile {
+        path: target.slot.path.clone(),
+        label: target.slot.label.clone(),
+        change: Change::Unchanged,
+        mode: Mode::new(shape.mode),
+        uid: shape.uid,
+        gid: shape.gid,
+        sha256: shape.sha256.clone(),
+    }
+}
+
+/// The directories the run will create, each once, outer before inner.
+fn planned_directories(for_journal: &[String], changes: &[Changed]) -> Vec<String> {
+    let for_files = changes
+        .iter()
+        .flat_map(|change| change.target.place.missing_paths());
+    let mut planned = for_journal.to_vec();
+    for path in for_files {
+        if !planned.contains(&path) {
+            planned.push(path);
+        }
+    }
+    planned
+}
+
+/// Creates every temporary file, then syncs them all: one flush of the disk's cache serves the rest.
+fn fill(
+    landing: &mut Landing,
+    changes: Vec<Changed>,
+    lines: Vec<Line>,
+    notes: &mut Vec<Finding>,
+) -> Result<(), ImageError> {
+    let mut written = Vec::new();
+    for (change, line) in changes.into_iter().zip(lines) {
+        let Changed {
+            target,
+            bytes,
+            before,
+            ..
+        } = change;
+        let place = target.place;
+        let dir = landing.make_missing(place.dir, &place.missing, notes)?;
+        let entry = Entry {
+            dir,
+            line,
+            in_place: target.in_place,
+            before: before.map(|stat| stat.identity()),
+            swapped: None,
+        };
+        landing.entries.push(entry);
+        let entry = landing.entries.last().expect("pushed above");
+        written.push((
+            write_temporary(entry, before.is_some(), &bytes, notes)?,
+            entry.temporary(),
+        ));
+    }
+    for (file, path) in written {
+        file.sync_all().during("syncing", &path)?;
+    }
+    Ok(())
+}
+
+fn write_temporary(
+    entry: &Entry,
+    replaces: bool,
+    bytes: &Secret,
+    notes: &mut Vec<Finding>,
+) -> Result<File, ImageError> {
+    let path = entry.temporary();
+    let label = label_for(&entry.dir, replaces.then_some(&entry.line.name))?;
+    let mut file = entry.dir.create_file(&entry.line.temporary)?;
+    drop_inherited_access_list(&file, &path)?;
+    let shape = &entry.line.shape;
+    let fresh = stat_fd(&file).during("examining", &path)?;
+    if (fresh.uid(), fresh.gid()) != (shape.uid, shape.gid) {
+        let (uid, gid) = (Uid::from_raw(shape.uid), Gid::from_raw(shape.gid));
+        fchown(&file, Some(uid), Some(gid)).during("setting the owner of", &path)?;
+    }
+    fchmod(&file, RawMode::from_raw_mode(shape.mode)).during("setting the mode of", &path)?;
+    if let Some(label) = label
+        && label.set_on(&file, &path)? == Labelled::Refused
+    {
+        notes.push(explain::label_not_set(&entry.target()));
+    }
+    file.write_all(bytes.expose()).during("writing", &path)?;
+    Ok(file)
+}
+
+/// The label of the file replaced, or else of its directory.
+fn label_for(dir: &Dir, replaced: Option<&String>) -> Result<Option<Label>, ImageError> {
+    if let Some(name) = replaced {
+        match dir.open_file(name) {
+            Ok((file, _)) => {
+                if let Some(label) = Label::of(&file, &dir.path_of(name))? {
+                    return Ok(Some(label));
+                }
+            }
+            // Someone else's file, which the directory's owner may replace but not look into.
+            Err(ImageError::Io {
+                reason: Reason(Errno::ACCESS),
+                ..
+            }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Label::of(dir.readable()?, dir.path())
+}
+
+impl Changed {
+    fn line(&self) -> Result<Line, ImageError> {
+        let place = &self.target.place;
+        let file = place.path();
+        Ok(Line {
+            directory: super::path::split(&file).0.to_owned(),
+            name: place.name.clone(),
+            temporary: temporary_name()?,
+            backup: temporary_name()?,
+            shape: self.shape.clone(),
+        })
+    }
+}
+
+impl Target {
+    /// What is at the target now, which may have changed since it was prepared.
+    fn examine(&self) -> Result<Option<Stat>, ImageError> {
+        if !self.place.missing.is_empty() {
+            return Ok(None);
+        }
+        let stat = self.place.dir.stat(&self.place.name)?;
+        if let Some(stat) = &stat {
+            regular(stat, self.slot.path.as_str())?;
+        }
+        Ok(stat)
+    }
+
+    fn holds(&self, sha256: &str) -> Result<bool, ImageError> {
+        let (file, _) = self.place.dir.open_file(&self.place.name)?;
+        Ok(sha256_of(&file, self.slot.path.as_str())? == sha256)
+    }
+}
