@@ -229,6 +229,8 @@ pub struct FloorSummary {
     pub required: Span,
     /// As it was stated: `21d`, `66%`, or a sum of facts.
     pub stated: String,
+    /// Where it was written: `certbake.toml:12`, `--min-validity`, or the record's path.
+    pub origin: String,
     pub holds: bool,
 }
 
@@ -244,7 +246,7 @@ pub struct PlacementReport {
     pub owner: String,
     pub group: String,
     pub change: Change,
-    /// SHA-256 of the content, hexadecimal; never given for a file that holds a private key.
+    /// SHA-256 of the content, hexadecimal; absent before it is written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
 }

@@ -1,5 +1,5 @@
 //! The record of what was baked: it stands in the image and, when asked, beside it. It holds no
-//! secret, and no digest of a file that holds a private key.
+//! secret; the digest of a file that holds a private key says nothing of a key of 256 random bits.
 
 use std::collections::BTreeMap;
 
@@ -86,7 +86,6 @@ pub struct RecordedPlacement {
     pub mode: String,
     pub uid: u32,
     pub gid: u32,
-    /// SHA-256 of the content, hexadecimal; absent where the file holds a private key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
+    /// SHA-256 of the content, hexadecimal.
+    pub sha256: String,
 }

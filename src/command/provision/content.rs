@@ -1,0 +1,75 @@
+//! The bytes of each placement.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use super::Stop;
+use super::plan::{Content, Identity, Placement, Plan};
+use crate::finding::{Code, Finding};
+use crate::outcome::Outcome;
+use crate::pki::{Certificate, Credential, pem, pkcs12};
+use crate::secret::Secret;
+
+const PKCS12_UNWRITABLE: Code = Code::new("pkcs12-unwritable");
+
+/// The passwords of key stores, read before anything is asked for: one that is missing must not
+/// cost a certificate.
+pub struct Passwords(BTreeMap<String, Secret>);
+
+impl Passwords {
+    pub fn read(plan: &Plan) -> Result<Self, Stop> {
+        let mut passwords = BTreeMap::new();
+        for identity in &plan.identities {
+            for placement in &identity.placements {
+                if let Content::Pkcs12(store) = &placement.content {
+                    let password = store
+                        .password
+                        .read()
+                        .map_err(|error| Stop::new(Outcome::Usage, error.finding().about(&identity.name)))?;
+                    passwords.insert(placement.path.as_str().to_owned(), password);
+                }
+            }
+        }
+        Ok(Self(passwords))
+    }
+
+    fn of(&self, placement: &Placement) -> Option<&Secret> {
+        self.0.get(placement.path.as_str())
+    }
+}
+
+pub fn bytes(identity: &Identity, placement: &Placement, credential: &Credential, passwords: &Passwords) -> Result<Secret, Stop> {
+    let chain = credential.chain();
+    let text = match &placement.content {
+        Content::Anchors => credential.anchors().pem(),
+        Content::Certificate => chain.leaf.pem(),
+        Content::FullChain => chain.pem(),
+        Content::Issuers => chain.intermediates.iter().map(Certificate::pem).collect(),
+        Content::PrivateKey => return Ok(secret(private_key(credential))),
+        Content::Combined => {
+            let key = private_key(credential);
+            let chain = chain.pem();
+            // Sized first: a growing buffer would leave copies of the key behind.
+            let mut all = Zeroizing::new(String::with_capacity(key.len() + chain.len()));
+            all.push_str(&key);
+            all.push_str(&chain);
+            return Ok(secret(all));
+        }
+        Content::Pkcs12(store) => {
+            let password = passwords.of(placement).cloned().unwrap_or_else(|| Secret::new(Vec::new()));
+            let bytes = pkcs12::write(credential.key(), chain, Some(credential.anchors()), &password, &store.alias, store.encryption)
+                .map_err(|error| Stop::new(Outcome::Internal, Finding::error(PKCS12_UNWRITABLE, error.to_string()).about(&identity.name)))?;
+            return Ok(Secret::new(bytes.to_vec()));
+        }
+    };
+    Ok(Secret::from(text))
+}
+
+fn private_key(credential: &Credential) -> Zeroizing<String> {
+    Zeroizing::new(pem::encode("PRIVATE KEY", credential.key().expose_pkcs8()))
+}
+
+fn secret(mut text: Zeroizing<String>) -> Secret {
+    Secret::from(std::mem::take(&mut *text))
+}

@@ -1,0 +1,89 @@
+//! Steps 1, 8 and 9: the slots of the set, their contents, and what stands there afterwards.
+
+use super::super::Context;
+use super::content::{self, Passwords};
+use super::order::Ordered;
+use super::plan::Plan;
+use super::{Stop, recording};
+use crate::finding::{Code, Finding};
+use crate::image::{self, ImagePath, ImageRoot, Landed, LandedFile, Mode, Owner, PlannedFile, Slot};
+use crate::pki::digest;
+use crate::secret::Secret;
+
+const LANDED_DIFFERS: Code = Code::new("landed-differs");
+
+/// Larger than any file that certbake lands.
+const READ_BACK_LIMIT: u64 = 16 << 20;
+
+/// Every placement of every identity, then every identity's record.
+pub fn slots(plan: &Plan) -> Result<Vec<Slot>, Stop> {
+    let mut slots = Vec::new();
+    for identity in &plan.identities {
+        slots.extend(identity.placements.iter().map(|placement| Slot {
+            path: placement.path.clone(),
+            mode: placement.mode,
+            owner: placement.owner.clone(),
+            group: placement.group.clone(),
+            label: placement.content.name().to_owned(),
+        }));
+    }
+    for identity in &plan.identities {
+        slots.push(Slot {
+            path: recording::path(&identity.name)?,
+            mode: Mode::new(0o644),
+            owner: Owner::Running,
+            group: Owner::Running,
+            label: "record".to_owned(),
+        });
+    }
+    Ok(slots)
+}
+
+/// The content of every slot.
+pub fn contents(
+    plan: &Plan,
+    context: &Context<'_>,
+    ordered: &[Ordered],
+    passwords: &Passwords,
+    planned: &[PlannedFile],
+) -> Result<Vec<image::Content>, Stop> {
+    let mut contents = Vec::new();
+    for (identity, ordered) in plan.identities.iter().zip(ordered) {
+        for placement in &identity.placements {
+            let bytes = content::bytes(identity, placement, &ordered.credential, passwords)?;
+            contents.push(image::Content { path: placement.path.clone(), bytes });
+        }
+    }
+    let records = recording::all(plan, context, ordered, &contents, planned)?;
+    for (identity, record) in plan.identities.iter().zip(records) {
+        contents.push(image::Content { path: recording::path(&identity.name)?, bytes: Secret::from(record) });
+    }
+    Ok(contents)
+}
+
+/// Reads every file back through the same root.
+pub fn verify(root: &ImageRoot, landed: &Landed) -> Result<(), Vec<Finding>> {
+    let findings: Vec<Finding> = landed.files.iter().filter_map(|file| differs(root, file)).collect();
+    if findings.is_empty() { Ok(()) } else { Err(findings) }
+}
+
+fn differs(root: &ImageRoot, file: &LandedFile) -> Option<Finding> {
+    let what = read_back(root, &file.path, file).err()?;
+    Some(
+        Finding::error(LANDED_DIFFERS, format!("{} does not stand in the image as it was written: {what}", file.path))
+            .in_file(file.path.as_str())
+            .hint("something else writes to this image while it is built; let certbake run alone, last"),
+    )
+}
+
+fn read_back(root: &ImageRoot, path: &ImagePath, file: &LandedFile) -> Result<(), String> {
+    let bytes = zeroize::Zeroizing::new(root.read(path, READ_BACK_LIMIT).map_err(|error| error.to_string())?);
+    if digest::sha256_hex(&bytes) != file.sha256 {
+        return Err("its content is another".to_owned());
+    }
+    let metadata = root.metadata(path).map_err(|error| error.to_string())?;
+    if (metadata.mode, metadata.uid, metadata.gid) != (file.mode, file.uid, file.gid) {
+        return Err(format!("its mode and owner are {} {}:{}", metadata.mode, metadata.uid, metadata.gid));
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Steps 3 to 6 for one identity: key, request, answer, credential, gates.
+
+use std::sync::Arc;
+
+use super::super::Context;
+use super::plan::{Content, Identity};
+use super::{Stop, request};
+use crate::authority::AuthorityError;
+use crate::finding::{Code, Finding};
+use crate::outcome::Outcome;
+use crate::pki::credential::CredentialError;
+use crate::pki::{Anchors, Certificate, Credential};
+use crate::verify;
+
+const KEY_MISMATCH: Code = Code::new("key-mismatch");
+const NOT_A_CERTIFICATE: Code = Code::new("answer-not-a-certificate");
+const CHAIN_NOT_PLACED: Code = Code::new("chain-not-placed");
+
+/// A credential that came, with what the gates say of it.
+pub struct Ordered {
+    pub credential: Credential,
+    /// `Ok` when every gate passed.
+    pub outcome: Outcome,
+    pub findings: Vec<Finding>,
+}
+
+pub fn one(identity: &Identity, context: &Context<'_>) -> Result<Ordered, Stop> {
+    let place = identity.authority.authority.place();
+    let (key, order) = request(identity)?;
+    context.progress.step(&format!("asking {} for {}", place.name, identity.name));
+    let issued = identity.authority.authority.issue(&order).map_err(|error: AuthorityError| {
+        let outcome = error.outcome();
+        Stop::new(outcome, error.into_finding())
+    })?;
+    let anchors = match &identity.anchors {
+        Some(pinned) => pinned.clone(),
+        None => Anchors::new(issued.anchors.iter().filter_map(|der| Certificate::from_der(der.clone()).ok()).collect()),
+    };
+    let credential = Credential::assemble(Arc::new(key), &issued.certificates, anchors)
+        .map_err(|error| Stop::new(Outcome::Flawed, unassembled(&error)))?;
+    let mut findings = issued.findings;
+    findings.extend(verify::credential(
+        &verify::Evidence {
+            now: context.now,
+            chain: credential.chain(),
+            anchors: Some(credential.anchors()),
+            key: Some(credential.key().spki()),
+            asked: Some(verify::Asked {
+                subject: &identity.subject,
+                names: &identity.names,
+                ttl: identity.ttl,
+            }),
+            authority_date: issued.date,
+        },
+        &identity.policy,
+    ));
+    findings.extend(chain_not_placed(identity, &credential));
+    let outcome = verify::outcome(&findings);
+    Ok(Ordered { credential, outcome, findings })
+}
+
+fn unassembled(error: &CredentialError) -> Finding {
+    match error {
+        CredentialError::NotACertificate { position, .. } => Finding::error(NOT_A_CERTIFICATE, format!("the authority's answer is not a certificate: {error}"))
+            .fact("position", *position)
+            .hint("ask who runs the authority what it answers with; certbake expects DER or PEM certificates"),
+        CredentialError::OtherKey { subjects } => Finding::error(KEY_MISMATCH, "the authority's answer is not for the key that was sent")
+            .fact("certificates", subjects.clone())
+            .hint("the authority answered with somebody else's certificate, or made a key of its own: use a path that signs a request"),
+    }
+}
+
+/// The chain has intermediates, but no placement takes them to where TLS will look.
+fn chain_not_placed(identity: &Identity, credential: &Credential) -> Option<Finding> {
+    let intermediates = &credential.chain().intermediates;
+    let placed = identity.placements.iter().any(|placement| Content::holds_intermediates(&placement.content));
+    if intermediates.is_empty() || placed {
+        return None;
+    }
+    let names: Vec<String> = intermediates.iter().map(Certificate::title).collect();
+    Some(
+        Finding::warning(CHAIN_NOT_PLACED, format!("the certificate lands without its issuer {}", names.join(", ")))
+            .fact("intermediates", names)
+            .hint("servers that know only the root will answer unknown_ca: place full_chain (--cert) instead of certificate (--leaf)"),
+    )
+}

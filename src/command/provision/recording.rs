@@ -1,0 +1,202 @@
+//! Step 10: the record, in the image as part of the set and, when asked, beside it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+
+use super::super::Context;
+use super::Stop;
+use super::order::Ordered;
+use super::plan::{Identity, Plan};
+use crate::finding::{Code, Finding, rfc3339};
+use crate::image::{self, ImagePath, Mode, PlannedFile};
+use crate::outcome::Outcome;
+use crate::pki::digest;
+use crate::record::{self, Record, RecordedAuthority, RecordedCertificate, RecordedPlacement, RecordedWindow};
+
+const RECORD_UNWRITABLE: Code = Code::new("record-unwritable");
+
+/// What builders say of the build, by variable; only names that never hold a secret.
+const BUILD_FACTS: &[(&str, &str)] = &[
+    ("PACKER_BUILD_NAME", "packer_build_name"),
+    ("PACKER_BUILDER_TYPE", "packer_builder_type"),
+    ("GITHUB_REPOSITORY", "github_repository"),
+    ("GITHUB_WORKFLOW", "github_workflow"),
+    ("GITHUB_RUN_ID", "github_run_id"),
+    ("GITHUB_RUN_ATTEMPT", "github_run_attempt"),
+    ("GITHUB_SHA", "git_commit"),
+    ("CI_PROJECT_PATH", "gitlab_project"),
+    ("CI_PIPELINE_ID", "gitlab_pipeline_id"),
+    ("CI_JOB_ID", "gitlab_job_id"),
+    ("CI_COMMIT_SHA", "git_commit"),
+    ("JOB_NAME", "jenkins_job"),
+    ("BUILD_NUMBER", "jenkins_build"),
+    ("GIT_COMMIT", "git_commit"),
+];
+
+/// Where an identity's record stands in the image.
+pub fn path(identity: &str) -> Result<ImagePath, Stop> {
+    format!("{}/{identity}.json", record::DIRECTORY)
+        .parse()
+        .map_err(|error| Stop::new(Outcome::Usage, Finding::error(RECORD_UNWRITABLE, format!("{error}"))))
+}
+
+/// The text of every identity's record.
+pub fn all(
+    plan: &Plan,
+    context: &Context<'_>,
+    ordered: &[Ordered],
+    contents: &[image::Content],
+    planned: &[PlannedFile],
+) -> Result<Vec<String>, Stop> {
+    let baked_at = baked_at(context)?;
+    let build = build_facts(context);
+    plan.identities
+        .iter()
+        .zip(ordered)
+        .map(|(identity, ordered)| {
+            let record = Record {
+                baked_at: rfc3339(baked_at),
+                placements: placements(identity, contents, planned),
+                build: build.clone(),
+                ..facts(identity, ordered)
+            };
+            let text = serde_json::to_string_pretty(&record).map_err(|error| {
+                Stop::new(Outcome::Internal, Finding::error(RECORD_UNWRITABLE, error.to_string()).about(&identity.name))
+            })?;
+            Ok(text + "\n")
+        })
+        .collect()
+}
+
+fn facts(identity: &Identity, ordered: &Ordered) -> Record {
+    let leaf = ordered.credential.leaf();
+    let effective = ordered.credential.chain().effective_window();
+    let lifetime = leaf.window().lifetime();
+    let required = identity.policy.floor.as_ref().map(|floor| floor.required(lifetime));
+    let place = identity.authority.authority.place();
+    Record {
+        schema: 1,
+        identity: identity.name.clone(),
+        certbake: env!("CARGO_PKG_VERSION").to_owned(),
+        baked_at: String::new(),
+        certificate: RecordedCertificate {
+            subject: leaf.facts().subject.clone(),
+            issuer: leaf.facts().issuer.clone(),
+            serial: leaf.facts().serial.clone(),
+            names: leaf.facts().names.clone(),
+            usage: identity.usage,
+            key: identity.key_algorithm,
+            fingerprint: leaf.fingerprint(),
+            spki_pin: leaf.spki_pin(),
+            not_before: rfc3339(leaf.window().not_before),
+            not_after: rfc3339(leaf.window().not_after),
+        },
+        window: RecordedWindow {
+            not_before: rfc3339(effective.window.not_before),
+            not_after: rfc3339(effective.window.not_after),
+            limited_by: effective.limited_by.title(),
+            floor_seconds: required.map(crate::span::Span::as_seconds),
+            floor: identity.policy.floor.as_ref().map(ToString::to_string),
+            rebuild_by: rfc3339(effective.window.not_after - required.unwrap_or_default().duration()),
+        },
+        asked_lifetime_seconds: identity.ttl.map(crate::span::Span::as_seconds),
+        granted_lifetime_seconds: lifetime.whole_seconds(),
+        authority: RecordedAuthority { kind: place.kind, name: place.name, place: place.place },
+        placements: Vec::new(),
+        build: BTreeMap::new(),
+    }
+}
+
+fn placements(identity: &Identity, contents: &[image::Content], planned: &[PlannedFile]) -> Vec<RecordedPlacement> {
+    identity
+        .placements
+        .iter()
+        .filter_map(|placement| {
+            let content = contents.iter().find(|content| content.path == placement.path)?;
+            let planned = planned.iter().find(|planned| planned.path == placement.path)?;
+            Some(RecordedPlacement {
+                what: placement.content.name().to_owned(),
+                path: placement.path.as_str().to_owned(),
+                mode: placement.mode.to_string(),
+                uid: planned.uid,
+                gid: planned.gid,
+                sha256: digest::sha256_hex(content.bytes.expose()),
+            })
+        })
+        .collect()
+}
+
+/// `SOURCE_DATE_EPOCH` makes the one date that is ours to choose repeatable
+/// (<https://reproducible-builds.org/specs/source-date-epoch/>).
+fn baked_at(context: &Context<'_>) -> Result<OffsetDateTime, Stop> {
+    let Some(text) = (context.environment)("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty()) else {
+        return Ok(context.now);
+    };
+    text.parse().ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()).ok_or_else(|| {
+        Stop::new(
+            Outcome::Usage,
+            Finding::error(RECORD_UNWRITABLE, "SOURCE_DATE_EPOCH is not a number of seconds since 1970")
+                .hint("set it to whole seconds, for example $(git log -1 --format=%ct), or unset it"),
+        )
+    })
+}
+
+fn build_facts(context: &Context<'_>) -> BTreeMap<String, String> {
+    BUILD_FACTS
+        .iter()
+        .filter_map(|(variable, name)| {
+            let value = (context.environment)(variable).filter(|value| !value.is_empty() && value.len() <= 300)?;
+            Some(((*name).to_owned(), value))
+        })
+        .collect()
+}
+
+/// The records as they stand in the image, to be copied outside.
+pub fn texts(plan: &Plan, contents: &[image::Content]) -> Vec<Vec<u8>> {
+    plan.identities
+        .iter()
+        .filter_map(|identity| {
+            let path = path(&identity.name).ok()?;
+            contents.iter().find(|content| content.path == path).map(|content| content.bytes.expose().to_vec())
+        })
+        .collect()
+}
+
+/// Writes the copies that were asked for. The image is complete by now, so a failure here says so.
+pub fn write_outside(plan: &Plan, records: &[Vec<u8>]) -> Result<(), Stop> {
+    for (identity, text) in plan.identities.iter().zip(records) {
+        let Some(file) = &identity.record else { continue };
+        write_one(file, text).map_err(|reason| {
+            Stop::new(
+                Outcome::Image,
+                Finding::error(RECORD_UNWRITABLE, format!("the record could not be copied outside the image: {reason}"))
+                    .about(&identity.name)
+                    .in_file(file.display().to_string())
+                    .hint("the image itself is complete and its record stands in it; mend the path and copy it from there"),
+            )
+        })?;
+    }
+    Ok(())
+}
+
+fn write_one(file: &Path, text: &[u8]) -> Result<(), String> {
+    let name = file.file_name().and_then(|name| name.to_str()).ok_or_else(|| format!("{} names no file", file.display()))?;
+    let directory = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    make_directories(&directory)?;
+    image::place_file(&directory, name, Mode::new(0o644), text).map_err(|error| error.to_string())
+}
+
+fn make_directories(directory: &Path) -> Result<(), String> {
+    if directory.as_os_str().is_empty() || directory.exists() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent() {
+        make_directories(parent)?;
+    }
+    image::make_dir(directory, Mode::new(0o755)).map_err(|error| error.to_string())
+}
