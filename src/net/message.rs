@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 use url::Url;
 
+use crate::line;
 use crate::secret::Secret;
 
 pub use reqwest::Method;
@@ -144,40 +145,8 @@ impl Response {
         for secret in &request.withheld {
             body = blot(&body, secret.expose());
         }
-        readable(&body, 300)
+        line::harmless(&body, 300)
     }
-}
-
-/// Bytes from outside as one line of at most `limit` characters; `None` where they are not text.
-pub fn readable(bytes: &[u8], limit: usize) -> Option<String> {
-    let head = &bytes[..bytes.len().min(limit.saturating_mul(8))];
-    let text = match std::str::from_utf8(head) {
-        Ok(text) => text,
-        // Cut inside a character.
-        Err(error) if error.error_len().is_none() => {
-            std::str::from_utf8(&head[..error.valid_up_to()]).ok()?
-        }
-        Err(_) => return None,
-    };
-    if text.chars().any(|c| c == '\0') {
-        return None;
-    }
-    let line = text
-        .split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c))
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ");
-    let cut: String = line.chars().take(limit).collect();
-    match cut.len() {
-        0 => None,
-        length if length < line.len() => Some(format!("{cut}…")),
-        _ => Some(cut),
-    }
-}
-
-/// Characters that reorder or hide text on a terminal.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn blot(body: &[u8], secret: &[u8]) -> Vec<u8> {
@@ -263,14 +232,5 @@ mod tests {
             "no such user bob:[withheld] (Basic [withheld])"
         );
         assert_eq!(blot(b"a wit", b"wit"), b"a [withheld]");
-    }
-
-    #[test]
-    fn a_servers_words_become_one_harmless_line() {
-        let hostile = b"denied\r\n\x1b[31m::error::  \xe2\x80\xaered";
-        assert_eq!(readable(hostile, 300).unwrap(), "denied [31m::error:: red");
-        assert_eq!(readable(&[0x30, 0x82, 0xff, 0x00], 300), None);
-        assert_eq!(readable(&[b'x'; 500], 10).unwrap(), "xxxxxxxxxx…");
-        assert_eq!(readable(b" \n", 10), None);
     }
 }

@@ -1,0 +1,47 @@
+//! Text from outside (a server's answer, a command's complaint) as one line that can be printed.
+
+/// Bytes from outside as one line of at most `limit` characters; `None` where they are not text.
+pub fn harmless(bytes: &[u8], limit: usize) -> Option<String> {
+    let head = &bytes[..bytes.len().min(limit.saturating_mul(8))];
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        // Cut inside a character.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&head[..error.valid_up_to()]).ok()?
+        }
+        Err(_) => return None,
+    };
+    if text.chars().any(|c| c == '\0') {
+        return None;
+    }
+    let line = text
+        .split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c))
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    let cut: String = line.chars().take(limit).collect();
+    match cut.len() {
+        0 => None,
+        length if length < line.len() => Some(format!("{cut}…")),
+        _ => Some(cut),
+    }
+}
+
+/// Characters that reorder or hide text on a terminal.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_becomes_one_harmless_line() {
+        let hostile = b"denied\r\n\x1b[31m::error::  \xe2\x80\xaered";
+        assert_eq!(harmless(hostile, 300).unwrap(), "denied [31m::error:: red");
+        assert_eq!(harmless(&[0x30, 0x82, 0xff, 0x00], 300), None);
+        assert_eq!(harmless(&[b'x'; 500], 10).unwrap(), "xxxxxxxxxx…");
+        assert_eq!(harmless(b" \n", 10), None);
+    }
+}

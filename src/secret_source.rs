@@ -1,1 +1,0 @@
-//! secret_source
