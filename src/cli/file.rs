@@ -6,8 +6,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::de::{self, Deserialize, Deserializer};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, Deserialize, Deserializer};
 
 use crate::pki::key::KeyAlgorithm;
 use crate::pki::path::Usage;
@@ -170,7 +170,10 @@ pub enum Pkcs12Encryption {
 /// One or several of something, where one may stand without brackets.
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(untagged)]
-#[allow(dead_code, reason = "the variants other than List exist for the schema")]
+#[allow(
+    dead_code,
+    reason = "the variants other than List exist for the schema"
+)]
 pub enum Many<T> {
     Path(String),
     One(T),
@@ -206,7 +209,10 @@ pub trait FromPath: Sized {
 
 impl FromPath for Placement {
     fn from_path(path: String) -> Option<Self> {
-        Some(Self { path, ..Self::default() })
+        Some(Self {
+            path,
+            ..Self::default()
+        })
     }
 }
 
@@ -219,7 +225,9 @@ impl FromPath for Pkcs12Placement {
 
 impl<'de, T: FromPath + Deserialize<'de>> Deserialize<'de> for Many<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ManyVisitor(std::marker::PhantomData)).map(Self::List)
+        deserializer
+            .deserialize_any(ManyVisitor(std::marker::PhantomData))
+            .map(Self::List)
     }
 }
 
@@ -235,7 +243,9 @@ impl<'de, T: FromPath + Deserialize<'de>> de::Visitor<'de> for ManyVisitor<T> {
     fn visit_str<E: de::Error>(self, path: &str) -> Result<Vec<T>, E> {
         T::from_path(path.to_owned())
             .map(|one| vec![one])
-            .ok_or_else(|| E::custom("a PKCS#12 file needs a table: { path = …, password = \"env:NAME\" }"))
+            .ok_or_else(|| {
+                E::custom("a PKCS#12 file needs a table: { path = …, password = \"env:NAME\" }")
+            })
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Vec<T>, A::Error> {
@@ -244,6 +254,15 @@ impl<'de, T: FromPath + Deserialize<'de>> de::Visitor<'de> for ManyVisitor<T> {
 
     fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
         let lists: Vec<Many<T>> = Vec::deserialize(SeqAccessDeserializer::new(list))?;
-        Ok(lists.into_iter().flat_map(|many| if let Many::List(list) = many { list } else { Vec::new() }).collect())
+        Ok(lists
+            .into_iter()
+            .flat_map(|many| {
+                if let Many::List(list) = many {
+                    list
+                } else {
+                    Vec::new()
+                }
+            })
+            .collect())
     }
 }

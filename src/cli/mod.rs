@@ -2,6 +2,97 @@
 
 pub mod args;
 pub mod file;
+mod output;
+mod progress;
 mod resolve;
 pub mod source;
 pub mod usage;
+
+use std::ffi::OsString;
+use std::time::Instant;
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use time::OffsetDateTime;
+
+use crate::command::{self, Context};
+use crate::outcome::{Outcome, Report};
+use args::shared::ReportArgs;
+use args::{Cli, Verb};
+use output::Output;
+use progress::Waiting;
+use resolve::Outside;
+use usage::UsageError;
+
+/// The clock, read once.
+pub struct Start {
+    pub now: OffsetDateTime,
+    /// The moment at which `now` was read.
+    pub started: Instant,
+}
+
+/// Runs a command line to its end; the exit code is that of [`Outcome::exit_code`].
+pub fn run(arguments: impl IntoIterator<Item = OsString>, start: &Start) -> u8 {
+    let parsed = Cli::command()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| {
+            let cli = Cli::from_arg_matches(&matches)?;
+            Ok((cli, matches))
+        });
+    match parsed {
+        Ok((cli, matches)) => dispatch(
+            cli.verb,
+            matches.subcommand().map(|(_, matches)| matches),
+            start,
+        ),
+        Err(error) => output::clap(&error),
+    }
+}
+
+fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
+    let Some(matches) = matches else {
+        return Outcome::Usage.exit_code();
+    };
+    match verb {
+        Verb::Provision(args) => reported("provision", &args.report, start, |context| {
+            let outside = Outside {
+                now: context.now,
+                environment: context.environment,
+            };
+            resolve::provision(&args, matches, &outside)
+                .map(|plan| command::provision::run(&plan, context))
+        }),
+    }
+}
+
+/// A verb that ends in a report: outputs are checked first, words that cannot be used are reported
+/// as everything else is.
+fn reported(
+    verb: &'static str,
+    args: &ReportArgs,
+    start: &Start,
+    run: impl FnOnce(&Context<'_>) -> Result<Report, UsageError>,
+) -> u8 {
+    let output = match Output::prepare(args, &environment) {
+        Ok(output) => output,
+        Err(error) => return output::usage(error),
+    };
+    let waiting = Waiting::new();
+    let context = Context {
+        now: start.now,
+        started: start.started,
+        environment: &environment,
+        progress: &waiting,
+    };
+    let report = run(&context).unwrap_or_else(|error| {
+        let mut report = Report::new(verb, start.now);
+        report.conclude(Outcome::Usage);
+        report.findings.push(error.into_finding());
+        report
+    });
+    waiting.end();
+    output.report(&report)
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -33,7 +33,11 @@ impl Source {
     /// As [`Source::read`].
     pub fn parse(path: &Path, text: String) -> Result<Self, UsageError> {
         match toml::from_str(&text) {
-            Ok(file) => Ok(Self { path: path.to_owned(), text, file }),
+            Ok(file) => Ok(Self {
+                path: path.to_owned(),
+                text,
+                file,
+            }),
             Err(error) => Err(explain(path, &text, &error)),
         }
     }
@@ -63,7 +67,10 @@ impl Source {
         let mut table = root.get_ref();
         let mut found = None;
         for key in keys {
-            let Some((spanned, value)) = table.iter().find(|(name, _)| name.get_ref() == *key) else { break };
+            let Some((spanned, value)) = table.iter().find(|(name, _)| name.get_ref() == *key)
+            else {
+                break;
+            };
             found = Some(line_of(&self.text, spanned.span().start));
             match value.get_ref() {
                 DeValue::Table(inner) => table = inner,
@@ -77,9 +84,18 @@ impl Source {
 fn explain(path: &Path, text: &str, error: &toml::de::Error) -> UsageError {
     let at = error.span().map_or(0, |span| span.start);
     let message = error.message().trim();
-    let key = DeTable::parse(text).ok().map(|root| key_at(root.get_ref(), at).join(".")).unwrap_or_default();
+    let key = DeTable::parse(text)
+        .ok()
+        .map(|root| key_at(root.get_ref(), at).join("."))
+        .unwrap_or_default();
     let (reason, hint) = in_words(message);
-    UsageError { file: Some(path.display().to_string()), line: Some(line_of(text, at)), key, reason, hint }
+    UsageError {
+        file: Some(path.display().to_string()),
+        line: Some(line_of(text, at)),
+        key,
+        reason,
+        hint,
+    }
 }
 
 /// serde's sentence in our words: what is wrong, and what is allowed.
@@ -100,7 +116,10 @@ pub fn in_words(message: &str) -> (String, String) {
     let meant = did_you_mean(word, allowed.iter().copied())
         .map(|meant| format!("did you mean `{meant}`? "))
         .unwrap_or_default();
-    (format!("`{word}` {what}"), format!("{meant}allowed: {}", allowed.join(", ")))
+    (
+        format!("`{word}` {what}"),
+        format!("{meant}allowed: {}", allowed.join(", ")),
+    )
 }
 
 /// The path of the key or value at a byte of the text.
@@ -123,7 +142,12 @@ fn key_at(table: &DeTable<'_>, at: usize) -> Vec<String> {
 }
 
 fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1
+    text.as_bytes()
+        .iter()
+        .take(at)
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1
 }
 
 #[cfg(test)]
@@ -136,22 +160,40 @@ mod tests {
 
     #[test]
     fn a_misspelt_key_is_named_with_its_line_and_what_was_meant() {
-        let error = refused("[ca.lab]\nkind = \"embedded\"\n\n[identity.app]\nmin_validty = \"21d\"\n");
-        assert_eq!((error.line, error.key.as_str()), (Some(5), "identity.app.min_validty"));
+        let error =
+            refused("[ca.lab]\nkind = \"embedded\"\n\n[identity.app]\nmin_validty = \"21d\"\n");
+        assert_eq!(
+            (error.line, error.key.as_str()),
+            (Some(5), "identity.app.min_validty")
+        );
         assert_eq!(error.reason, "`min_validty` is not a key of this table");
-        assert!(error.hint.starts_with("did you mean `min_validity`? allowed: ca, common_name,"), "{}", error.hint);
+        assert!(
+            error
+                .hint
+                .starts_with("did you mean `min_validity`? allowed: ca, common_name,"),
+            "{}",
+            error.hint
+        );
     }
 
     #[test]
     fn a_length_of_time_that_cannot_be_read_names_its_line() {
         let error = refused("[identity.app]\nttl = \"3 weeks\"\n");
-        assert_eq!((error.line, error.key.as_str()), (Some(2), "identity.app.ttl"));
-        assert!(error.reason.contains("\"3 weeks\" is not a length of time"), "{}", error.reason);
+        assert_eq!(
+            (error.line, error.key.as_str()),
+            (Some(2), "identity.app.ttl")
+        );
+        assert!(
+            error.reason.contains("\"3 weeks\" is not a length of time"),
+            "{}",
+            error.reason
+        );
     }
 
     #[test]
     fn a_wrong_type_deep_in_a_placement_is_found() {
-        let error = refused("[identity.app.placements]\nprivate_key = { path = \"/k\", mode = 600 }\n");
+        let error =
+            refused("[identity.app.placements]\nprivate_key = { path = \"/k\", mode = 600 }\n");
         assert_eq!(error.line, Some(2));
         assert!(error.reason.contains("integer"), "{}", error.reason);
     }
@@ -162,7 +204,18 @@ mod tests {
         let source = Source::parse(Path::new("c"), text.to_owned()).unwrap();
         let placements = &source.file.identity["app"].placements;
         assert_eq!(placements.certificate.all()[0].path, "/a");
-        assert_eq!(placements.private_key.all()[0].mode.as_deref(), Some("0640"));
-        assert_eq!(placements.full_chain.all().iter().map(|one| one.path.as_str()).collect::<Vec<_>>(), ["/c", "/d"]);
+        assert_eq!(
+            placements.private_key.all()[0].mode.as_deref(),
+            Some("0640")
+        );
+        assert_eq!(
+            placements
+                .full_chain
+                .all()
+                .iter()
+                .map(|one| one.path.as_str())
+                .collect::<Vec<_>>(),
+            ["/c", "/d"]
+        );
     }
 }

@@ -25,7 +25,11 @@ pub struct UsageError {
 
 impl UsageError {
     pub fn new(key: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { key: key.into(), reason: reason.into(), ..Self::default() }
+        Self {
+            key: key.into(),
+            reason: reason.into(),
+            ..Self::default()
+        }
     }
 
     #[must_use]
@@ -36,7 +40,11 @@ impl UsageError {
 
     pub fn into_finding(self) -> Finding {
         let code = if self.file.is_some() { CONFIG } else { USAGE };
-        let summary = if self.key.is_empty() { self.reason } else { format!("{}: {}", self.key, self.reason) };
+        let summary = if self.key.is_empty() {
+            self.reason
+        } else {
+            format!("{}: {}", self.key, self.reason)
+        };
         let mut finding = Finding::error(code, summary).hint(self.hint);
         if !self.key.is_empty() {
             finding = finding.fact("key", self.key);

@@ -1,16 +1,30 @@
 //! The verbs: one file each, the sequence of its steps and nothing else. A command takes a checked
 //! plan and the run's context, and returns a value; it never prints.
 
+pub mod provision;
+
+use std::time::Instant;
+
 use time::OffsetDateTime;
 
 /// What a run is given from outside: read once, in `main`.
 pub struct Context<'a> {
-    /// The clock.
+    /// The clock, as the run began.
     pub now: OffsetDateTime,
+    /// The moment at which `now` was read, for what takes time.
+    pub started: Instant,
     /// The environment, by name.
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     /// Told what is being waited for.
     pub progress: &'a dyn Progress,
+}
+
+impl Context<'_> {
+    /// The clock by now. A certificate that was issued during the run is judged by this, or it
+    /// would seem to come from the future.
+    pub fn moment(&self) -> OffsetDateTime {
+        self.now + self.started.elapsed()
+    }
 }
 
 /// Where a command says what it is waiting for; shown only when the wait is long.

@@ -74,6 +74,8 @@ pub struct Asked<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
     pub floor: Option<Floor>,
+    /// Where the floor was written, for messages: `certbake.toml:12`, `--min-validity`.
+    pub floor_origin: String,
     pub max_validity: Option<Span>,
     pub on_shortened: OnShortened,
     /// What it must be good for. Path validation without it is for [`Usage::Client`].
@@ -282,6 +284,7 @@ impl<'a> Case<'a> {
                 .map(|(floor, required)| FloorSummary {
                     required,
                     stated: floor.to_string(),
+                    origin: self.policy.floor_origin.clone(),
                     holds: remaining >= required.duration(),
                 }),
             rebuild_by: required.and_then(|span| window.not_after.checked_sub(span.duration())),

@@ -17,7 +17,12 @@ pub struct Args {
     #[arg(long, value_name = "FILE", env = "CERTBAKE_CONFIG")]
     pub config: Option<PathBuf>,
     /// Bake only this identity; may be given several times
-    #[arg(long, value_name = "NAME", env = "CERTBAKE_IDENTITY", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "CERTBAKE_IDENTITY",
+        value_delimiter = ','
+    )]
     pub identity: Vec<String>,
     /// The image's root directory
     #[arg(long, value_name = "DIR", env = "CERTBAKE_ROOT")]
@@ -86,7 +91,12 @@ pub struct SubjectArgs {
     #[arg(long, value_name = "NAME", env = "CERTBAKE_DNS", value_delimiter = ',')]
     pub dns: Vec<String>,
     /// IP address
-    #[arg(long, value_name = "ADDRESS", env = "CERTBAKE_IP", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "CERTBAKE_IP",
+        value_delimiter = ','
+    )]
     pub ip: Vec<String>,
     /// URI, such as spiffe://lab/app
     #[arg(long, value_name = "URI", env = "CERTBAKE_URI")]
@@ -132,7 +142,12 @@ pub struct PolicyArgs {
 #[command(next_help_heading = "Placements (paths inside the image)")]
 pub struct PlacementArgs {
     /// The certificate followed by its intermediates, PEM
-    #[arg(long, visible_alias = "full-chain", value_name = "PATH", env = "CERTBAKE_CERT")]
+    #[arg(
+        long,
+        visible_alias = "full-chain",
+        value_name = "PATH",
+        env = "CERTBAKE_CERT"
+    )]
     pub cert: Vec<String>,
     /// The private key, PKCS#8 PEM
     #[arg(long, value_name = "PATH", env = "CERTBAKE_KEY")]

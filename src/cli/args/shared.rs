@@ -7,6 +7,11 @@ use clap::Args;
 pub struct ReportArgs {
     /// How to report, several at once: human, json, github, gitlab, junit, prometheus, markdown;
     /// to a file with =PATH [default: human]
-    #[arg(long = "report", value_name = "FORMAT[=PATH]", env = "CERTBAKE_REPORT", value_delimiter = ',')]
+    #[arg(
+        long = "report",
+        value_name = "FORMAT[=PATH]",
+        env = "CERTBAKE_REPORT",
+        value_delimiter = ','
+    )]
     pub report: Vec<String>,
 }

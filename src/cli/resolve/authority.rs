@@ -35,8 +35,19 @@ struct Words {
 }
 
 impl<'a> Authorities<'a> {
-    pub fn new(args: &'a Args, matches: &'a ArgMatches, source: Option<&'a Source>, outside: &'a Outside<'a>) -> Self {
-        Self { args: &args.ca, matches, source, outside, opened: BTreeMap::new() }
+    pub fn new(
+        args: &'a Args,
+        matches: &'a ArgMatches,
+        source: Option<&'a Source>,
+        outside: &'a Outside<'a>,
+    ) -> Self {
+        Self {
+            args: &args.ca,
+            matches,
+            source,
+            outside,
+            opened: BTreeMap::new(),
+        }
     }
 
     /// The authority that an identity names, with the anchors pinned for it.
@@ -58,29 +69,47 @@ impl<'a> Authorities<'a> {
         if let Some(name) = self.args.ca.as_ref().or(draft.identity.ca.as_ref()) {
             return Ok(name.clone());
         }
-        let names: Vec<&String> = self.source.iter().flat_map(|source| source.file.ca.keys()).collect();
+        let names: Vec<&String> = self
+            .source
+            .iter()
+            .flat_map(|source| source.file.ca.keys())
+            .collect();
         match names.as_slice() {
             [one] => Ok((*one).clone()),
-            [] => Err(draft.error("ca", "no authority is described").hint("add a [ca.NAME] table, or give --ca")),
+            [] => Err(draft
+                .error("ca", "no authority is described")
+                .hint("add a [ca.NAME] table, or give --ca")),
             several => {
                 let several: Vec<_> = several.iter().map(|name| name.as_str()).collect();
-                Err(draft.error("ca", "which authority is meant is not said").hint(format!("set ca = \"…\" to one of: {}", several.join(", "))))
+                Err(draft
+                    .error("ca", "which authority is meant is not said")
+                    .hint(format!("set ca = \"…\" to one of: {}", several.join(", "))))
             }
         }
     }
 
     fn words(&self, name: String) -> Result<Words, UsageError> {
         let mut words = match self.source.and_then(|source| source.file.ca.get(&name)) {
-            Some(file::Ca { kind, anchors, settings }) => Words {
+            Some(file::Ca {
+                kind,
+                anchors,
+                settings,
+            }) => Words {
                 kind: kind.clone(),
-                anchors: anchors.as_ref().map(|path| relative_to(self.source.map_or(Path::new("."), Source::directory), path)),
+                anchors: anchors.as_ref().map(|path| {
+                    relative_to(self.source.map_or(Path::new("."), Source::directory), path)
+                }),
                 table: settings.clone(),
                 origins: BTreeMap::new(),
                 name,
             },
-            None if find(&name).is_some() => {
-                Words { kind: name.clone(), name, anchors: None, table: toml::Table::new(), origins: BTreeMap::new() }
-            }
+            None if find(&name).is_some() => Words {
+                kind: name.clone(),
+                name,
+                anchors: None,
+                table: toml::Table::new(),
+                origins: BTreeMap::new(),
+            },
             None => return Err(self.unknown(&name)),
         };
         self.lay_flags_over(&mut words)?;
@@ -88,45 +117,73 @@ impl<'a> Authorities<'a> {
     }
 
     fn unknown(&self, name: &str) -> UsageError {
-        let described = self.source.iter().flat_map(|source| source.file.ca.keys().map(String::as_str));
-        let all: Vec<&str> = described.chain(CATALOGUE.iter().map(|entry| entry.kind)).collect();
-        let meant = did_you_mean(name, all.iter().copied()).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
-        UsageError::new(origin_of(self.matches, "ca").unwrap_or_else(|| "ca".to_owned()), format!("`{name}` is neither a [ca.{name}] table nor a kind of authority"))
-            .hint(format!("{meant}there are: {}", all.join(", ")))
+        let described = self
+            .source
+            .iter()
+            .flat_map(|source| source.file.ca.keys().map(String::as_str));
+        let all: Vec<&str> = described
+            .chain(CATALOGUE.iter().map(|entry| entry.kind))
+            .collect();
+        let meant = did_you_mean(name, all.iter().copied())
+            .map(|meant| format!("did you mean `{meant}`? "))
+            .unwrap_or_default();
+        UsageError::new(
+            origin_of(self.matches, "ca").unwrap_or_else(|| "ca".to_owned()),
+            format!("`{name}` is neither a [ca.{name}] table nor a kind of authority"),
+        )
+        .hint(format!("{meant}there are: {}", all.join(", ")))
     }
 
     fn lay_flags_over(&self, words: &mut Words) -> Result<(), UsageError> {
-        let path = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string();
+        let path = |path: &PathBuf| {
+            std::path::absolute(path)
+                .unwrap_or_else(|_| path.clone())
+                .display()
+                .to_string()
+        };
         let args = self.args;
         for (id, key, value) in [
             ("ca_url", "url", args.ca_url.clone()),
             ("ca_trust", "trust", args.ca_trust.clone()),
             ("ca_user", "username", args.ca_user.clone()),
             ("ca_password", "password", args.ca_password.clone()),
-            ("ca_cert", "client_certificate", args.ca_cert.as_ref().map(path)),
+            (
+                "ca_cert",
+                "client_certificate",
+                args.ca_cert.as_ref().map(path),
+            ),
             ("ca_key", "client_key", args.ca_key.as_ref().map(path)),
             ("ca_label", "label", args.ca_label.clone()),
             ("ca_dir", "dir", args.ca_dir.as_ref().map(path)),
         ] {
             if let Some(value) = value {
                 words.table.insert(key.to_owned(), Value::String(value));
-                words.origins.insert(key.to_owned(), origin_of(self.matches, id).unwrap_or_default());
+                words.origins.insert(
+                    key.to_owned(),
+                    origin_of(self.matches, id).unwrap_or_default(),
+                );
             }
         }
         for setting in &args.ca_set {
             let (key, value) = setting.split_once('=').ok_or_else(|| {
-                UsageError::new("--ca-set", "a setting is KEY=VALUE").hint("for example --ca-set label=devices")
+                UsageError::new("--ca-set", "a setting is KEY=VALUE")
+                    .hint("for example --ca-set label=devices")
             })?;
             let value = toml::from_str::<toml::Table>(&format!("v = {value}"))
                 .ok()
                 .and_then(|mut table| table.remove("v"))
                 .unwrap_or_else(|| Value::String(value.to_owned()));
             words.table.insert(key.to_owned(), value);
-            words.origins.insert(key.to_owned(), format!("--ca-set {key}"));
+            words
+                .origins
+                .insert(key.to_owned(), format!("--ca-set {key}"));
         }
         if let Some(anchors) = &args.ca_anchors {
             words.anchors = Some(anchors.clone());
-            words.origins.insert("anchors".to_owned(), origin_of(self.matches, "ca_anchors").unwrap_or_default());
+            words.origins.insert(
+                "anchors".to_owned(),
+                origin_of(self.matches, "ca_anchors").unwrap_or_default(),
+            );
         }
         Ok(())
     }
@@ -134,11 +191,27 @@ impl<'a> Authorities<'a> {
     fn open_words(&self, words: &Words) -> Result<(Opened, Option<Anchors>), UsageError> {
         let entry = find(&words.kind).ok_or_else(|| {
             let kinds: Vec<_> = CATALOGUE.iter().map(|entry| entry.kind).collect();
-            let meant = did_you_mean(&words.kind, kinds.iter().copied()).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
-            self.error(words, "kind", format!("`{}` is not a kind of authority", words.kind)).hint(format!("{meant}there are: {}", kinds.join(", ")))
+            let meant = did_you_mean(&words.kind, kinds.iter().copied())
+                .map(|meant| format!("did you mean `{meant}`? "))
+                .unwrap_or_default();
+            self.error(
+                words,
+                "kind",
+                format!("`{}` is not a kind of authority", words.kind),
+            )
+            .hint(format!("{meant}there are: {}", kinds.join(", ")))
         })?;
-        let anchors = words.anchors.as_deref().map(read_anchors).transpose().map_err(|reason| self.error(words, "anchors", reason))?;
-        let ders: Vec<Vec<u8>> = anchors.iter().flat_map(Anchors::certificates).map(|anchor| anchor.der().to_vec()).collect();
+        let anchors = words
+            .anchors
+            .as_deref()
+            .map(read_anchors)
+            .transpose()
+            .map_err(|reason| self.error(words, "anchors", reason))?;
+        let ders: Vec<Vec<u8>> = anchors
+            .iter()
+            .flat_map(Anchors::certificates)
+            .map(|anchor| anchor.der().to_vec())
+            .collect();
         let settings = Settings {
             name: &words.name,
             table: words.table.clone(),
@@ -174,7 +247,8 @@ fn find(kind: &str) -> Option<&'static Entry> {
 }
 
 fn read_anchors(path: &Path) -> Result<Anchors, String> {
-    let text = std::fs::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?;
+    let text =
+        std::fs::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?;
     let certificates = pem::certificates(&text)
         .map_err(|error| format!("reading {}: {error}", path.display()))?
         .into_iter()

@@ -21,11 +21,21 @@ pub struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub fn of_file(name: &str, identity: file::Identity, source: &'a Source) -> Self {
-        Self { name: name.to_owned(), identity, source: Some(source), origins: BTreeMap::new() }
+        Self {
+            name: name.to_owned(),
+            identity,
+            source: Some(source),
+            origins: BTreeMap::new(),
+        }
     }
 
     pub fn of_flags(name: String) -> Self {
-        Self { name, identity: file::Identity::default(), source: None, origins: BTreeMap::new() }
+        Self {
+            name,
+            identity: file::Identity::default(),
+            source: None,
+            origins: BTreeMap::new(),
+        }
     }
 
     /// Remembers that `key` was set by this flag or its variable.

@@ -21,7 +21,9 @@ pub fn plan(draft: &Draft<'_>, authorities: &mut Authorities<'_>) -> Result<Iden
     let words = &draft.identity;
     let names = names(draft)?;
     if words.common_name.is_none() && names.is_empty() {
-        return Err(draft.error("common_name", "the certificate would name nobody").hint("give a common name, or at least one dns, ip, uri or email name"));
+        return Err(draft
+            .error("common_name", "the certificate would name nobody")
+            .hint("give a common name, or at least one dns, ip, uri or email name"));
     }
     let subject = subject(draft)?;
     let policy = policy(draft)?;
@@ -33,13 +35,15 @@ pub fn plan(draft: &Draft<'_>, authorities: &mut Authorities<'_>) -> Result<Iden
         usage: words.usage.unwrap_or_default(),
         key_algorithm: words.key_algorithm.unwrap_or_default(),
         ttl: words.ttl,
-        floor_origin: floor_origin(draft),
         policy,
         authority,
         anchors,
         deadline: words.deadline.unwrap_or(DEADLINE),
         placements: placements::plan(draft)?,
-        record: words.record.as_ref().map(|path| relative_to(draft.directory_of("record"), path)),
+        record: words
+            .record
+            .as_ref()
+            .map(|path| relative_to(draft.directory_of("record"), path)),
     })
 }
 
@@ -47,7 +51,12 @@ pub fn plan(draft: &Draft<'_>, authorities: &mut Authorities<'_>) -> Result<Iden
 fn safe_name(draft: &Draft<'_>) -> Result<(), UsageError> {
     let name = draft.name.as_str();
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > 100 || name.starts_with('.') || name == "journal" || !name.chars().all(plain) {
+    if name.is_empty()
+        || name.len() > 100
+        || name.starts_with('.')
+        || name == "journal"
+        || !name.chars().all(plain)
+    {
         return Err(draft.error("", format!("`{name}` cannot be the name of an identity"))
             .hint("use up to 100 letters, digits, hyphens, dots and underscores, not starting with a dot; --identity names it apart from the common name"));
     }
@@ -95,14 +104,26 @@ fn subject(draft: &Draft<'_>) -> Result<Subject, UsageError> {
         locality: words.locality.clone(),
     };
     for (attribute, value) in subject.attributes() {
-        let Some((_, key, most)) = BOUNDS.iter().find(|(name, ..)| *name == attribute) else { continue };
+        let Some((_, key, most)) = BOUNDS.iter().find(|(name, ..)| *name == attribute) else {
+            continue;
+        };
         let length = value.chars().count();
         if value.trim().is_empty() || length > *most || value.chars().any(char::is_control) {
-            return Err(draft.error(key, format!("\"{}\" cannot stand in a subject: 1 to {most} printable characters", value.escape_debug()))
+            return Err(draft
+                .error(
+                    key,
+                    format!(
+                        "\"{}\" cannot stand in a subject: 1 to {most} printable characters",
+                        value.escape_debug()
+                    ),
+                )
                 .hint("a longer name belongs among the alternative names (dns, uri)"));
         }
         if *key == "country" && !value.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(draft.error(key, format!("\"{value}\" is not a country: two capital letters (ISO 3166)")));
+            return Err(draft.error(
+                key,
+                format!("\"{value}\" is not a country: two capital letters (ISO 3166)"),
+            ));
         }
     }
     Ok(subject)
@@ -121,7 +142,12 @@ fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
     if let (Some(ttl), Some(most)) = (words.ttl, words.max_validity)
         && ttl > most
     {
-        return Err(draft.error("max_validity", format!("the ttl of {ttl} is longer than the {most} allowed")).hint("lower ttl or raise max_validity"));
+        return Err(draft
+            .error(
+                "max_validity",
+                format!("the ttl of {ttl} is longer than the {most} allowed"),
+            )
+            .hint("lower ttl or raise max_validity"));
     }
     Ok(verify::Policy {
         floor,
@@ -130,28 +156,42 @@ fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
             OnShortened::Fail => verify::OnShortened::Fail,
             OnShortened::Warn => verify::OnShortened::Warn,
         },
-        max_clock_offset: words.max_clock_offset.unwrap_or(MAX_CLOCK_OFFSET),
+        floor_origin: floor_origin(draft),
+        max_clock_offset: Some(words.max_clock_offset.unwrap_or(MAX_CLOCK_OFFSET)),
         usage: Some(words.usage.unwrap_or_default()),
-        name: None,
+        ..verify::Policy::default()
     })
 }
 
 fn floor(draft: &Draft<'_>) -> Result<Option<Floor>, UsageError> {
     let words = &draft.identity;
     match (&words.min_validity, &words.use_by) {
-        (Some(_), Some(_)) => Err(draft.error("use_by", "min_validity and use_by both state the floor").hint("keep one of them")),
+        (Some(_), Some(_)) => Err(draft
+            .error("use_by", "min_validity and use_by both state the floor")
+            .hint("keep one of them")),
         (Some(text), None) => {
-            let floor: Floor = text.parse().map_err(|error| draft.error("min_validity", format!("{error}")))?;
+            let floor: Floor = text
+                .parse()
+                .map_err(|error| draft.error("min_validity", format!("{error}")))?;
             Ok(Some(floor))
         }
-        (None, Some(facts)) if facts.is_empty() => {
-            Err(draft.error("use_by", "no facts are stated").hint("for example image_max_age = \"30d\", instance_life = \"7d\", rollout = \"1d\""))
-        }
-        (None, Some(facts)) => Ok(Some(Floor::Sum(facts.iter().map(|(name, span)| (name.clone(), *span)).collect()))),
+        (None, Some(facts)) if facts.is_empty() => Err(draft
+            .error("use_by", "no facts are stated")
+            .hint("for example image_max_age = \"30d\", instance_life = \"7d\", rollout = \"1d\"")),
+        (None, Some(facts)) => Ok(Some(Floor::Sum(
+            facts
+                .iter()
+                .map(|(name, span)| (name.clone(), *span))
+                .collect(),
+        ))),
         (None, None) => Ok(None),
     }
 }
 
 fn floor_origin(draft: &Draft<'_>) -> String {
-    if draft.identity.use_by.is_some() { draft.origin("use_by") } else { draft.origin("min_validity") }
+    if draft.identity.use_by.is_some() {
+        draft.origin("use_by")
+    } else {
+        draft.origin("min_validity")
+    }
 }

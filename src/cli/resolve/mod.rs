@@ -30,7 +30,11 @@ pub struct Outside<'a> {
 
 /// # Errors
 /// The first thing that cannot be used, with where it was written.
-pub fn provision(args: &Args, matches: &ArgMatches, outside: &Outside<'_>) -> Result<Plan, UsageError> {
+pub fn provision(
+    args: &Args,
+    matches: &ArgMatches,
+    outside: &Outside<'_>,
+) -> Result<Plan, UsageError> {
     let source = configuration(args)?;
     let drafts = drafts(args, matches, source.as_ref())?;
     let root = args.root.clone().ok_or_else(|| {
@@ -38,10 +42,16 @@ pub fn provision(args: &Args, matches: &ArgMatches, outside: &Outside<'_>) -> Re
             .hint("give the directory that becomes the image: --root ./rootfs; --root / for the running machine")
     })?;
     let mut authorities = authority::Authorities::new(args, matches, source.as_ref(), outside);
-    let identities =
-        drafts.iter().map(|draft| identity::plan(draft, &mut authorities)).collect::<Result<Vec<_>, _>>()?;
+    let identities = drafts
+        .iter()
+        .map(|draft| identity::plan(draft, &mut authorities))
+        .collect::<Result<Vec<_>, _>>()?;
     placements::no_two_share_a_path(&identities)?;
-    Ok(Plan { root, identities, dry_run: args.dry_run })
+    Ok(Plan {
+        root,
+        identities,
+        dry_run: args.dry_run,
+    })
 }
 
 fn configuration(args: &Args) -> Result<Option<Source>, UsageError> {
@@ -54,7 +64,11 @@ fn configuration(args: &Args) -> Result<Option<Source>, UsageError> {
     }
 }
 
-fn drafts<'a>(args: &Args, matches: &ArgMatches, source: Option<&'a Source>) -> Result<Vec<Draft<'a>>, UsageError> {
+fn drafts<'a>(
+    args: &Args,
+    matches: &ArgMatches,
+    source: Option<&'a Source>,
+) -> Result<Vec<Draft<'a>>, UsageError> {
     let Some(source) = source else {
         return Ok(vec![alone(args, matches)?]);
     };
@@ -76,37 +90,68 @@ fn alone<'a>(args: &Args, matches: &ArgMatches) -> Result<Draft<'a>, UsageError>
             .hint("write a file with `certbake init`, or describe one identity by flags: --ca est --ca-url …"));
     }
     let name = match args.identity.as_slice() {
-        [] => args.subject.common_name.clone().unwrap_or_else(|| "client".to_owned()),
+        [] => args
+            .subject
+            .common_name
+            .clone()
+            .unwrap_or_else(|| "client".to_owned()),
         [one] => one.clone(),
-        _ => return Err(UsageError::new("--identity", "flags alone describe a single identity").hint("name one, or use a configuration file")),
+        _ => {
+            return Err(
+                UsageError::new("--identity", "flags alone describe a single identity")
+                    .hint("name one, or use a configuration file"),
+            );
+        }
     };
     let mut draft = Draft::of_flags(name);
     overlay::apply(&mut draft, args, matches, false)?;
     Ok(draft)
 }
 
-fn chosen<'a>(args: &Args, source: &'a Source) -> Result<Vec<(&'a str, &'a file::Identity)>, UsageError> {
+fn chosen<'a>(
+    args: &Args,
+    source: &'a Source,
+) -> Result<Vec<(&'a str, &'a file::Identity)>, UsageError> {
     let all = &source.file.identity;
     if all.is_empty() {
-        return Err(source.error(&["identity"], "the file describes no identity").hint("add an [identity.NAME] table; `certbake init` writes an example"));
+        return Err(source
+            .error(&["identity"], "the file describes no identity")
+            .hint("add an [identity.NAME] table; `certbake init` writes an example"));
     }
     if args.identity.is_empty() {
-        return Ok(all.iter().map(|(name, identity)| (name.as_str(), identity)).collect());
+        return Ok(all
+            .iter()
+            .map(|(name, identity)| (name.as_str(), identity))
+            .collect());
     }
     args.identity
         .iter()
         .map(|name| {
-            all.get_key_value(name).map(|(name, identity)| (name.as_str(), identity)).ok_or_else(|| {
-                let names = all.keys().map(String::as_str);
-                let meant = did_you_mean(name, names.clone()).map(|meant| format!("did you mean `{meant}`? ")).unwrap_or_default();
-                UsageError::new("--identity", format!("`{name}` is not an identity of {}", source.path.display()))
-                    .hint(format!("{meant}there are: {}", names.collect::<Vec<_>>().join(", ")))
-            })
+            all.get_key_value(name)
+                .map(|(name, identity)| (name.as_str(), identity))
+                .ok_or_else(|| {
+                    let names = all.keys().map(String::as_str);
+                    let meant = did_you_mean(name, names.clone())
+                        .map(|meant| format!("did you mean `{meant}`? "))
+                        .unwrap_or_default();
+                    UsageError::new(
+                        "--identity",
+                        format!("`{name}` is not an identity of {}", source.path.display()),
+                    )
+                    .hint(format!(
+                        "{meant}there are: {}",
+                        names.collect::<Vec<_>>().join(", ")
+                    ))
+                })
         })
         .collect()
 }
 
 /// A path in the file starts at the file's directory, one on the command line at the present one.
 fn relative_to(directory: &Path, path: &Path) -> PathBuf {
-    if directory == Path::new(".") { path.to_owned() } else { directory.join(path) }
+    if directory == Path::new(".") {
+        path.to_owned()
+    } else {
+        directory.join(path)
+    }
 }

@@ -11,15 +11,35 @@ use crate::span::Span;
 
 /// Flags that say who an identity is or where it goes; they make no sense for several at once.
 const FOR_ONE: &[&str] = &[
-    "common_name", "dns", "ip", "uri", "email", "cert", "key", "leaf", "issuers", "anchors", "combined", "pkcs12",
+    "common_name",
+    "dns",
+    "ip",
+    "uri",
+    "email",
+    "cert",
+    "key",
+    "leaf",
+    "issuers",
+    "anchors",
+    "combined",
+    "pkcs12",
     "record",
 ];
 
 /// # Errors
 /// A value that cannot be read, or a flag for one identity where several are baked.
-pub fn apply(draft: &mut Draft<'_>, args: &Args, matches: &ArgMatches, several: bool) -> Result<(), UsageError> {
+pub fn apply(
+    draft: &mut Draft<'_>,
+    args: &Args,
+    matches: &ArgMatches,
+    several: bool,
+) -> Result<(), UsageError> {
     if several && let Some(origin) = FOR_ONE.iter().find_map(|id| origin_of(matches, id)) {
-        return Err(UsageError::new(origin, "describes one identity, but several are to be baked").hint("name one with --identity, or set it in the configuration file"));
+        return Err(UsageError::new(
+            origin,
+            "describes one identity, but several are to be baked",
+        )
+        .hint("name one with --identity, or set it in the configuration file"));
     }
     subject(draft, args, matches)?;
     policy(draft, args, matches)?;
@@ -45,9 +65,23 @@ fn subject(draft: &mut Draft<'_>, args: &Args, matches: &ArgMatches) -> Result<(
         draft.identity.key_algorithm = Some(parse(matches, "key_algorithm", text)?);
     }
     if let Some(text) = &words.usage {
-        draft.identity.usage = Some(one_of(matches, "usage", text, &[("client", Usage::Client), ("server", Usage::Server)])?);
+        draft.identity.usage = Some(one_of(
+            matches,
+            "usage",
+            text,
+            &[("client", Usage::Client), ("server", Usage::Server)],
+        )?);
     }
-    for key in ["common_name", "organization", "dns", "ip", "uri", "email", "key_algorithm", "usage"] {
+    for key in [
+        "common_name",
+        "organization",
+        "dns",
+        "ip",
+        "uri",
+        "email",
+        "key_algorithm",
+        "usage",
+    ] {
         note(draft, matches, key, key);
     }
     Ok(())
@@ -56,28 +90,54 @@ fn subject(draft: &mut Draft<'_>, args: &Args, matches: &ArgMatches) -> Result<(
 fn policy(draft: &mut Draft<'_>, args: &Args, matches: &ArgMatches) -> Result<(), UsageError> {
     let words = &args.policy;
     let span = |id: &str, text: &Option<String>| -> Result<Option<Span>, UsageError> {
-        text.as_deref().map(|text| parse(matches, id, text)).transpose()
+        text.as_deref()
+            .map(|text| parse(matches, id, text))
+            .transpose()
     };
     let identity = &mut draft.identity;
     replace(&mut identity.ttl, span("ttl", &words.ttl)?.as_ref());
-    replace(&mut identity.max_validity, span("max_validity", &words.max_validity)?.as_ref());
-    replace(&mut identity.max_clock_offset, span("max_clock_offset", &words.max_clock_offset)?.as_ref());
-    replace(&mut identity.deadline, span("deadline", &words.deadline)?.as_ref());
+    replace(
+        &mut identity.max_validity,
+        span("max_validity", &words.max_validity)?.as_ref(),
+    );
+    replace(
+        &mut identity.max_clock_offset,
+        span("max_clock_offset", &words.max_clock_offset)?.as_ref(),
+    );
+    replace(
+        &mut identity.deadline,
+        span("deadline", &words.deadline)?.as_ref(),
+    );
     if let Some(text) = &words.min_validity {
         identity.min_validity = Some(text.clone());
         identity.use_by = None;
     }
     if let Some(text) = &words.on_shortened {
-        identity.on_shortened =
-            Some(one_of(matches, "on_shortened", text, &[("fail", OnShortened::Fail), ("warn", OnShortened::Warn)])?);
+        identity.on_shortened = Some(one_of(
+            matches,
+            "on_shortened",
+            text,
+            &[("fail", OnShortened::Fail), ("warn", OnShortened::Warn)],
+        )?);
     }
-    for key in ["ttl", "min_validity", "max_validity", "on_shortened", "max_clock_offset", "deadline"] {
+    for key in [
+        "ttl",
+        "min_validity",
+        "max_validity",
+        "on_shortened",
+        "max_clock_offset",
+        "deadline",
+    ] {
         note(draft, matches, key, key);
     }
     Ok(())
 }
 
-fn placements(draft: &mut Draft<'_>, words: &PlacementArgs, matches: &ArgMatches) -> Result<(), UsageError> {
+fn placements(
+    draft: &mut Draft<'_>,
+    words: &PlacementArgs,
+    matches: &ArgMatches,
+) -> Result<(), UsageError> {
     let file = |path: &String, mode: &Option<String>| Placement {
         path: path.clone(),
         mode: mode.clone(),
@@ -100,13 +160,31 @@ fn placements(draft: &mut Draft<'_>, words: &PlacementArgs, matches: &ArgMatches
     }
     match (&words.pkcs12, &words.pkcs12_password) {
         (Some(path), Some(password)) => {
-            let Placement { path, mode, owner, group, danger_readable_key } = file(path, &words.key_mode);
+            let Placement {
+                path,
+                mode,
+                owner,
+                group,
+                danger_readable_key,
+            } = file(path, &words.key_mode);
             let encryption = words.pkcs12_legacy.then_some(Pkcs12Encryption::Legacy);
-            let one = Pkcs12Placement { path, mode, owner, group, danger_readable_key, password: password.clone(), encryption, alias: None };
+            let one = Pkcs12Placement {
+                path,
+                mode,
+                owner,
+                group,
+                danger_readable_key,
+                password: password.clone(),
+                encryption,
+                alias: None,
+            };
             placements.pkcs12 = std::iter::once(one).collect();
         }
         (Some(_), None) => {
-            return Err(UsageError::new("--pkcs12", "a PKCS#12 file needs a password").hint("give its source: --pkcs12-password env:NAME"));
+            return Err(
+                UsageError::new("--pkcs12", "a PKCS#12 file needs a password")
+                    .hint("give its source: --pkcs12-password env:NAME"),
+            );
         }
         (None, _) => {}
     }
@@ -138,14 +216,35 @@ fn note(draft: &mut Draft<'_>, matches: &ArgMatches, id: &str, key: &'static str
     }
 }
 
-fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(matches: &ArgMatches, id: &str, text: &str) -> Result<T, UsageError> {
-    text.parse().map_err(|error: T::Err| UsageError::new(origin_of(matches, id).unwrap_or_default(), error.to_string()))
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
+    matches: &ArgMatches,
+    id: &str,
+    text: &str,
+) -> Result<T, UsageError> {
+    text.parse().map_err(|error: T::Err| {
+        UsageError::new(
+            origin_of(matches, id).unwrap_or_default(),
+            error.to_string(),
+        )
+    })
 }
 
-fn one_of<T: Copy>(matches: &ArgMatches, id: &str, text: &str, allowed: &[(&str, T)]) -> Result<T, UsageError> {
-    allowed.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
-        let names: Vec<_> = allowed.iter().map(|(name, _)| *name).collect();
-        UsageError::new(origin_of(matches, id).unwrap_or_default(), format!("\"{text}\" is not allowed here"))
+fn one_of<T: Copy>(
+    matches: &ArgMatches,
+    id: &str,
+    text: &str,
+    allowed: &[(&str, T)],
+) -> Result<T, UsageError> {
+    allowed
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| {
+            let names: Vec<_> = allowed.iter().map(|(name, _)| *name).collect();
+            UsageError::new(
+                origin_of(matches, id).unwrap_or_default(),
+                format!("\"{text}\" is not allowed here"),
+            )
             .hint(format!("allowed: {}", names.join(", ")))
-    })
+        })
 }

@@ -25,7 +25,12 @@ pub fn plan(draft: &Draft<'_>) -> Result<Vec<Placement>, UsageError> {
         ("combined", &words.combined, Content::Combined),
     ] {
         for one in list.all() {
-            placements.push(placement(draft, &format!("placements.{key}"), one, content.clone())?);
+            placements.push(placement(
+                draft,
+                &format!("placements.{key}"),
+                one,
+                content.clone(),
+            )?);
         }
     }
     for one in words.pkcs12.all() {
@@ -34,8 +39,15 @@ pub fn plan(draft: &Draft<'_>) -> Result<Vec<Placement>, UsageError> {
     if placements.is_empty() {
         return Err(draft.error("placements", "nothing says where the certificate goes").hint("give paths inside the image: --cert /etc/app/tls/client.crt --key /etc/app/tls/client.key"));
     }
-    if !placements.iter().any(|placement| placement.content.holds_key()) {
-        return Err(draft.error("placements", "the private key goes nowhere, so the certificate could not be used")
+    if !placements
+        .iter()
+        .any(|placement| placement.content.holds_key())
+    {
+        return Err(draft
+            .error(
+                "placements",
+                "the private key goes nowhere, so the certificate could not be used",
+            )
             .hint("add private_key, combined or pkcs12 (--key, --combined, --pkcs12)"));
     }
     Ok(placements)
@@ -43,7 +55,10 @@ pub fn plan(draft: &Draft<'_>) -> Result<Vec<Placement>, UsageError> {
 
 fn pkcs12(draft: &Draft<'_>, words: &file::Pkcs12Placement) -> Result<Placement, UsageError> {
     let key = "placements.pkcs12";
-    let password: SecretSource = words.password.parse().map_err(|error| draft.error(key, format!("{error}")))?;
+    let password: SecretSource = words
+        .password
+        .parse()
+        .map_err(|error| draft.error(key, format!("{error}")))?;
     let content = Content::Pkcs12(Pkcs12 {
         password,
         encryption: match words.encryption.unwrap_or_default() {
@@ -52,14 +67,42 @@ fn pkcs12(draft: &Draft<'_>, words: &file::Pkcs12Placement) -> Result<Placement,
         },
         alias: words.alias.clone().unwrap_or_else(|| draft.name.clone()),
     });
-    let file::Pkcs12Placement { path, mode, owner, group, danger_readable_key, .. } = words.clone();
-    placement(draft, key, &file::Placement { path, mode, owner, group, danger_readable_key }, content)
+    let file::Pkcs12Placement {
+        path,
+        mode,
+        owner,
+        group,
+        danger_readable_key,
+        ..
+    } = words.clone();
+    placement(
+        draft,
+        key,
+        &file::Placement {
+            path,
+            mode,
+            owner,
+            group,
+            danger_readable_key,
+        },
+        content,
+    )
 }
 
-fn placement(draft: &Draft<'_>, key: &str, words: &file::Placement, content: Content) -> Result<Placement, UsageError> {
-    let path: ImagePath = words.path.parse().map_err(|error| draft.error(key, format!("{error}")))?;
+fn placement(
+    draft: &Draft<'_>,
+    key: &str,
+    words: &file::Placement,
+    content: Content,
+) -> Result<Placement, UsageError> {
+    let path: ImagePath = words
+        .path
+        .parse()
+        .map_err(|error| draft.error(key, format!("{error}")))?;
     let mode: Mode = match &words.mode {
-        Some(mode) => mode.parse().map_err(|error| draft.error(key, format!("{error}")))?,
+        Some(mode) => mode
+            .parse()
+            .map_err(|error| draft.error(key, format!("{error}")))?,
         None => Mode::new(if content.holds_key() { 0o600 } else { 0o644 }),
     };
     if content.holds_key() && mode.bits() & !WIDEST_KEY_MODE != 0 && !words.danger_readable_key {
@@ -67,9 +110,18 @@ fn placement(draft: &Draft<'_>, key: &str, words: &file::Placement, content: Con
             .hint("use 0600, or 0640 with a group of its own; danger_readable_key = true allows it all the same"));
     }
     let owner = |words: &Option<String>| -> Result<Owner, UsageError> {
-        words.as_deref().map_or(Ok(Owner::Running), |name| name.parse().map_err(|error| draft.error(key, format!("{error}"))))
+        words.as_deref().map_or(Ok(Owner::Running), |name| {
+            name.parse()
+                .map_err(|error| draft.error(key, format!("{error}")))
+        })
     };
-    Ok(Placement { content, mode, owner: owner(&words.owner)?, group: owner(&words.group)?, path })
+    Ok(Placement {
+        content,
+        mode,
+        owner: owner(&words.owner)?,
+        group: owner(&words.group)?,
+        path,
+    })
 }
 
 /// Two identities, or two kinds of content, on one path would overwrite each other.
@@ -78,8 +130,14 @@ pub fn no_two_share_a_path(identities: &[Identity]) -> Result<(), UsageError> {
     for identity in identities {
         for placement in &identity.placements {
             if let Some(other) = seen.insert(placement.path.as_str(), &identity.name) {
-                return Err(UsageError::new(format!("identity.{}.placements", identity.name), format!("{} is to hold two different things (see also identity {other})", placement.path))
-                    .hint("give each file a path of its own"));
+                return Err(UsageError::new(
+                    format!("identity.{}.placements", identity.name),
+                    format!(
+                        "{} is to hold two different things (see also identity {other})",
+                        placement.path
+                    ),
+                )
+                .hint("give each file a path of its own"));
             }
         }
     }

@@ -23,10 +23,9 @@ impl Passwords {
         for identity in &plan.identities {
             for placement in &identity.placements {
                 if let Content::Pkcs12(store) = &placement.content {
-                    let password = store
-                        .password
-                        .read()
-                        .map_err(|error| Stop::new(Outcome::Usage, error.finding().about(&identity.name)))?;
+                    let password = store.password.read().map_err(|error| {
+                        Stop::new(Outcome::Usage, error.finding().about(&identity.name))
+                    })?;
                     passwords.insert(placement.path.as_str().to_owned(), password);
                 }
             }
@@ -39,7 +38,12 @@ impl Passwords {
     }
 }
 
-pub fn bytes(identity: &Identity, placement: &Placement, credential: &Credential, passwords: &Passwords) -> Result<Secret, Stop> {
+pub fn bytes(
+    identity: &Identity,
+    placement: &Placement,
+    credential: &Credential,
+    passwords: &Passwords,
+) -> Result<Secret, Stop> {
     let chain = credential.chain();
     let text = match &placement.content {
         Content::Anchors => credential.anchors().pem(),
@@ -57,9 +61,24 @@ pub fn bytes(identity: &Identity, placement: &Placement, credential: &Credential
             return Ok(secret(all));
         }
         Content::Pkcs12(store) => {
-            let password = passwords.of(placement).cloned().unwrap_or_else(|| Secret::new(Vec::new()));
-            let bytes = pkcs12::write(credential.key(), chain, Some(credential.anchors()), &password, &store.alias, store.encryption)
-                .map_err(|error| Stop::new(Outcome::Internal, Finding::error(PKCS12_UNWRITABLE, error.to_string()).about(&identity.name)))?;
+            let password = passwords
+                .of(placement)
+                .cloned()
+                .unwrap_or_else(|| Secret::new(Vec::new()));
+            let bytes = pkcs12::write(
+                credential.key(),
+                chain,
+                Some(credential.anchors()),
+                &password,
+                &store.alias,
+                store.encryption,
+            )
+            .map_err(|error| {
+                Stop::new(
+                    Outcome::Internal,
+                    Finding::error(PKCS12_UNWRITABLE, error.to_string()).about(&identity.name),
+                )
+            })?;
             return Ok(Secret::new(bytes.to_vec()));
         }
     };

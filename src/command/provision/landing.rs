@@ -6,7 +6,9 @@ use super::order::Ordered;
 use super::plan::Plan;
 use super::{Stop, recording};
 use crate::finding::{Code, Finding};
-use crate::image::{self, ImagePath, ImageRoot, Landed, LandedFile, Mode, Owner, PlannedFile, Slot};
+use crate::image::{
+    self, ImagePath, ImageRoot, Landed, LandedFile, Mode, Owner, PlannedFile, Slot,
+};
 use crate::pki::digest;
 use crate::secret::Secret;
 
@@ -51,39 +53,67 @@ pub fn contents(
     for (identity, ordered) in plan.identities.iter().zip(ordered) {
         for placement in &identity.placements {
             let bytes = content::bytes(identity, placement, &ordered.credential, passwords)?;
-            contents.push(image::Content { path: placement.path.clone(), bytes });
+            contents.push(image::Content {
+                path: placement.path.clone(),
+                bytes,
+            });
         }
     }
     let records = recording::all(plan, context, ordered, &contents, planned)?;
     for (identity, record) in plan.identities.iter().zip(records) {
-        contents.push(image::Content { path: recording::path(&identity.name)?, bytes: Secret::from(record) });
+        contents.push(image::Content {
+            path: recording::path(&identity.name)?,
+            bytes: Secret::from(record),
+        });
     }
     Ok(contents)
 }
 
 /// Reads every file back through the same root.
 pub fn verify(root: &ImageRoot, landed: &Landed) -> Result<(), Vec<Finding>> {
-    let findings: Vec<Finding> = landed.files.iter().filter_map(|file| differs(root, file)).collect();
-    if findings.is_empty() { Ok(()) } else { Err(findings) }
+    let findings: Vec<Finding> = landed
+        .files
+        .iter()
+        .filter_map(|file| differs(root, file))
+        .collect();
+    if findings.is_empty() {
+        Ok(())
+    } else {
+        Err(findings)
+    }
 }
 
 fn differs(root: &ImageRoot, file: &LandedFile) -> Option<Finding> {
     let what = read_back(root, &file.path, file).err()?;
     Some(
-        Finding::error(LANDED_DIFFERS, format!("{} does not stand in the image as it was written: {what}", file.path))
-            .in_file(file.path.as_str())
-            .hint("something else writes to this image while it is built; let certbake run alone, last"),
+        Finding::error(
+            LANDED_DIFFERS,
+            format!(
+                "{} does not stand in the image as it was written: {what}",
+                file.path
+            ),
+        )
+        .in_file(file.path.as_str())
+        .hint(
+            "something else writes to this image while it is built; let certbake run alone, last",
+        ),
     )
 }
 
 fn read_back(root: &ImageRoot, path: &ImagePath, file: &LandedFile) -> Result<(), String> {
-    let bytes = zeroize::Zeroizing::new(root.read(path, READ_BACK_LIMIT).map_err(|error| error.to_string())?);
+    let bytes = zeroize::Zeroizing::new(
+        root.read(path, READ_BACK_LIMIT)
+            .map_err(|error| error.to_string())?,
+    );
     if digest::sha256_hex(&bytes) != file.sha256 {
         return Err("its content is another".to_owned());
     }
     let metadata = root.metadata(path).map_err(|error| error.to_string())?;
     if (metadata.mode, metadata.uid, metadata.gid) != (file.mode, file.uid, file.gid) {
-        return Err(format!("its mode and owner are {} {}:{}", metadata.mode, metadata.uid, metadata.gid));
+        return Err(format!(
+            "its mode and owner are {} {}:{}",
+            metadata.mode, metadata.uid, metadata.gid
+        ));
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use super::Context;
 use crate::authority::Order;
 use crate::finding::{Code, Finding};
 use crate::image::{ImageRoot, Staging};
-use crate::outcome::{IdentityReport, Outcome, Report};
+use crate::outcome::{Outcome, Report};
 use crate::pki::{PrivateKey, SigningRequest};
 use content::Passwords;
 use order::Ordered;
@@ -48,7 +48,10 @@ pub(crate) struct Stop {
 
 impl Stop {
     fn new(outcome: Outcome, finding: Finding) -> Self {
-        Self { outcome, findings: vec![finding] }
+        Self {
+            outcome,
+            findings: vec![finding],
+        }
     }
 }
 
@@ -74,29 +77,52 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     let records = recording::texts(plan, &contents);
     context.progress.step("writing into the image");
     let landed = staging.write(contents)?.commit()?;
-    landing::verify(&root, &landed).map_err(|findings| Stop { outcome: Outcome::Flawed, findings })?;
+    landing::verify(&root, &landed).map_err(|findings| Stop {
+        outcome: Outcome::Flawed,
+        findings,
+    })?;
     report.findings.extend(landed.notes.iter().cloned());
     summary::landed(report, plan, &landed);
     recording::write_outside(plan, &records)
 }
 
 /// Orders every identity at once; one that fails ends the run, after all have answered.
-fn order_all(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<Vec<Ordered>, Stop> {
+fn order_all(
+    plan: &Plan,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Result<Vec<Ordered>, Stop> {
     let answers: Vec<Result<Ordered, Stop>> = match plan.identities.as_slice() {
         [one] => vec![order::one(one, context)],
         several => std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                several.iter().map(|identity| scope.spawn(|| order::one(identity, context))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect()
+            let threads: Vec<_> = several
+                .iter()
+                .map(|identity| scope.spawn(|| order::one(identity, context)))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|_| Err(panicked())))
+                .collect()
         }),
     };
     let mut passed = Vec::new();
-    let mut stop = Stop { outcome: Outcome::Ok, findings: Vec::new() };
-    for ((identity, answer), summary) in plan.identities.iter().zip(answers).zip(&mut report.identities) {
+    let mut stop = Stop {
+        outcome: Outcome::Ok,
+        findings: Vec::new(),
+    };
+    for ((identity, answer), summary) in plan
+        .identities
+        .iter()
+        .zip(answers)
+        .zip(&mut report.identities)
+    {
         match answer {
             Ok(ordered) => {
-                summary::issued(summary, identity, &ordered, context.now);
-                let findings = ordered.findings.iter().map(|finding| finding.clone().about(&identity.name));
+                summary::issued(summary, &ordered);
+                let findings = ordered
+                    .findings
+                    .iter()
+                    .map(|finding| finding.clone().about(&identity.name));
                 if ordered.outcome == Outcome::Ok {
                     report.findings.extend(findings);
                     passed.push(ordered);
@@ -107,38 +133,74 @@ fn order_all(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<
             }
             Err(failed) => {
                 stop.outcome = stop.outcome.max(failed.outcome);
-                stop.findings.extend(failed.findings.into_iter().map(|finding| finding.about(&identity.name)));
+                stop.findings.extend(
+                    failed
+                        .findings
+                        .into_iter()
+                        .map(|finding| finding.about(&identity.name)),
+                );
             }
         }
     }
-    if stop.outcome == Outcome::Ok { Ok(passed) } else { Err(stop) }
+    if stop.outcome == Outcome::Ok {
+        Ok(passed)
+    } else {
+        Err(stop)
+    }
 }
 
 /// What a dry run can still find out: requests that cannot be made, and what authorities tell beforehand.
 fn rehearse(plan: &Plan, report: &mut Report) -> Result<(), Stop> {
     for identity in &plan.identities {
         let order = request(identity)?;
-        let Some(preflight) = &identity.authority.preflight else { continue };
+        let Some(preflight) = &identity.authority.preflight else {
+            continue;
+        };
         let findings = preflight.preflight(&order.1);
         if findings.iter().any(Finding::is_error) {
             report.conclude(Outcome::Refused);
         }
-        report.findings.extend(findings.into_iter().map(|finding| finding.about(&identity.name)));
+        report.findings.extend(
+            findings
+                .into_iter()
+                .map(|finding| finding.about(&identity.name)),
+        );
     }
-    report.findings.push(Finding::note(DRY_RUN, "nothing was asked for and nothing was written").hint("run it again without --dry-run"));
+    report.findings.push(
+        Finding::note(DRY_RUN, "nothing was asked for and nothing was written")
+            .hint("run it again without --dry-run"),
+    );
     Ok(())
 }
 
 /// A fresh key and the order for it.
 fn request(identity: &Identity) -> Result<(PrivateKey, Order), Stop> {
     let internal = |reason: String| Stop::new(Outcome::Internal, Finding::error(INTERNAL, reason));
-    let key = PrivateKey::generate(identity.key_algorithm).map_err(|error| internal(error.to_string()))?;
-    let request = SigningRequest::new(&key, identity.subject.clone(), identity.names.clone(), identity.usage)
+    let key = PrivateKey::generate(identity.key_algorithm)
         .map_err(|error| internal(error.to_string()))?;
-    let deadline = Instant::now() + Duration::from_secs(identity.deadline.as_seconds().unsigned_abs());
-    Ok((key, Order { request, ttl: identity.ttl, deadline }))
+    let request = SigningRequest::new(
+        &key,
+        identity.subject.clone(),
+        identity.names.clone(),
+        identity.usage,
+    )
+    .map_err(|error| internal(error.to_string()))?;
+    let deadline =
+        Instant::now() + Duration::from_secs(identity.deadline.as_seconds().unsigned_abs());
+    Ok((
+        key,
+        Order {
+            request,
+            ttl: identity.ttl,
+            deadline,
+        },
+    ))
 }
 
 fn panicked() -> Stop {
-    Stop::new(Outcome::Internal, Finding::error(INTERNAL, "a thread ended by itself").hint("this is a bug in certbake: please report it"))
+    Stop::new(
+        Outcome::Internal,
+        Finding::error(INTERNAL, "a thread ended by itself")
+            .hint("this is a bug in certbake: please report it"),
+    )
 }

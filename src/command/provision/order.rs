@@ -7,7 +7,7 @@ use super::plan::{Content, Identity};
 use super::{Stop, request};
 use crate::authority::AuthorityError;
 use crate::finding::{Code, Finding};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, WindowSummary};
 use crate::pki::credential::CredentialError;
 use crate::pki::{Anchors, Certificate, Credential};
 use crate::verify;
@@ -19,6 +19,8 @@ const CHAIN_NOT_PLACED: Code = Code::new("chain-not-placed");
 /// A credential that came, with what the gates say of it.
 pub struct Ordered {
     pub credential: Credential,
+    /// Over the path that was verified.
+    pub window: WindowSummary,
     /// `Ok` when every gate passed.
     pub outcome: Outcome,
     pub findings: Vec<Finding>,
@@ -27,36 +29,53 @@ pub struct Ordered {
 pub fn one(identity: &Identity, context: &Context<'_>) -> Result<Ordered, Stop> {
     let place = identity.authority.authority.place();
     let (key, order) = request(identity)?;
-    context.progress.step(&format!("asking {} for {}", place.name, identity.name));
-    let issued = identity.authority.authority.issue(&order).map_err(|error: AuthorityError| {
-        let outcome = error.outcome();
-        Stop::new(outcome, error.into_finding())
-    })?;
+    context
+        .progress
+        .step(&format!("asking {} for {}", place.name, identity.name));
+    let issued = identity
+        .authority
+        .authority
+        .issue(&order)
+        .map_err(|error: AuthorityError| {
+            let outcome = error.outcome();
+            Stop::new(outcome, error.into_finding())
+        })?;
     let anchors = match &identity.anchors {
         Some(pinned) => pinned.clone(),
-        None => Anchors::new(issued.anchors.iter().filter_map(|der| Certificate::from_der(der.clone()).ok()).collect()),
+        None => Anchors::new(
+            issued
+                .anchors
+                .iter()
+                .filter_map(|der| Certificate::from_der(der.clone()).ok())
+                .collect(),
+        ),
     };
     let credential = Credential::assemble(Arc::new(key), &issued.certificates, anchors)
         .map_err(|error| Stop::new(Outcome::Flawed, unassembled(&error)))?;
+    let now = context.moment();
+    let evidence = verify::Evidence {
+        anchors: Some(credential.anchors()),
+        key: Some(credential.key().spki()),
+        asked: Some(verify::Asked {
+            subject: &identity.subject,
+            names: &identity.names,
+            usage: identity.usage,
+            ttl: identity.ttl,
+        }),
+        clock_offset: issued.date.map(|date| date - now),
+        ..verify::Evidence::new(now, credential.chain())
+    };
+    let verdict = verify::credential(&evidence, &identity.policy);
     let mut findings = issued.findings;
-    findings.extend(verify::credential(
-        &verify::Evidence {
-            now: context.now,
-            chain: credential.chain(),
-            anchors: Some(credential.anchors()),
-            key: Some(credential.key().spki()),
-            asked: Some(verify::Asked {
-                subject: &identity.subject,
-                names: &identity.names,
-                ttl: identity.ttl,
-            }),
-            authority_date: issued.date,
-        },
-        &identity.policy,
-    ));
+    findings.extend(verdict.findings);
     findings.extend(chain_not_placed(identity, &credential));
     let outcome = verify::outcome(&findings);
-    Ok(Ordered { credential, outcome, findings })
+    Ok(Ordered {
+        window: verdict.summary,
+        credential,
+        outcome,
+        findings,
+    })
 }
 
 fn unassembled(error: &CredentialError) -> Finding {
@@ -73,7 +92,10 @@ fn unassembled(error: &CredentialError) -> Finding {
 /// The chain has intermediates, but no placement takes them to where TLS will look.
 fn chain_not_placed(identity: &Identity, credential: &Credential) -> Option<Finding> {
     let intermediates = &credential.chain().intermediates;
-    let placed = identity.placements.iter().any(|placement| Content::holds_intermediates(&placement.content));
+    let placed = identity
+        .placements
+        .iter()
+        .any(|placement| Content::holds_intermediates(&placement.content));
     if intermediates.is_empty() || placed {
         return None;
     }

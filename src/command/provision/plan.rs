@@ -28,8 +28,6 @@ pub struct Identity {
     /// The lifetime to ask for; `None` leaves it to the authority.
     pub ttl: Option<Span>,
     pub policy: Policy,
-    /// Where the floor was written: `certbake.toml:12`, `--min-validity`.
-    pub floor_origin: String,
     pub authority: Opened,
     /// The roots pinned by the configuration.
     pub anchors: Option<Anchors>,
@@ -81,7 +79,10 @@ impl Content {
 
     /// Whether a TLS stack that is given this file can send the intermediates along.
     pub const fn holds_intermediates(&self) -> bool {
-        matches!(self, Self::Combined | Self::FullChain | Self::Issuers | Self::Pkcs12(_))
+        matches!(
+            self,
+            Self::Combined | Self::FullChain | Self::Issuers | Self::Pkcs12(_)
+        )
     }
 }
 

@@ -13,7 +13,10 @@ use crate::finding::{Code, Finding, rfc3339};
 use crate::image::{self, ImagePath, Mode, PlannedFile};
 use crate::outcome::Outcome;
 use crate::pki::digest;
-use crate::record::{self, Record, RecordedAuthority, RecordedCertificate, RecordedPlacement, RecordedWindow};
+use crate::record::{
+    self, Record, RecordedAuthority, RecordedCertificate, RecordedPlacement, RecordedWindow,
+};
+use crate::span::Span;
 
 const RECORD_UNWRITABLE: Code = Code::new("record-unwritable");
 
@@ -39,7 +42,12 @@ const BUILD_FACTS: &[(&str, &str)] = &[
 pub fn path(identity: &str) -> Result<ImagePath, Stop> {
     format!("{}/{identity}.json", record::DIRECTORY)
         .parse()
-        .map_err(|error| Stop::new(Outcome::Usage, Finding::error(RECORD_UNWRITABLE, format!("{error}"))))
+        .map_err(|error| {
+            Stop::new(
+                Outcome::Usage,
+                Finding::error(RECORD_UNWRITABLE, format!("{error}")),
+            )
+        })
 }
 
 /// The text of every identity's record.
@@ -63,7 +71,10 @@ pub fn all(
                 ..facts(identity, ordered)
             };
             let text = serde_json::to_string_pretty(&record).map_err(|error| {
-                Stop::new(Outcome::Internal, Finding::error(RECORD_UNWRITABLE, error.to_string()).about(&identity.name))
+                Stop::new(
+                    Outcome::Internal,
+                    Finding::error(RECORD_UNWRITABLE, error.to_string()).about(&identity.name),
+                )
             })?;
             Ok(text + "\n")
         })
@@ -72,9 +83,7 @@ pub fn all(
 
 fn facts(identity: &Identity, ordered: &Ordered) -> Record {
     let leaf = ordered.credential.leaf();
-    let effective = ordered.credential.chain().effective_window();
-    let lifetime = leaf.window().lifetime();
-    let required = identity.policy.floor.as_ref().map(|floor| floor.required(lifetime));
+    let window = &ordered.window;
     let place = identity.authority.authority.place();
     Record {
         schema: 1,
@@ -94,28 +103,43 @@ fn facts(identity: &Identity, ordered: &Ordered) -> Record {
             not_after: rfc3339(leaf.window().not_after),
         },
         window: RecordedWindow {
-            not_before: rfc3339(effective.window.not_before),
-            not_after: rfc3339(effective.window.not_after),
-            limited_by: effective.limited_by.title(),
-            floor_seconds: required.map(crate::span::Span::as_seconds),
-            floor: identity.policy.floor.as_ref().map(ToString::to_string),
-            rebuild_by: rfc3339(effective.window.not_after - required.unwrap_or_default().duration()),
+            not_before: rfc3339(window.not_before),
+            not_after: rfc3339(window.not_after),
+            limited_by: window.limited_by.clone(),
+            floor_seconds: window
+                .floor
+                .as_ref()
+                .map(|floor| floor.required.as_seconds()),
+            floor: window.floor.as_ref().map(|floor| floor.stated.clone()),
+            rebuild_by: rfc3339(window.rebuild_by.unwrap_or(window.not_after)),
         },
-        asked_lifetime_seconds: identity.ttl.map(crate::span::Span::as_seconds),
-        granted_lifetime_seconds: lifetime.whole_seconds(),
-        authority: RecordedAuthority { kind: place.kind, name: place.name, place: place.place },
+        asked_lifetime_seconds: identity.ttl.map(Span::as_seconds),
+        granted_lifetime_seconds: leaf.window().lifetime().whole_seconds(),
+        authority: RecordedAuthority {
+            kind: place.kind,
+            name: place.name,
+            place: place.place,
+        },
         placements: Vec::new(),
         build: BTreeMap::new(),
     }
 }
 
-fn placements(identity: &Identity, contents: &[image::Content], planned: &[PlannedFile]) -> Vec<RecordedPlacement> {
+fn placements(
+    identity: &Identity,
+    contents: &[image::Content],
+    planned: &[PlannedFile],
+) -> Vec<RecordedPlacement> {
     identity
         .placements
         .iter()
         .filter_map(|placement| {
-            let content = contents.iter().find(|content| content.path == placement.path)?;
-            let planned = planned.iter().find(|planned| planned.path == placement.path)?;
+            let content = contents
+                .iter()
+                .find(|content| content.path == placement.path)?;
+            let planned = planned
+                .iter()
+                .find(|planned| planned.path == placement.path)?;
             Some(RecordedPlacement {
                 what: placement.content.name().to_owned(),
                 path: placement.path.as_str().to_owned(),
@@ -131,23 +155,33 @@ fn placements(identity: &Identity, contents: &[image::Content], planned: &[Plann
 /// `SOURCE_DATE_EPOCH` makes the one date that is ours to choose repeatable
 /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
 fn baked_at(context: &Context<'_>) -> Result<OffsetDateTime, Stop> {
-    let Some(text) = (context.environment)("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty()) else {
+    let Some(text) = (context.environment)("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty())
+    else {
         return Ok(context.now);
     };
-    text.parse().ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()).ok_or_else(|| {
-        Stop::new(
-            Outcome::Usage,
-            Finding::error(RECORD_UNWRITABLE, "SOURCE_DATE_EPOCH is not a number of seconds since 1970")
-                .hint("set it to whole seconds, for example $(git log -1 --format=%ct), or unset it"),
-        )
-    })
+    text.parse()
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .ok_or_else(|| {
+            Stop::new(
+                Outcome::Usage,
+                Finding::error(
+                    RECORD_UNWRITABLE,
+                    "SOURCE_DATE_EPOCH is not a number of seconds since 1970",
+                )
+                .hint(
+                    "set it to whole seconds, for example $(git log -1 --format=%ct), or unset it",
+                ),
+            )
+        })
 }
 
 fn build_facts(context: &Context<'_>) -> BTreeMap<String, String> {
     BUILD_FACTS
         .iter()
         .filter_map(|(variable, name)| {
-            let value = (context.environment)(variable).filter(|value| !value.is_empty() && value.len() <= 300)?;
+            let value = (context.environment)(variable)
+                .filter(|value| !value.is_empty() && value.len() <= 300)?;
             Some(((*name).to_owned(), value))
         })
         .collect()
@@ -159,7 +193,10 @@ pub fn texts(plan: &Plan, contents: &[image::Content]) -> Vec<Vec<u8>> {
         .iter()
         .filter_map(|identity| {
             let path = path(&identity.name).ok()?;
-            contents.iter().find(|content| content.path == path).map(|content| content.bytes.expose().to_vec())
+            contents
+                .iter()
+                .find(|content| content.path == path)
+                .map(|content| content.bytes.expose().to_vec())
         })
         .collect()
 }
@@ -167,7 +204,9 @@ pub fn texts(plan: &Plan, contents: &[image::Content]) -> Vec<Vec<u8>> {
 /// Writes the copies that were asked for. The image is complete by now, so a failure here says so.
 pub fn write_outside(plan: &Plan, records: &[Vec<u8>]) -> Result<(), Stop> {
     for (identity, text) in plan.identities.iter().zip(records) {
-        let Some(file) = &identity.record else { continue };
+        let Some(file) = &identity.record else {
+            continue;
+        };
         write_one(file, text).map_err(|reason| {
             Stop::new(
                 Outcome::Image,
@@ -182,7 +221,10 @@ pub fn write_outside(plan: &Plan, records: &[Vec<u8>]) -> Result<(), Stop> {
 }
 
 fn write_one(file: &Path, text: &[u8]) -> Result<(), String> {
-    let name = file.file_name().and_then(|name| name.to_str()).ok_or_else(|| format!("{} names no file", file.display()))?;
+    let name = file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| format!("{} names no file", file.display()))?;
     let directory = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),

@@ -1,15 +1,10 @@
 //! What the report says of each identity.
 
-use time::OffsetDateTime;
-
 use super::order::Ordered;
 use super::plan::{Identity, Plan};
 use crate::image::{Landed, Owner, PlannedFile};
-use crate::outcome::{
-    Asked, CertificateSummary, Change, FloorSummary, IdentityReport, PlacementReport, Report, WindowSummary,
-};
-use crate::pki::{Certificate, Chain, Floor};
-use crate::span::Span;
+use crate::outcome::{Asked, CertificateSummary, Change, IdentityReport, PlacementReport, Report};
+use crate::pki::{Certificate, Chain};
 
 /// What is asked for, before anything happened.
 pub fn asked(identity: &Identity) -> IdentityReport {
@@ -40,10 +35,10 @@ pub fn asked(identity: &Identity) -> IdentityReport {
 }
 
 /// What came.
-pub fn issued(summary: &mut IdentityReport, identity: &Identity, ordered: &Ordered, now: OffsetDateTime) {
+pub fn issued(summary: &mut IdentityReport, ordered: &Ordered) {
     let chain = ordered.credential.chain();
     summary.certificate = Some(certificate(chain));
-    summary.window = Some(window(chain, identity.policy.floor.as_ref(), &identity.floor_origin, now));
+    summary.window = Some(ordered.window.clone());
 }
 
 fn certificate(chain: &Chain) -> CertificateSummary {
@@ -64,29 +59,6 @@ fn certificate(chain: &Chain) -> CertificateSummary {
     }
 }
 
-fn window(chain: &Chain, floor: Option<&Floor>, origin: &str, now: OffsetDateTime) -> WindowSummary {
-    let effective = chain.effective_window();
-    let remaining = effective.window.remaining(now);
-    let floor = floor.map(|floor| {
-        let required = floor.required(chain.leaf.window().lifetime());
-        FloorSummary {
-            required,
-            stated: floor.to_string(),
-            origin: origin.to_owned(),
-            holds: remaining >= required.duration(),
-        }
-    });
-    WindowSummary {
-        not_before: effective.window.not_before,
-        not_after: effective.window.not_after,
-        remaining_seconds: remaining.whole_seconds(),
-        limited_by: effective.limited_by.title(),
-        limited_by_depth: effective.depth,
-        rebuild_by: floor.as_ref().map(|floor| effective.window.not_after - Span::duration(floor.required)),
-        floor,
-    }
-}
-
 /// Where it would land.
 pub fn planned(report: &mut Report, plan: &Plan, planned: &[PlannedFile]) {
     for (summary, identity) in report.identities.iter_mut().zip(&plan.identities) {
@@ -102,8 +74,14 @@ pub fn planned(report: &mut Report, plan: &Plan, planned: &[PlannedFile]) {
 pub fn landed(report: &mut Report, plan: &Plan, landed: &Landed) {
     for (summary, identity) in report.identities.iter_mut().zip(&plan.identities) {
         for (placement, line) in identity.placements.iter().zip(&mut summary.placements) {
-            let Some(file) = landed.files.iter().find(|file| file.path == placement.path) else { continue };
-            line.change = if file.change.is_written() { Change::Written } else { Change::Unchanged };
+            let Some(file) = landed.files.iter().find(|file| file.path == placement.path) else {
+                continue;
+            };
+            line.change = if file.change.is_written() {
+                Change::Written
+            } else {
+                Change::Unchanged
+            };
             line.sha256 = Some(file.sha256.clone());
             if matches!(placement.owner, Owner::Running) {
                 line.owner = file.uid.to_string();
