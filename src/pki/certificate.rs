@@ -137,6 +137,21 @@ impl Certificate {
         self.facts.subject_der == self.facts.issuer_der
     }
 
+    /// The attributes of the subject that can be asked for (C, ST, L, O, OU, CN), in their order, as
+    /// short names and values. Others are the authority's own and left out.
+    pub fn subject_attributes(&self) -> Vec<(&'static str, String)> {
+        let Ok((_, name)) = X509Name::from_der(&self.facts.subject_der) else {
+            return Vec::new();
+        };
+        name.iter_attributes()
+            .filter_map(|attribute| {
+                let oid = attribute.attr_type().to_id_string();
+                let (_, short) = ATTRIBUTES.iter().find(|(known, _)| *known == oid)?;
+                Some((*short, attribute.as_str().ok()?.to_owned()))
+            })
+            .collect()
+    }
+
     /// What a person would call it: its common name, else its first alternative name, else its subject.
     pub fn title(&self) -> String {
         let facts = &self.facts;
@@ -239,6 +254,16 @@ impl Facts {
         }
     }
 }
+
+/// Subject attribute types (RFC 5280 appendix A.1) by their short names (RFC 4514 section 3).
+const ATTRIBUTES: &[(&str, &str)] = &[
+    ("2.5.4.6", "C"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("2.5.4.3", "CN"),
+];
 
 const BROKEN_SIGNATURES: &[&str] = &[
     "1.2.840.113549.1.1.2", // md2WithRSAEncryption

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use webpki::{EndEntityCert, KeyUsage};
+use webpki::{
+    BorrowedCertRevocationList, CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage,
+    RevocationOptionsBuilder,
+};
 
 use super::certificate::Certificate;
+use super::name::AltName;
 
 /// What the certificate is for.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -55,48 +59,101 @@ impl Anchors {
 /// Why a path does not hold, with webpki's own typed reason.
 pub use webpki::Error as PathError;
 
-/// Builds and checks a path from `leaf` to one of `anchors` at `at`.
+/// A path that holds: what stands between the leaf and the anchor, and the anchor it ends at.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Path {
+    /// From the leaf's issuer upwards.
+    pub intermediates: Vec<Certificate>,
+    pub anchor: Certificate,
+}
+
+/// Builds and checks a path from `leaf` through some of `others` to one of `anchors` at `at`.
 ///
-/// The usage must be allowed by the leaf and by every intermediate that names usages.
+/// The usage must be allowed by the leaf and by every intermediate that names usages. With `crls`
+/// (DER), every link must be found unrevoked in one of them that is current.
 ///
 /// # Errors
-/// webpki's reason; `UnknownIssuer` when no path could be built at all.
+/// webpki's reason; `UnknownIssuer` when no path could be built at all, `UnknownRevocationStatus`
+/// when a link's issuer has no revocation list among `crls`.
 pub fn validate(
     leaf: &Certificate,
-    intermediates: &[Certificate],
+    others: &[Certificate],
     anchors: &Anchors,
     at: OffsetDateTime,
     usage: Usage,
-) -> Result<(), PathError> {
+    crls: &[Vec<u8>],
+) -> Result<Path, PathError> {
     let leaf_der = CertificateDer::from(leaf.der());
     let end_entity = EndEntityCert::try_from(&leaf_der)?;
-    let anchor_ders: Vec<CertificateDer<'_>> = anchors
-        .0
-        .iter()
-        .map(|anchor| CertificateDer::from(anchor.der()))
-        .collect();
-    let anchors: Vec<TrustAnchor<'_>> = anchor_ders
+    let anchor_ders = ders(&anchors.0);
+    let trusted: Vec<TrustAnchor<'_>> = anchor_ders
         .iter()
         .map(webpki::anchor_from_trusted_cert)
         .collect::<Result<_, _>>()?;
-    let intermediates: Vec<CertificateDer<'_>> = intermediates
+    let crls: Vec<CertRevocationList<'_>> = crls
+        .iter()
+        .map(|der| BorrowedCertRevocationList::from_der(der).map(CertRevocationList::from))
+        .collect::<Result<_, _>>()?;
+    let crls: Vec<&CertRevocationList<'_>> = crls.iter().collect();
+    let revocation = RevocationOptionsBuilder::new(&crls).ok().map(|options| {
+        options
+            .with_expiration_policy(ExpirationPolicy::Enforce)
+            .build()
+    });
+    let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0);
+    let other_ders = ders(others);
+    let path = end_entity.verify_for_usage(
+        webpki::ALL_VERIFICATION_ALGS,
+        &trusted,
+        &other_ders,
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
+        match usage {
+            Usage::Client => KeyUsage::client_auth(),
+            Usage::Server => KeyUsage::server_auth(),
+        },
+        revocation,
+        None,
+    )?;
+    let anchor = trusted
+        .iter()
+        .position(|anchor| anchor == path.anchor())
+        .ok_or(PathError::UnknownIssuer)?;
+    let intermediates = path
+        .intermediate_certificates()
+        .filter_map(|link| {
+            others
+                .iter()
+                .find(|other| other.der() == link.der().as_ref())
+        })
+        .cloned()
+        .collect();
+    Ok(Path {
+        intermediates,
+        anchor: anchors.0[anchor].clone(),
+    })
+}
+
+fn ders(certificates: &[Certificate]) -> Vec<CertificateDer<'_>> {
+    certificates
         .iter()
         .map(|certificate| CertificateDer::from(certificate.der()))
-        .collect();
-    let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0);
-    let purpose = match usage {
-        Usage::Client => KeyUsage::client_auth(),
-        Usage::Server => KeyUsage::server_auth(),
+        .collect()
+}
+
+/// Whether `leaf` may stand for a DNS name or an IP address, wildcards and all, as TLS peers decide it
+/// (RFC 9525). Other kinds of name must be among its alternative names as they are.
+///
+/// # Errors
+/// webpki's reason, `CertNotValidForName` for a name that it does not carry.
+pub fn valid_for_name(leaf: &Certificate, name: &AltName) -> Result<(), PathError> {
+    let server_name = match name {
+        AltName::Dns(dns) => {
+            ServerName::try_from(dns.as_str()).map_err(|_| PathError::MalformedDnsIdentifier)?
+        }
+        AltName::Ip(address) => ServerName::from(*address),
+        _ if leaf.facts().names.contains(name) => return Ok(()),
+        _ => return Err(PathError::UnsupportedNameType),
     };
-    end_entity
-        .verify_for_usage(
-            webpki::ALL_VERIFICATION_ALGS,
-            &anchors,
-            &intermediates,
-            UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
-            purpose,
-            None,
-            None,
-        )
-        .map(|_| ())
+    let leaf_der = CertificateDer::from(leaf.der());
+    EndEntityCert::try_from(&leaf_der)?.verify_is_valid_for_subject_name(&server_name)
 }

@@ -1,0 +1,38 @@
+//! Is the certificate for our key.
+
+use super::{Case, Check};
+use crate::finding::{Code, Finding};
+use crate::outcome::Outcome;
+use crate::pki::digest;
+
+pub(super) const MISMATCH: Check = Check {
+    code: Code::new("key-mismatch"),
+    summary: "the certificate is for the private key beside it",
+    outcome: Outcome::Flawed,
+    run: mismatch,
+};
+
+fn mismatch(case: &Case<'_>) -> Vec<Finding> {
+    let Some(ours) = case.evidence.key else {
+        return Vec::new();
+    };
+    let leaf = case.leaf();
+    if leaf.facts().spki == ours {
+        return Vec::new();
+    }
+    vec![
+        Finding::error(
+            MISMATCH.code,
+            format!(
+                "the certificate \"{}\" is for another key than the private key beside it",
+                leaf.title()
+            ),
+        )
+        .fact("certificate_spki_pin", leaf.spki_pin())
+        .fact(
+            "key_spki_pin",
+            data_encoding::BASE64.encode(&digest::sha256(ours)),
+        )
+        .hint("install the key that the certificate was issued for, or have a certificate issued for this key: one of the two is from another issuance"),
+    ]
+}

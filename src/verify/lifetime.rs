@@ -1,0 +1,86 @@
+//! Was the lifetime granted that was asked for: authorities cut lifetimes silently.
+
+use time::Duration;
+
+use super::{Case, Check, OnShortened};
+use crate::finding::{Code, Finding, Severity};
+use crate::outcome::Outcome;
+use crate::span::Span;
+
+/// Certificates count whole seconds, both ends included, and some authorities whole minutes: a
+/// difference of this much is rounding, not a decision.
+const ROUNDING: Duration = Duration::MINUTE;
+
+pub(super) const SHORTENED: Check = Check {
+    code: Code::new("lifetime-shortened"),
+    summary: "the lifetime granted is the lifetime asked for",
+    outcome: Outcome::Window,
+    run: shortened,
+};
+
+pub(super) const TOO_LONG: Check = Check {
+    code: Code::new("lifetime-too-long"),
+    summary: "the lifetime granted is not above max_validity",
+    outcome: Outcome::Flawed,
+    run: too_long,
+};
+
+/// What was granted, counted from the later of notBefore and the authority's own now: backdating
+/// (30 seconds to an hour is usual) is no use to anybody.
+fn granted(case: &Case<'_>) -> Duration {
+    let window = case.leaf().window();
+    let now = case.now + case.evidence.clock_offset.unwrap_or_default();
+    window.not_after - window.not_before.max(now)
+}
+
+fn shortened(case: &Case<'_>) -> Vec<Finding> {
+    let Some(asked) = case.evidence.asked.and_then(|asked| asked.ttl) else {
+        return Vec::new();
+    };
+    let granted = granted(case);
+    let whole = case.leaf().window().lifetime();
+    // An authority that backdates may count the lifetime from the notBefore it chose.
+    let counted_from_not_before = (whole - asked.duration()).abs() <= ROUNDING;
+    if counted_from_not_before || granted + ROUNDING >= asked.duration() {
+        return Vec::new();
+    }
+    let severity = match case.policy.on_shortened {
+        OnShortened::Fail => Severity::Error,
+        OnShortened::Warn => Severity::Warning,
+    };
+    let granted = Span::from(granted);
+    vec![
+        Finding::new(
+            SHORTENED.code,
+            severity,
+            format!("the authority granted {granted} of the {asked} asked for"),
+        )
+        .fact("asked_seconds", asked.as_seconds())
+        .fact("granted_seconds", granted.as_seconds())
+        .instant("not_after", case.leaf().window().not_after)
+        .hint(format!(
+            "raise the limit at the authority (its role, profile or provisioner, or its own certificate ends too soon), or ask for a ttl of at most {granted}; on_shortened = \"warn\" accepts less as long as the floor holds"
+        )),
+    ]
+}
+
+fn too_long(case: &Case<'_>) -> Vec<Finding> {
+    let Some(most) = case.policy.max_validity else {
+        return Vec::new();
+    };
+    let granted = granted(case);
+    if granted <= most.duration() + ROUNDING {
+        return Vec::new();
+    }
+    let granted = Span::from(granted);
+    vec![
+        Finding::error(
+            TOO_LONG.code,
+            format!("the certificate is valid for {granted}, more than the {most} allowed"),
+        )
+        .fact("granted_seconds", granted.as_seconds())
+        .fact("allowed_seconds", most.as_seconds())
+        .instant("not_after", case.leaf().window().not_after)
+        .hint("ask for a ttl, or have the authority limit the lifetime; max_validity says what this build accepts"),
+    ]
+}

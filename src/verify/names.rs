@@ -1,0 +1,166 @@
+//! Are the names exactly those asked for: a name too few locks the client out, a name too many lets
+//! it pass for somebody else.
+
+use std::collections::BTreeSet;
+
+use super::{Asked, Case, Check};
+use crate::finding::{Code, Finding};
+use crate::outcome::Outcome;
+use crate::pki::path::{self, PathError};
+use crate::pki::{AltName, Certificate};
+
+pub(super) const MISSING: Check = Check {
+    code: Code::new("names-missing"),
+    summary: "every name asked for is in the certificate",
+    outcome: Outcome::Flawed,
+    run: missing,
+};
+
+pub(super) const UNEXPECTED: Check = Check {
+    code: Code::new("names-unexpected"),
+    summary: "no name is in the certificate that was not asked for",
+    outcome: Outcome::Flawed,
+    run: unexpected,
+};
+
+pub(super) const PEER_NAME: Check = Check {
+    code: Code::new("name-mismatch"),
+    summary: "the certificate is valid for the name that peers look for",
+    outcome: Outcome::Flawed,
+    run: peer_name,
+};
+
+/// Names as they are compared and shown: `dns:app.internal`, `CN=app-server`, `O=Lab`.
+///
+/// Of the subject, the attributes that can be asked for; the others are the authority's own.
+struct Compared {
+    asked: BTreeSet<String>,
+    came: BTreeSet<String>,
+}
+
+impl Compared {
+    fn new(asked: Asked<'_>, leaf: &Certificate) -> Self {
+        let attribute = |(name, value): (&str, &str)| format!("{name}={value}");
+        let alt_names =
+            |names: &[AltName]| -> Vec<String> { names.iter().map(ToString::to_string).collect() };
+        let came = leaf.subject_attributes();
+        let came = came.iter().map(|(name, value)| attribute((name, value)));
+        Self {
+            asked: asked
+                .subject
+                .attributes()
+                .map(attribute)
+                .chain(alt_names(asked.names))
+                .collect(),
+            came: came.chain(alt_names(&leaf.facts().names)).collect(),
+        }
+    }
+}
+
+fn missing(case: &Case<'_>) -> Vec<Finding> {
+    let Some(asked) = case.evidence.asked else {
+        return Vec::new();
+    };
+    let compared = Compared::new(asked, case.leaf());
+    let missing: Vec<_> = compared.asked.difference(&compared.came).cloned().collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    vec![
+        Finding::error(
+            MISSING.code,
+            format!(
+                "the certificate lacks {}, which {} asked for",
+                missing.join(" and "),
+                if missing.len() == 1 { "was" } else { "were" }
+            ),
+        )
+        .fact("missing", missing)
+        .fact("asked", Vec::from_iter(compared.asked))
+        .fact("came", Vec::from_iter(compared.came))
+        .hint("have the authority's role, profile or template take the names from the request, or ask only for what it gives"),
+    ]
+}
+
+fn unexpected(case: &Case<'_>) -> Vec<Finding> {
+    let Some(asked) = case.evidence.asked else {
+        return Vec::new();
+    };
+    let compared = Compared::new(asked, case.leaf());
+    let (grave, other): (Vec<_>, Vec<_>) = compared
+        .came
+        .difference(&compared.asked)
+        .cloned()
+        // What peers take for the identity, against what merely describes it.
+        .partition(|name| name.starts_with("CN=") || !is_subject_attribute(name));
+    let common_name = case.leaf().facts().common_name.clone().unwrap_or_default();
+    let echoed = grave
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(&format!("dns:{common_name}")));
+    let finding = |make: fn(Code, String) -> Finding, names: Vec<String>, hint: &str| {
+        make(
+            UNEXPECTED.code,
+            format!(
+                "the certificate carries {}, which nobody asked for",
+                names.join(" and ")
+            ),
+        )
+        .fact("unexpected", names)
+        .fact("asked", Vec::from_iter(compared.asked.clone()))
+        .fact("came", Vec::from_iter(compared.came.clone()))
+        .hint(hint)
+    };
+    let mut findings = Vec::new();
+    if !grave.is_empty() {
+        let hint = if echoed {
+            "the authority repeats the common name as a DNS name: ask for it (dns), or switch that off there (Vault: exclude_cn_from_sans)"
+        } else {
+            "ask for the name if it is wanted; if it is not, have the authority's role, profile or template take the names from the request alone"
+        };
+        findings.push(finding(Finding::error, grave, hint));
+    }
+    if !other.is_empty() {
+        let hint = "ask for it if peers may see it; some take a subject's organization for a group (Kubernetes)";
+        findings.push(finding(Finding::warning, other, hint));
+    }
+    findings
+}
+
+fn is_subject_attribute(name: &str) -> bool {
+    let (equals, colon) = (name.find('='), name.find(':'));
+    match (equals, colon) {
+        (Some(equals), Some(colon)) => equals < colon,
+        (equals, _) => equals.is_some(),
+    }
+}
+
+fn peer_name(case: &Case<'_>) -> Vec<Finding> {
+    let leaf = case.leaf();
+    let carried: Vec<String> = leaf.facts().names.iter().map(ToString::to_string).collect();
+    case.policy
+        .peer_names
+        .iter()
+        .filter_map(|name| Some((name, path::valid_for_name(leaf, name).err()?)))
+        .map(|(name, error)| {
+            let carries = if carried.is_empty() {
+                "it carries no alternative names, and peers do not look at the common name (RFC 9525)".to_owned()
+            } else {
+                format!("it carries {}", carried.join(", "))
+            };
+            let reason = match error {
+                PathError::CertNotValidForName(_) | PathError::UnsupportedNameType => String::new(),
+                other => format!(" ({other})"),
+            };
+            Finding::error(
+                PEER_NAME.code,
+                format!(
+                    "the certificate \"{}\" is not valid for {name}: {carries}{reason}",
+                    leaf.title()
+                ),
+            )
+            .fact("name", name.to_string())
+            .fact("names", carried.clone())
+            .hint("have it issued with this name among its alternative names, or look for one that it carries")
+        })
+        .collect()
+}

@@ -1,0 +1,75 @@
+//! Are keys and signatures strong enough to be accepted by today's peers.
+
+use super::{Case, Check};
+use crate::finding::{Code, Finding};
+use crate::outcome::Outcome;
+use crate::pki::Certificate;
+use crate::pki::certificate::KeyFacts;
+
+/// NIST SP 800-57 part 1: 112 bits of security.
+const LEAST_RSA_BITS: usize = 2048;
+const CURVES: &[&str] = &["P-256", "P-384", "P-521"];
+
+pub(super) const WEAK_KEY: Check = Check {
+    code: Code::new("weak-key"),
+    summary: "every key is RSA of 2048 bits and more, ECDSA on a NIST curve, or Ed25519",
+    outcome: Outcome::Flawed,
+    run: weak_key,
+};
+
+pub(super) const WEAK_SIGNATURE: Check = Check {
+    code: Code::new("weak-signature"),
+    summary: "no certificate below the root is signed with SHA-1 or MD5",
+    outcome: Outcome::Flawed,
+    run: weak_signature,
+};
+
+pub(super) fn key_is_weak(certificate: &Certificate) -> bool {
+    match &certificate.facts().key {
+        KeyFacts::Rsa { bits } => *bits < LEAST_RSA_BITS,
+        KeyFacts::Ec { curve } => !CURVES.contains(&curve.as_str()),
+        KeyFacts::Ed25519 => false,
+        KeyFacts::Other { .. } => true,
+    }
+}
+
+/// A root's own signature proves nothing and is not looked at by anybody.
+pub(super) fn signature_is_weak(certificate: &Certificate) -> bool {
+    certificate.facts().signature_is_broken && !certificate.is_self_issued()
+}
+
+fn weak_key(case: &Case<'_>) -> Vec<Finding> {
+    case.links_to_anchor()
+        .filter(|link| key_is_weak(link.certificate()))
+        .map(|link| {
+            let facts = link.certificate().facts();
+            Finding::error(
+                WEAK_KEY.code,
+                format!("{link} has a weak or unusual key: {}", facts.key),
+            )
+            .fact("subject", facts.subject.as_str())
+            .fact("key", facts.key.to_string())
+            .hint("use RSA of 2048 bits or more, ECDSA on P-256, P-384 or P-521, or Ed25519: TLS peers refuse other keys")
+        })
+        .collect()
+}
+
+fn weak_signature(case: &Case<'_>) -> Vec<Finding> {
+    case.links()
+        .filter(|link| signature_is_weak(link.certificate()))
+        .map(|link| {
+            let facts = link.certificate().facts();
+            Finding::error(
+                WEAK_SIGNATURE.code,
+                format!(
+                    "{link} is signed with {}, which no longer resists forgery",
+                    facts.signature
+                ),
+            )
+            .fact("subject", facts.subject.as_str())
+            .fact("signature", facts.signature.as_str())
+            .fact("issuer", facts.issuer.as_str())
+            .hint("have the authority sign with SHA-256 or better and issue again: TLS peers refuse such a chain")
+        })
+        .collect()
+}

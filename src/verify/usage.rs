@@ -1,0 +1,122 @@
+//! May the certificate be used for what it is wanted for.
+
+use super::{Case, Check, Link};
+use crate::finding::{Code, Finding};
+use crate::outcome::Outcome;
+use crate::pki::Usage;
+
+pub(super) const MISSING: Check = Check {
+    code: Code::new("usage-missing"),
+    summary: "the certificate and every intermediate allow the usage wanted",
+    outcome: Outcome::Flawed,
+    run: missing,
+};
+
+pub(super) const LEAF_IS_CA: Check = Check {
+    code: Code::new("leaf-is-ca"),
+    summary: "the certificate is not a certificate authority's",
+    outcome: Outcome::Flawed,
+    run: leaf_is_ca,
+};
+
+/// `anyExtendedKeyUsage` does not count: TLS peers may refuse it (RFC 5280 section 4.2.1.12), and
+/// many do.
+fn forbids(link: Link<'_>, usage: Usage) -> bool {
+    let allowed = &link.certificate().facts().extended_key_usage;
+    allowed
+        .as_ref()
+        .is_some_and(|allowed| !allowed.iter().any(|name| name == usage.purpose()))
+}
+
+/// Some link names usages, and this one is not among them.
+pub(super) fn a_link_forbids(case: &Case<'_>, usage: Usage) -> bool {
+    case.links().any(|link| forbids(link, usage))
+}
+
+fn missing(case: &Case<'_>) -> Vec<Finding> {
+    // A chain that is led to anchors is led there for a usage.
+    let usage = case
+        .usage()
+        .or_else(|| case.trust.as_ref().map(|_| Usage::default()));
+    let Some(usage) = usage else {
+        return Vec::new();
+    };
+    let mut findings: Vec<_> = case
+        .links()
+        .filter(|link| forbids(*link, usage))
+        .map(|link| forbidden(link, usage))
+        .collect();
+    if case.leaf().facts().extended_key_usage.is_none() {
+        findings.extend(unstated(case, usage));
+    }
+    findings
+}
+
+fn forbidden(link: Link<'_>, usage: Usage) -> Finding {
+    let allowed = link.certificate().facts().extended_key_usage.as_deref();
+    let allowed = allowed.unwrap_or_default();
+    Finding::error(
+        MISSING.code,
+        format!(
+            "{link} does not allow {}: its extended key usage is {}",
+            usage.purpose(),
+            if allowed.is_empty() {
+                "empty".to_owned()
+            } else {
+                allowed.join(", ")
+            }
+        ),
+    )
+    .fact("wanted", usage.purpose())
+    .fact("allowed", allowed.to_vec())
+    .fact("subject", link.certificate().facts().subject.as_str())
+    .hint(format!(
+        "have the authority's role, profile or template put {} into the extended key usage; it was asked for in the request, and the authority decides",
+        usage.purpose()
+    ))
+}
+
+/// Without the extension every usage is allowed (RFC 5280 section 4.2.1.12): good enough for a
+/// certificate met in a file, not for one that was asked to state its usage.
+fn unstated(case: &Case<'_>, usage: Usage) -> Option<Finding> {
+    let summary = format!(
+        "the certificate \"{}\" has no extended key usage, so it is good for anything and not for {} alone",
+        case.leaf().title(),
+        usage.purpose()
+    );
+    let finding = if case.evidence.asked.is_some() {
+        Finding::error(MISSING.code, summary)
+    } else if case.policy.usage.is_some() {
+        Finding::warning(MISSING.code, summary)
+    } else {
+        return None;
+    };
+    Some(
+        finding
+            .fact("wanted", usage.purpose())
+            .fact("subject", case.leaf().facts().subject.as_str())
+            .hint(format!(
+                "have the authority's role, profile or template put {} into the extended key usage",
+                usage.purpose()
+            )),
+    )
+}
+
+fn leaf_is_ca(case: &Case<'_>) -> Vec<Finding> {
+    let leaf = case.leaf();
+    let expected_leaf = case.usage().is_some() || case.trust.is_some();
+    if !expected_leaf || !leaf.facts().is_ca {
+        return Vec::new();
+    }
+    vec![
+        Finding::error(
+            LEAF_IS_CA.code,
+            format!(
+                "the certificate \"{}\" is a certificate authority's: whoever holds its key can sign others",
+                leaf.title()
+            ),
+        )
+        .fact("subject", leaf.facts().subject.as_str())
+        .hint("have an end-entity certificate issued (basicConstraints CA:FALSE); if this is the issuer's own certificate, it was given in place of the certificate"),
+    ]
+}

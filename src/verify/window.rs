@@ -1,0 +1,187 @@
+//! The validity window against the clock and against the floor.
+
+use super::{Case, Check, Link};
+use crate::finding::{Code, Finding};
+use crate::outcome::Outcome;
+use crate::pki::{Floor, Phase};
+use crate::span::Span;
+
+pub(super) const EXPIRED: Check = Check {
+    code: Code::new("expired"),
+    summary: "no link of the chain has expired",
+    outcome: Outcome::Window,
+    run: expired,
+};
+
+pub(super) const NOT_YET_VALID: Check = Check {
+    code: Code::new("not-yet-valid"),
+    summary: "every link of the chain is valid already",
+    outcome: Outcome::Window,
+    run: not_yet_valid,
+};
+
+pub(super) const BELOW_FLOOR: Check = Check {
+    code: Code::new("window-below-floor"),
+    summary: "the effective window is open for as long as the build needs",
+    outcome: Outcome::Window,
+    run: below_floor,
+};
+
+pub(super) const ISSUER_ENDS_FIRST: Check = Check {
+    code: Code::new("issuer-ends-first"),
+    summary: "no intermediate ends before the certificate it issued",
+    outcome: Outcome::Window,
+    run: issuer_ends_first,
+};
+
+/// Some link, the anchor included, is outside its own dates.
+pub(super) fn a_link_is_out_of_its_window(case: &Case<'_>) -> bool {
+    case.links_to_anchor()
+        .any(|link| !matches!(link.certificate().window().phase(case.now), Phase::Open(_)))
+}
+
+/// The anchor counts here, though path validation does not look at its dates (RFC 5280 section
+/// 6.1.1): OpenSSL and Go refuse a chain to an expired root.
+fn expired(case: &Case<'_>) -> Vec<Finding> {
+    case.links_to_anchor()
+        .filter_map(|link| match link.certificate().window().phase(case.now) {
+            Phase::Past(ago) => Some((link, Span::from(ago))),
+            Phase::Ahead(_) | Phase::Open(_) => None,
+        })
+        .map(|(link, ago)| {
+            Finding::error(EXPIRED.code, format!("{link} expired {ago} ago"))
+                .instant("not_after", link.certificate().window().not_after)
+                .instant("at", case.now)
+                .fact("expired_for_seconds", ago.as_seconds())
+                .fact("subject", link.certificate().facts().subject.as_str())
+                .hint(match link {
+                    Link::Leaf(_) => "have a new certificate issued; if it was issued just now, compare this machine's clock with the authority's",
+                    Link::Intermediate(_) => "renew the intermediate at the authority, then have the certificate issued again",
+                    Link::Anchor(_) => "pin the authority's current root: OpenSSL and Go refuse a chain to an expired one",
+                })
+        })
+        .collect()
+}
+
+fn not_yet_valid(case: &Case<'_>) -> Vec<Finding> {
+    let tolerance = case.policy.not_before_tolerance;
+    case.links_to_anchor()
+        .filter_map(|link| match link.certificate().window().phase(case.now) {
+            Phase::Ahead(wait) => Some((link, Span::from(wait))),
+            Phase::Past(_) | Phase::Open(_) => None,
+        })
+        .map(|(link, wait)| {
+            let summary = format!("{link} is not valid yet: it starts in {wait}");
+            let finding = if wait <= tolerance {
+                Finding::warning(NOT_YET_VALID.code, summary)
+            } else {
+                Finding::error(NOT_YET_VALID.code, summary)
+            };
+            finding
+                .instant("not_before", link.certificate().window().not_before)
+                .instant("at", case.now)
+                .fact("starts_in_seconds", wait.as_seconds())
+                .fact("tolerated_seconds", tolerance.as_seconds())
+                .fact("subject", link.certificate().facts().subject.as_str())
+                .hint("compare this machine's clock with the authority's; have the authority backdate notBefore by a minute, since peers with a slower clock report such a certificate as expired")
+        })
+        .collect()
+}
+
+fn below_floor(case: &Case<'_>) -> Vec<Finding> {
+    let (Some(floor), Some(required)) = (&case.policy.floor, case.required()) else {
+        return Vec::new();
+    };
+    let window = &case.window.window;
+    let remaining = window.remaining(case.now);
+    // Once it is past, `expired` says so.
+    if remaining >= required.duration() || remaining.is_negative() {
+        return Vec::new();
+    }
+    let left = Span::from(remaining);
+    let short = Span::from(required.duration() - remaining);
+    let limit = limiting_link(case);
+    let mut finding = Finding::error(
+        BELOW_FLOOR.code,
+        format!(
+            "{limit} ends the window in {left}, {short} short of the floor of {}",
+            floor_in_words(floor, required)
+        ),
+    )
+    .fact("remaining_seconds", left.as_seconds())
+    .fact("required_seconds", required.as_seconds())
+    .fact("short_by_seconds", short.as_seconds())
+    .fact("floor", floor.to_string())
+    .instant("not_after", window.not_after)
+    .fact("limited_by", case.window.limited_by.title())
+    .fact("limited_by_depth", case.window.depth);
+    if let Floor::Sum(parts) = floor {
+        let parts = parts
+            .iter()
+            .map(|(name, span)| (format!("{name}_seconds"), span.as_seconds().into()));
+        finding = finding.fact("sum", serde_json::Map::from_iter(parts));
+    }
+    vec![finding.hint(what_to_change(case, required))]
+}
+
+fn limiting_link<'a>(case: &'a Case<'_>) -> Link<'a> {
+    let certificate = &case.window.limited_by;
+    if case.window.depth == 0 {
+        Link::Leaf(certificate)
+    } else {
+        Link::Intermediate(certificate)
+    }
+}
+
+/// `21d`, `66% (19d 19h)`, `image_max_age 30d + instance_life 7d = 37d`.
+fn floor_in_words(floor: &Floor, required: Span) -> String {
+    match floor {
+        Floor::Absolute(span) => span.to_string(),
+        Floor::Percent(percent) => format!("{percent}% of its lifetime, {required}"),
+        Floor::Sum(_) => format!("{floor} = {required}"),
+    }
+}
+
+fn what_to_change(case: &Case<'_>, required: Span) -> String {
+    if case.window.depth > 0 {
+        return format!(
+            "renew the intermediate \"{}\" at the authority: no ttl can outlast it; or lower the floor",
+            case.window.limited_by.title()
+        );
+    }
+    match case.evidence.asked.map(|asked| asked.ttl) {
+        Some(Some(ttl)) if ttl < required => {
+            format!("ask for a ttl above the floor: it is {ttl}, and the build needs {required}")
+        }
+        Some(Some(ttl)) => format!(
+            "the authority granted less than the ttl of {ttl}: raise the limit there (its role, profile or provisioner) to more than {required}, or lower the floor"
+        ),
+        Some(None) => format!(
+            "ask for a ttl above {required}; where the authority decides alone, raise its default, or lower the floor"
+        ),
+        None => format!(
+            "have a certificate issued that is good for more than {required}, or lower the floor"
+        ),
+    }
+}
+
+fn issuer_ends_first(case: &Case<'_>) -> Vec<Finding> {
+    if case.window.depth == 0 {
+        return Vec::new();
+    }
+    let leaf = case.leaf().window().not_after;
+    let lost = Span::from(leaf - case.window.window.not_after);
+    vec![
+        Finding::note(
+            ISSUER_ENDS_FIRST.code,
+            format!(
+                "{} ends {lost} before the certificate it stands above",
+                limiting_link(case)
+            ),
+        )
+        .instant("not_after", case.window.window.not_after)
+        .instant("leaf_not_after", leaf)
+        .fact("lost_seconds", lost.as_seconds())
+        .hint("renew the intermediate at the authority before it shortens what is issued from it"),
+    ]
+}
