@@ -1,6 +1,7 @@
 //! Keys, requests, certificates, chains and windows as values. Nothing here reads a file, a clock
 //! or the network.
 
+pub mod ber;
 pub mod certificate;
 pub mod chain;
 pub mod credential;
@@ -10,6 +11,7 @@ pub mod name;
 pub mod path;
 pub mod pem;
 pub mod pkcs12;
+pub mod pkcs7;
 pub mod request;
 pub mod window;
 

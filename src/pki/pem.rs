@@ -2,41 +2,45 @@
 
 use data_encoding::BASE64;
 use rustls_pemfile::Item;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// What a PEM file holds, in its order. Text around the blocks and CRLF line ends are fine.
 #[derive(Debug)]
 pub enum Block {
     Certificate(Vec<u8>),
+    /// OpenSSL's `TRUSTED CERTIFICATE`: a certificate, then what it is trusted *or distrusted* for.
+    /// Never taken for a plain certificate.
+    TrustedCertificate(Vec<u8>),
     /// Unencrypted PKCS#8, PKCS#1 or SEC 1.
     PrivateKey(Zeroizing<Vec<u8>>),
+    /// Encrypted PKCS#8 (RFC 5958 section 3).
+    EncryptedPrivateKey(Vec<u8>),
+    /// A key encrypted the old way, by headers inside the block (RFC 1421 section 4.6), under this
+    /// label.
+    HeaderEncryptedKey(String),
     Request(Vec<u8>),
     Crl(Vec<u8>),
     PublicKey(Vec<u8>),
+    /// PKCS#7 or CMS (RFC 5652), whatever is in it.
+    Cms(Vec<u8>),
+    /// A block under a label that certbake does not know.
+    Unknown(String),
 }
 
-/// Reads every block that certbake knows; other kinds are passed over.
+/// Reads every block, in order.
 ///
 /// # Errors
 /// When a block is broken: says which, counted from 1, never what it holds.
 pub fn decode(text: &[u8]) -> Result<Vec<Block>, PemError> {
-    let mut rest = text;
     let mut blocks = Vec::new();
-    loop {
-        match rustls_pemfile::read_one_from_slice(rest) {
-            Ok(None) => return Ok(blocks),
-            Ok(Some((item, after))) => {
-                rest = after;
-                blocks.extend(block(item));
-            }
-            Err(error) => {
-                return Err(PemError {
-                    block: blocks.len() + 1,
-                    reason: reason(&error),
-                });
-            }
-        }
+    for section in sections(text) {
+        let block = section.and_then(Section::block);
+        blocks.push(block.map_err(|reason| PemError {
+            block: blocks.len() + 1,
+            reason,
+        })?);
     }
+    Ok(blocks)
 }
 
 /// Only the certificates of a PEM file.
@@ -56,26 +60,124 @@ pub fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
         .collect())
 }
 
-fn block(item: Item) -> Option<Block> {
-    Some(match item {
+/// A block as it stands in the text.
+struct Section<'a> {
+    label: &'a str,
+    /// Between the BEGIN line and the END line.
+    body: &'a [u8],
+    /// With both.
+    text: &'a [u8],
+}
+
+impl Section<'_> {
+    fn block(self) -> Result<Block, &'static str> {
+        let headers = self.body.trim_ascii_start();
+        if headers.starts_with(b"Proc-Type: 4,ENCRYPTED") {
+            return Ok(Block::HeaderEncryptedKey(self.label.to_owned()));
+        }
+        Ok(match self.label {
+            "ENCRYPTED PRIVATE KEY" => Block::EncryptedPrivateKey(self.base64()?),
+            "TRUSTED CERTIFICATE" => Block::TrustedCertificate(self.base64()?),
+            // What older tools write (RFC 7468 appendix A).
+            "X509 CERTIFICATE" => Block::Certificate(self.base64()?),
+            "NEW CERTIFICATE REQUEST" => Block::Request(self.base64()?),
+            "PKCS7" | "PKCS #7 SIGNED DATA" | "CMS" => Block::Cms(self.base64()?),
+            label => match rustls_pemfile::read_one_from_slice(self.text) {
+                Ok(Some((item, _))) => block(item),
+                Ok(None) => Block::Unknown(label.to_owned()),
+                Err(error) => return Err(reason(&error)),
+            },
+        })
+    }
+
+    fn base64(&self) -> Result<Vec<u8>, &'static str> {
+        let mut body = self.body.to_vec();
+        body.retain(|byte| !byte.is_ascii_whitespace());
+        BASE64.decode(&body).map_err(|_| NOT_BASE64)
+    }
+}
+
+const NOT_BASE64: &str = "what stands between BEGIN and END is not base64";
+const NO_END: &str = "it has a BEGIN line but no END line";
+const NO_DASHES: &str = "its BEGIN line does not end in five dashes";
+
+/// Finds the blocks by their BEGIN and END lines; ends after the first that is broken.
+fn sections(text: &[u8]) -> impl Iterator<Item = Result<Section<'_>, &'static str>> {
+    let mut rest = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    std::iter::from_fn(move || {
+        let next = next_section(rest).transpose()?;
+        rest = match &next {
+            Ok((_, after)) => after,
+            Err(_) => &[],
+        };
+        Some(next.map(|(section, _)| section))
+    })
+}
+
+/// The first block of `text`, and what follows it.
+fn next_section(text: &[u8]) -> Result<Option<(Section<'_>, &[u8])>, &'static str> {
+    let mut lines = lines(text);
+    let Some((start, begin)) = lines.find(|(_, line)| line.starts_with(b"-----BEGIN ")) else {
+        return Ok(None);
+    };
+    let label = begin[11..]
+        .strip_suffix(b"-----")
+        .and_then(|label| std::str::from_utf8(label).ok())
+        .ok_or(NO_DASHES)?;
+    let end = format!("-----END {label}-----");
+    let mut body = None;
+    for (at, line) in lines {
+        let body_start = *body.get_or_insert(at);
+        if line == end.as_bytes() {
+            let stop = at + line.len();
+            let section = Section {
+                label,
+                body: &text[body_start..at],
+                text: &text[start..stop],
+            };
+            return Ok(Some((section, &text[stop..])));
+        }
+        if line.starts_with(b"-----BEGIN ") {
+            break;
+        }
+    }
+    Err(NO_END)
+}
+
+/// Lines with their offsets, without line ends (LF, CRLF, CR) and the blanks before them.
+fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut at = 0;
+    text.split(|byte| matches!(byte, b'\n' | b'\r'))
+        .map(move |line| {
+            let start = at;
+            at += line.len() + 1;
+            (start, line.trim_ascii_end())
+        })
+}
+
+fn block(item: Item) -> Block {
+    match item {
         Item::X509Certificate(der) => Block::Certificate(der.to_vec()),
-        Item::Pkcs8Key(der) => Block::PrivateKey(Zeroizing::new(der.secret_pkcs8_der().to_vec())),
-        Item::Pkcs1Key(der) => Block::PrivateKey(Zeroizing::new(der.secret_pkcs1_der().to_vec())),
-        Item::Sec1Key(der) => Block::PrivateKey(Zeroizing::new(der.secret_sec1_der().to_vec())),
+        Item::Pkcs8Key(mut der) => secret(der.secret_pkcs8_der().to_vec(), || der.zeroize()),
+        Item::Pkcs1Key(mut der) => secret(der.secret_pkcs1_der().to_vec(), || der.zeroize()),
+        Item::Sec1Key(mut der) => secret(der.secret_sec1_der().to_vec(), || der.zeroize()),
         Item::Csr(der) => Block::Request(der.to_vec()),
         Item::Crl(der) => Block::Crl(der.to_vec()),
         Item::SubjectPublicKeyInfo(der) => Block::PublicKey(der.to_vec()),
-        _ => return None,
-    })
+        _ => Block::Unknown("ECHCONFIG".to_owned()),
+    }
+}
+
+fn secret(der: Vec<u8>, wipe_original: impl FnOnce()) -> Block {
+    wipe_original();
+    Block::PrivateKey(Zeroizing::new(der))
 }
 
 fn reason(error: &rustls_pemfile::Error) -> &'static str {
     match error {
-        rustls_pemfile::Error::MissingSectionEnd { .. } => "it has a BEGIN line but no END line",
-        rustls_pemfile::Error::IllegalSectionStart { .. } => {
-            "its BEGIN line does not end in five dashes"
-        }
-        rustls_pemfile::Error::Base64Decode(_) => "what stands between BEGIN and END is not base64",
+        rustls_pemfile::Error::MissingSectionEnd { .. } => NO_END,
+        rustls_pemfile::Error::IllegalSectionStart { .. } => NO_DASHES,
+        rustls_pemfile::Error::Base64Decode(_) => NOT_BASE64,
     }
 }
 
@@ -110,6 +212,8 @@ pub struct PemError {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -130,5 +234,84 @@ mod tests {
             error.to_string(),
             "PEM block 2: it has a BEGIN line but no END line"
         );
+    }
+
+    /// What a block was taken for, without its content.
+    fn kind(block: &Block) -> String {
+        match block {
+            Block::Unknown(label) | Block::HeaderEncryptedKey(label) => {
+                format!("{block:?}").replace(&format!("{label:?}"), label)
+            }
+            other => format!("{other:?}")
+                .split('(')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_label_that_tools_write_is_told_apart() {
+        for (label, expected) in [
+            ("CERTIFICATE", "Certificate"),
+            ("X509 CERTIFICATE", "Certificate"),
+            ("TRUSTED CERTIFICATE", "TrustedCertificate"),
+            ("PRIVATE KEY", "PrivateKey"),
+            ("RSA PRIVATE KEY", "PrivateKey"),
+            ("EC PRIVATE KEY", "PrivateKey"),
+            ("ENCRYPTED PRIVATE KEY", "EncryptedPrivateKey"),
+            ("CERTIFICATE REQUEST", "Request"),
+            ("NEW CERTIFICATE REQUEST", "Request"),
+            ("X509 CRL", "Crl"),
+            ("PUBLIC KEY", "PublicKey"),
+            ("PKCS7", "Cms"),
+            ("CMS", "Cms"),
+            ("OPENSSH PRIVATE KEY", "Unknown(OPENSSH PRIVATE KEY)"),
+            ("EC PARAMETERS", "Unknown(EC PARAMETERS)"),
+        ] {
+            let blocks = decode(encode(label, b"anything").as_bytes()).unwrap();
+            assert_eq!(blocks.iter().map(kind).collect::<Vec<_>>(), [expected]);
+        }
+    }
+
+    #[test]
+    fn a_key_encrypted_by_headers_is_seen_and_not_decoded() {
+        let text = "-----BEGIN RSA PRIVATE KEY-----\r\nProc-Type: 4,ENCRYPTED\r\n\
+                    DEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\r\n\r\n\
+                    AAAA\r\n-----END RSA PRIVATE KEY-----";
+        let blocks = decode(text.as_bytes()).unwrap();
+        assert_eq!(kind(&blocks[0]), "HeaderEncryptedKey(RSA PRIVATE KEY)");
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_a_missing_last_line_end_do_no_harm() {
+        let text = format!("\u{feff}{}", encode("CERTIFICATE", b"one").trim_end());
+        assert_eq!(certificates(text.as_bytes()).unwrap(), [b"one"]);
+    }
+
+    #[test]
+    fn a_block_that_begins_inside_another_is_an_error() {
+        let text = format!(
+            "-----BEGIN CERTIFICATE-----\n{}",
+            encode("CERTIFICATE", b"x")
+        );
+        assert_eq!(decode(text.as_bytes()).unwrap_err().reason, NO_END);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(-----(BEGIN|END) (CMS|X)-----|[ -~\r\n]){0,30}") {
+            let _ = decode(text.as_bytes());
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(der in prop::collection::vec(any::<u8>(), 0..300)) {
+            for label in ["CERTIFICATE", "CMS"] {
+                match &decode(encode(label, &der).as_bytes()).unwrap()[..] {
+                    [Block::Certificate(read) | Block::Cms(read)] => prop_assert_eq!(read, &der),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
     }
 }
