@@ -1,0 +1,9 @@
+//go:build tools
+
+// Package tools pins the programs that the conformance tests run.
+package tools
+
+import (
+	_ "github.com/globalsign/est/cmd/estclient"
+	_ "github.com/globalsign/est/cmd/estserver"
+)
