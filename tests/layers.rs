@@ -1,0 +1,198 @@
+//! Keeps the picture in `docs/architecture.md` true: modules import only from lower layers or
+//! inside their own directory, third-party crates stay in their homes, files and prints in theirs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Every module at the top of `src`, and the layer it stands in.
+const LAYERS: &[(&str, u8)] = &[
+    ("main", 5),
+    ("cli", 4),
+    ("command", 3),
+    ("report", 3),
+    ("authority", 2),
+    ("verify", 2),
+    ("image", 1),
+    ("net", 1),
+    ("secret_source", 1),
+    ("finding", 0),
+    ("line", 0),
+    ("outcome", 0),
+    ("pki", 0),
+    ("record", 0),
+    ("secret", 0),
+    ("span", 0),
+];
+
+/// Crates that may be named only in these places.
+const HOMES: &[(&str, &[&str])] = &[
+    ("clap", &["cli/"]),
+    ("clap_complete", &["cli/"]),
+    ("clap_mangen", &["cli/"]),
+    ("hyper", &["authority/embedded/", "net/"]),
+    ("hyper_util", &["authority/embedded/", "net/"]),
+    ("p12_keystore", &["pki/"]),
+    ("pathrs", &["image/"]),
+    ("rcgen", &["pki/", "authority/embedded/"]),
+    ("reqwest", &["net/"]),
+    ("rustix", &["image/", "secret_source", "net/"]),
+    ("rustls", &["net/", "authority/embedded/", "pki/path.rs"]),
+    ("rustls_native_certs", &["net/"]),
+    ("rustls_pemfile", &["pki/pem.rs"]),
+    ("tokio", &["authority/embedded/", "net/"]),
+    ("webpki", &["pki/"]),
+    ("x509_parser", &["pki/", "authority/embedded/"]),
+];
+
+/// Siblings of one layer that may still be imported, each with its reason.
+const ALLOWED: &[(&str, &str, &str)] = &[];
+
+struct Source {
+    /// Relative to `src`, with `/`.
+    path: String,
+    /// Without tests, comments and string contents that are whole lines.
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(source(&root, &path));
+            }
+        }
+    }
+    assert!(found.len() > 30, "found only {} files: is this the right folder?", found.len());
+    found
+}
+
+fn source(root: &Path, path: &PathBuf) -> Source {
+    let text = std::fs::read_to_string(path).unwrap();
+    let production = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let code = production
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    Source { path: path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/"), code }
+}
+
+fn top(path: &str) -> &str {
+    path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+}
+
+/// The modules that a file names behind `crate::`, those in braces too.
+fn imports(code: &str) -> BTreeSet<String> {
+    let name = |text: &str| -> String {
+        text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+    };
+    let mut found = BTreeSet::new();
+    for (at, _) in code.match_indices("crate::") {
+        let before = code[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':') {
+            continue;
+        }
+        let rest = &code[at + "crate::".len()..];
+        if let Some(list) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let mut start = true;
+            for (at, c) in list.char_indices() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => start = true,
+                    c if start && c.is_ascii_alphabetic() => {
+                        found.insert(name(&list[at..]));
+                        start = false;
+                    }
+                    _ => {}
+                }
+            }
+        } else {
+            found.insert(name(rest));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_module_stands_in_a_layer() {
+    let known: BTreeMap<_, _> = LAYERS.iter().copied().collect();
+    for source in sources() {
+        let top = top(&source.path);
+        assert!(top == "lib" || known.contains_key(top), "src/{} is in no layer: add `{top}` to LAYERS", source.path);
+    }
+}
+
+#[test]
+fn modules_import_only_from_lower_layers_or_their_own_directory() {
+    let layer: BTreeMap<_, _> = LAYERS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let own = top(&source.path);
+        let Some(&from) = layer.get(own) else { continue };
+        for import in imports(&source.code) {
+            let Some(&to) = layer.get(import.as_str()) else {
+                wrong.push(format!("src/{} names crate::{import}, which is in no layer", source.path));
+                continue;
+            };
+            let allowed = ALLOWED.iter().any(|(a, b, _)| *a == own && *b == import);
+            let values_among_themselves = from == 0 && to == 0;
+            if import != own && to >= from && !values_among_themselves && !allowed {
+                wrong.push(format!("src/{} (layer {from}) imports crate::{import} (layer {to})", source.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "imports that do not go down:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn third_party_crates_stay_at_home() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        for (name, homes) in HOMES {
+            let home = homes.iter().any(|home| source.path.starts_with(home));
+            let used = source.code.match_indices(&format!("{name}::")).any(|(at, _)| {
+                !source.code[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+            });
+            if used && !home {
+                wrong.push(format!("src/{} names {name}, whose home is {}", source.path, homes.join(", ")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "crates away from home:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_stay_short_enough_to_be_read_in_one_go() {
+    let long: Vec<String> = sources()
+        .iter()
+        .map(|source| (source.code.lines().count(), &source.path))
+        .filter(|(lines, _)| *lines > 400)
+        .map(|(lines, path)| format!("src/{path}: {lines} lines"))
+        .collect();
+    assert!(long.is_empty(), "longer than 400 lines without tests and comments:\n{}", long.join("\n"));
+}
+
+#[test]
+fn every_file_says_first_what_belongs_in_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for source in sources() {
+        let text = std::fs::read_to_string(root.join(&source.path)).unwrap();
+        assert!(text.starts_with("//! "), "src/{} does not open with a //! paragraph", source.path);
+    }
+}
+
+#[test]
+fn imports_in_braces_are_seen() {
+    let code = "use crate::{cli::args, image::{self, Mode}, net};\nuse crate::pki;\nlet x = crate::verify::run();";
+    let expected: BTreeSet<String> = ["cli", "image", "net", "pki", "verify"].map(str::to_owned).into();
+    assert_eq!(imports(code), expected);
+}
