@@ -153,12 +153,20 @@ impl Settings<'_> {
     /// # Errors
     /// Which key does not fit, and what is allowed.
     pub fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, SettingsError> {
-        self.table.clone().try_into().map_err(|error: toml::de::Error| {
-            let text = error.to_string();
-            // The path is only in the printed form: `in \`client.key\`` on a line of its own.
-            let key = text.rsplit_once("in `").map_or("", |(_, path)| path.trim_end().trim_end_matches('`'));
-            SettingsError { key: key.to_owned(), reason: error.message().to_owned() }
-        })
+        self.table
+            .clone()
+            .try_into()
+            .map_err(|error: toml::de::Error| {
+                let text = error.to_string();
+                // The path is only in the printed form: `in \`client.key\`` on a line of its own.
+                let key = text
+                    .rsplit_once("in `")
+                    .map_or("", |(_, path)| path.trim_end().trim_end_matches('`'));
+                SettingsError {
+                    key: key.to_owned(),
+                    reason: error.message().to_owned(),
+                }
+            })
     }
 }
 

@@ -10,6 +10,7 @@ pub mod key;
 pub mod name;
 pub mod path;
 pub mod pem;
+pub mod pkcs12;
 pub mod pkcs7;
 pub mod request;
 pub mod window;
