@@ -1,0 +1,81 @@
+//! What the program writes of itself: completions, man pages, JSON Schemas. The copies in `docs/` are
+//! compared with these by a test.
+
+use clap::{Args as ClapArgs, CommandFactory, ValueEnum};
+use clap_complete::Shell;
+
+use super::Cli;
+use crate::cli::schema;
+
+/// Write shell completions
+#[derive(ClapArgs, Clone, Debug)]
+pub struct Completions {
+    /// For which shell
+    pub shell: Shell,
+}
+
+/// Write a man page
+#[derive(ClapArgs, Clone, Debug)]
+pub struct Man {
+    /// Of which command [default: certbake itself]
+    pub command: Option<String>,
+}
+
+/// Write a JSON Schema, for editors and for programs that read what certbake writes
+#[derive(ClapArgs, Clone, Debug)]
+pub struct Schema {
+    /// Of what
+    pub of: Document,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Document {
+    /// certbake.toml
+    Config,
+    /// /var/lib/certbake/IDENTITY.json
+    Record,
+    /// --report json
+    Report,
+}
+
+impl Completions {
+    pub fn text(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "certbake", &mut out);
+        out
+    }
+}
+
+impl Man {
+    /// `None` when there is no such command. A page of a nested command is asked for as `ca-serve`.
+    pub fn text(&self) -> Option<Vec<u8>> {
+        let mut command = Cli::command();
+        command.build();
+        let mut title = "certbake".to_owned();
+        for word in self.command.iter().flat_map(|words| words.split(['-', ' '])) {
+            command = command.find_subcommand(word)?.clone();
+            title = format!("{title}-{word}");
+        }
+        let mut out = Vec::new();
+        clap_mangen::Man::new(command.name(leak(title))).render(&mut out).ok()?;
+        Some(out)
+    }
+}
+
+/// clap wants names that live as long as the program; one is made per run.
+fn leak(name: String) -> &'static str {
+    Box::leak(name.into_boxed_str())
+}
+
+impl Schema {
+    pub fn text(&self) -> Vec<u8> {
+        let schema = match self.of {
+            Document::Config => schema::config(),
+            Document::Record => schema::record(),
+            Document::Report => schema::report(),
+        };
+        let mut text = serde_json::to_vec_pretty(&schema).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+}
