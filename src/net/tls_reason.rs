@@ -112,7 +112,7 @@ impl TlsReason {
                 presented: presented.iter().map(|name| plain_name(name)).collect(),
             },
             CertificateError::UnknownIssuer => Self::UnknownIssuer {
-                ends_in: chain().last().map(|link| link.facts().issuer.clone()),
+                ends_in: chain().next_back().map(|link| link.facts().issuer.clone()),
             },
             CertificateError::BadSignature => Self::BadSignature,
             CertificateError::InvalidPurposeContext { presented, .. } => Self::WrongUsage {

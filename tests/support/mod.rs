@@ -1,0 +1,17 @@
+//! What tests of the network share: a lab CA, and a scripted HTTPS server for the answers that no
+//! real server gives on request.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::disallowed_methods,
+    clippy::unwrap_used
+)]
+
+pub mod http2;
+pub mod lab;
+pub mod server;
+
+pub use http2::Http2Server;
+pub use lab::{Identity, Lab};
+pub use server::{Asked, FakeServer, Reply, script};
