@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod chain;
 pub mod credential;
 pub mod digest;
+pub mod encrypted;
 pub mod key;
 pub mod name;
 pub mod path;
