@@ -7,11 +7,11 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use time::OffsetDateTime;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::extensions::{ExtendedKeyUsage, GeneralName, ParsedExtension};
 use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
-use x509_parser::x509::X509Name;
+use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use super::digest;
 use super::name::AltName;
@@ -210,7 +210,7 @@ impl Facts {
             key_usage: None,
             extended_key_usage: None,
             spki: parsed.public_key().raw.to_vec(),
-            key: key_facts(parsed),
+            key: key_facts(parsed.public_key()),
             signature: signature_name(&parsed.signature_algorithm.algorithm),
             signature_is_broken: BROKEN_SIGNATURES
                 .contains(&parsed.signature_algorithm.algorithm.to_id_string().as_str()),
@@ -231,21 +231,7 @@ impl Facts {
                 });
             }
             ParsedExtension::ExtendedKeyUsage(usage) => {
-                let mut names: Vec<String> = [
-                    (usage.any, "any"),
-                    (usage.client_auth, "clientAuth"),
-                    (usage.server_auth, "serverAuth"),
-                    (usage.code_signing, "codeSigning"),
-                    (usage.email_protection, "emailProtection"),
-                    (usage.time_stamping, "timeStamping"),
-                    (usage.ocsp_signing, "OCSPSigning"),
-                ]
-                .into_iter()
-                .filter(|(set, _)| *set)
-                .map(|(_, name)| name.to_owned())
-                .collect();
-                names.extend(usage.other.iter().map(ToString::to_string));
-                self.extended_key_usage = Some(names);
+                self.extended_key_usage = Some(purposes(usage));
             }
             ParsedExtension::SubjectAlternativeName(names) => {
                 self.names = names.general_names.iter().map(alt_name).collect();
@@ -264,6 +250,25 @@ const ATTRIBUTES: &[(&str, &str)] = &[
     ("2.5.4.11", "OU"),
     ("2.5.4.3", "CN"),
 ];
+
+/// By name, or by OID where it has none here.
+pub(super) fn purposes(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
+    let mut names: Vec<String> = [
+        (usage.any, "any"),
+        (usage.client_auth, "clientAuth"),
+        (usage.server_auth, "serverAuth"),
+        (usage.code_signing, "codeSigning"),
+        (usage.email_protection, "emailProtection"),
+        (usage.time_stamping, "timeStamping"),
+        (usage.ocsp_signing, "OCSPSigning"),
+    ]
+    .into_iter()
+    .filter(|(set, _)| *set)
+    .map(|(_, name)| name.to_owned())
+    .collect();
+    names.extend(usage.other.iter().map(ToString::to_string));
+    names
+}
 
 const BROKEN_SIGNATURES: &[&str] = &[
     "1.2.840.113549.1.1.2", // md2WithRSAEncryption
@@ -296,12 +301,11 @@ fn signature_name(oid: &Oid<'_>) -> String {
         .map_or(text, |(_, name)| (*name).to_owned())
 }
 
-fn key_facts(parsed: &X509Certificate<'_>) -> KeyFacts {
-    let algorithm = parsed.public_key().algorithm.algorithm.to_id_string();
+pub(super) fn key_facts(spki: &SubjectPublicKeyInfo<'_>) -> KeyFacts {
+    let algorithm = spki.algorithm.algorithm.to_id_string();
     match algorithm.as_str() {
         "1.2.840.10045.2.1" => {
-            let curve = parsed
-                .public_key()
+            let curve = spki
                 .algorithm
                 .parameters
                 .as_ref()
@@ -319,7 +323,7 @@ fn key_facts(parsed: &X509Certificate<'_>) -> KeyFacts {
             KeyFacts::Ec { curve }
         }
         "1.3.101.112" => KeyFacts::Ed25519,
-        _ => match parsed.public_key().parsed() {
+        _ => match spki.parsed() {
             Ok(PublicKey::RSA(rsa)) => KeyFacts::Rsa {
                 bits: rsa.key_size(),
             },

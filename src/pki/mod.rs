@@ -13,6 +13,7 @@ pub mod path;
 pub mod pem;
 pub mod pkcs12;
 pub mod pkcs7;
+pub mod received;
 pub mod request;
 pub mod window;
 
@@ -22,5 +23,6 @@ pub use credential::Credential;
 pub use key::{KeyAlgorithm, PrivateKey};
 pub use name::{AltName, Subject};
 pub use path::{Anchors, Usage};
+pub use received::ReceivedRequest;
 pub use request::SigningRequest;
 pub use window::{Floor, Phase, ValidityWindow};

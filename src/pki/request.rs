@@ -86,7 +86,9 @@ fn distinguished_name(subject: &Subject) -> DistinguishedName {
     name
 }
 
-fn san(name: &AltName) -> Result<SanType, RequestError> {
+/// # Errors
+/// For kinds of name that are shown but never asked for.
+pub fn san(name: &AltName) -> Result<SanType, RequestError> {
     let text = |text: &str| {
         Ia5String::try_from(text).map_err(|error| RequestError {
             reason: format!("{name}: {error}"),

@@ -1,0 +1,256 @@
+//! The CA's directory: which file is what, and how it is opened or made. Each file is made from
+//! those before it and never overwritten, so a run that was killed half-way is completed by the next.
+//!
+//! ```text
+//! keys/root.key           0600, in a directory 0700; may be moved offline once the rest exists
+//! root.pem                the anchor that services and clients pin
+//! keys/intermediate.key   0600
+//! issued.jsonl            0600; one JSON object for each certificate
+//! intermediate.pem        made last: with it the CA is complete
+//! ```
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rcgen::Issuer;
+use rustls::pki_types::CertificateDer;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::error::CaError;
+use super::log::IssuedLog;
+use super::make::{self, NewCa};
+use crate::image::{self, Mode};
+use crate::pki::pem::{self, Block};
+use crate::pki::{Certificate, PrivateKey};
+
+const KEYS: &str = "keys";
+const ROOT_KEY: &str = "root.key";
+const ROOT: &str = "root.pem";
+const INTERMEDIATE_KEY: &str = "intermediate.key";
+const INTERMEDIATE: &str = "intermediate.pem";
+const LOG: &str = "issued.jsonl";
+
+/// How long another process may take to make the CA: longer than an RSA 4096 key does.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A complete CA, its intermediate's key in memory.
+pub struct CaDirectory {
+    dir: PathBuf,
+    root: Certificate,
+    intermediate: Certificate,
+    pub(super) issuer: Issuer<'static, PrivateKey>,
+    pub(super) log: IssuedLog,
+}
+
+impl CaDirectory {
+    /// Opens a CA that exists.
+    ///
+    /// # Errors
+    /// [`CaError::Missing`] when there is none, or the reason why it cannot be used.
+    pub fn open(dir: &Path) -> Result<Self, CaError> {
+        let Some(intermediate) = read_certificate(dir, INTERMEDIATE)? else {
+            return Err(CaError::Missing {
+                dir: dir.to_owned(),
+            });
+        };
+        let root = read_certificate(dir, ROOT)?.ok_or_else(|| damaged(dir, "has no root.pem"))?;
+        let key = read_key(dir, INTERMEDIATE_KEY)?
+            .ok_or_else(|| damaged(dir, "has no keys/intermediate.key"))?;
+        if key.spki() != intermediate.facts().spki {
+            return Err(damaged(
+                dir,
+                "has an intermediate.key that is not the key of its intermediate.pem",
+            ));
+        }
+        if intermediate.facts().issuer_der != root.facts().subject_der {
+            return Err(damaged(
+                dir,
+                "has an intermediate.pem that its root.pem did not issue",
+            ));
+        }
+        let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(intermediate.der()), key)
+            .map_err(|error| damaged(dir, &format!("has an unusable intermediate.pem: {error}")))?;
+        Ok(Self {
+            log: IssuedLog::at(dir.join(LOG)),
+            dir: dir.to_owned(),
+            root,
+            intermediate,
+            issuer,
+        })
+    }
+
+    /// Opens the CA, or makes it as `new` says where there is none or a half-made one. Two processes
+    /// that do this at once make one CA.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or another run keeps it locked.
+    pub fn open_or_make(dir: &Path, new: &NewCa, now: OffsetDateTime) -> Result<Self, CaError> {
+        match Self::open(dir) {
+            Err(CaError::Missing { .. }) => {
+                Self::make(dir, new, now)?;
+                Self::open(dir)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Makes the files that are missing. Returns whether there were any.
+    ///
+    /// # Errors
+    /// As [`CaDirectory::open_or_make`].
+    pub fn make(dir: &Path, new: &NewCa, now: OffsetDateTime) -> Result<bool, CaError> {
+        image::make_dir(dir, Mode::new(0o700)).map_err(CaError::Io)?;
+        let _lock = image::lock_dir(dir, PATIENCE).map_err(CaError::Io)?;
+        if read_certificate(dir, INTERMEDIATE)?.is_some() {
+            return Ok(false);
+        }
+        refuse_foreign(dir)?;
+        image::make_dir(&dir.join(KEYS), Mode::new(0o700)).map_err(CaError::Io)?;
+        let root = read_certificate(dir, ROOT)?;
+        if root.is_some() && read_key(dir, ROOT_KEY)?.is_none() {
+            return Err(damaged(
+                dir,
+                "has a root.pem but neither an intermediate.pem nor the keys/root.key to make one",
+            ));
+        }
+        let root_key = key_or_new(dir, ROOT_KEY, new)?;
+        let root = match root {
+            Some(root) if root.facts().spki == root_key.spki() => root,
+            Some(_) => {
+                return Err(damaged(
+                    dir,
+                    "has a root.key that is not the key of its root.pem",
+                ));
+            }
+            None => place_certificate(dir, ROOT, make::root(new, &root_key, now)?)?,
+        };
+        let key = key_or_new(dir, INTERMEDIATE_KEY, new)?;
+        let intermediate = make::intermediate(new, &root, root_key, &key, now)?;
+        let log = dir.join(LOG);
+        if !log.exists() {
+            image::place_file(dir, LOG, Mode::new(0o600), b"").map_err(CaError::Io)?;
+        }
+        place_certificate(dir, INTERMEDIATE, intermediate)?;
+        Ok(true)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The anchor.
+    pub fn root(&self) -> &Certificate {
+        &self.root
+    }
+
+    pub fn intermediate(&self) -> &Certificate {
+        &self.intermediate
+    }
+
+    pub fn log(&self) -> &IssuedLog {
+        &self.log
+    }
+
+    /// Whether the root's key is still in the directory.
+    pub fn root_key_is_here(&self) -> bool {
+        self.dir.join(KEYS).join(ROOT_KEY).exists()
+    }
+}
+
+/// A CA is not made among other people's files: a mistyped path would fill `/etc` with keys.
+fn refuse_foreign(dir: &Path) -> Result<(), CaError> {
+    let reading = |error| CaError::reading(dir, &error);
+    for entry in fs::read_dir(dir).map_err(reading)? {
+        let name = entry.map_err(reading)?.file_name();
+        let name = name.to_string_lossy();
+        let ours = [ROOT, INTERMEDIATE, LOG, KEYS, "lost+found"].contains(&name.as_ref());
+        if !ours && !name.starts_with('.') {
+            return Err(CaError::Foreign {
+                dir: dir.to_owned(),
+                found: name.into_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn key_or_new(dir: &Path, name: &str, new: &NewCa) -> Result<PrivateKey, CaError> {
+    if let Some(key) = read_key(dir, name)? {
+        return Ok(key);
+    }
+    let key = PrivateKey::generate(new.key_algorithm).map_err(CaError::Key)?;
+    let text = Zeroizing::new(pem::encode("PRIVATE KEY", key.expose_pkcs8()));
+    image::place_file(&dir.join(KEYS), name, Mode::new(0o600), text.as_bytes())
+        .map_err(CaError::Io)?;
+    Ok(key)
+}
+
+fn place_certificate(
+    dir: &Path,
+    name: &str,
+    certificate: Certificate,
+) -> Result<Certificate, CaError> {
+    image::place_file(dir, name, Mode::new(0o644), certificate.pem().as_bytes())
+        .map_err(CaError::Io)?;
+    Ok(certificate)
+}
+
+/// The one certificate of a PEM file; `None` without the file.
+fn read_certificate(dir: &Path, name: &str) -> Result<Option<Certificate>, CaError> {
+    let path = dir.join(name);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(CaError::reading(&path, &error)),
+    };
+    let unusable = |reason: String| CaError::Damaged {
+        dir: dir.to_owned(),
+        what: format!("has an unusable {name}: {reason}"),
+    };
+    let certificates = pem::certificates(&text).map_err(|error| unusable(error.to_string()))?;
+    let [der] = certificates.as_slice() else {
+        return Err(unusable(format!(
+            "it holds {} certificates instead of one",
+            certificates.len()
+        )));
+    };
+    Certificate::from_der(der.clone())
+        .map(Some)
+        .map_err(|error| unusable(error.to_string()))
+}
+
+/// A key of the CA; `None` without the file. Refused when others could have read it.
+fn read_key(dir: &Path, name: &str) -> Result<Option<PrivateKey>, CaError> {
+    let path = dir.join(KEYS).join(name);
+    let mode = match fs::metadata(&path) {
+        Ok(metadata) => metadata.mode(),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(CaError::reading(&path, &error)),
+    };
+    if mode & 0o077 != 0 {
+        return Err(CaError::Exposed {
+            path,
+            mode: Mode::new(mode),
+        });
+    }
+    let text = Zeroizing::new(fs::read(&path).map_err(|error| CaError::reading(&path, &error))?);
+    let key = pem::decode(&text).ok().and_then(|blocks| {
+        blocks.into_iter().find_map(|block| match block {
+            Block::PrivateKey(der) => PrivateKey::from_der(&der).ok(),
+            _ => None,
+        })
+    });
+    key.map(Some)
+        .ok_or_else(|| damaged(dir, &format!("has an unusable keys/{name}")))
+}
+
+fn damaged(dir: &Path, what: &str) -> CaError {
+    CaError::Damaged {
+        dir: dir.to_owned(),
+        what: what.to_owned(),
+    }
+}

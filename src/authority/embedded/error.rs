@@ -1,0 +1,147 @@
+//! Why a CA directory cannot be used, and why a request is not granted; with what to do next.
+
+use std::path::{Path, PathBuf};
+
+use time::OffsetDateTime;
+
+use super::super::AuthorityError;
+use super::shown;
+use crate::finding::{Code, Finding, rfc3339};
+use crate::image::{ImageError, Mode};
+use crate::pki::key::KeyError;
+use crate::pki::received::ReceivedError;
+
+const UNUSABLE: Code = Code::new("ca-directory-unusable");
+const BUSY: Code = Code::new("ca-directory-busy");
+const REFUSED: Code = Code::new("embedded-ca-refused");
+
+/// Why a CA directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    #[error("opening the CA in {}: there is none", dir.display())]
+    Missing { dir: PathBuf },
+    #[error("making a CA in {}: it holds {found}, which is no part of one", dir.display())]
+    Foreign { dir: PathBuf, found: String },
+    #[error("opening the CA in {}: it {what}", dir.display())]
+    Damaged { dir: PathBuf, what: String },
+    #[error("reading {}: its mode is {mode}, so others can read or change it", path.display())]
+    Exposed { path: PathBuf, mode: Mode },
+    #[error("reading {}: {reason}", path.display())]
+    Reading { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Key(KeyError),
+    #[error("signing a CA certificate: {0}")]
+    Signing(String),
+    #[error("{}", nested(.0))]
+    Io(ImageError),
+}
+
+impl CaError {
+    pub(super) fn reading(path: &Path, error: &std::io::Error) -> Self {
+        let text = error.to_string();
+        Self::Reading {
+            path: path.to_owned(),
+            reason: text
+                .split(" (os error")
+                .next()
+                .unwrap_or(&text)
+                .to_lowercase(),
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "make one with: certbake ca init --ca-dir DIR",
+            Self::Foreign { .. } => "give an empty or a new directory",
+            Self::Damaged { .. } => {
+                "put the missing file back from a copy, or move the directory away and make a new CA"
+            }
+            Self::Exposed { .. } => {
+                "if nobody else had it: chmod 600; otherwise make a new CA and replace its certificates"
+            }
+            Self::Reading { .. } => "run as the user who owns the CA directory",
+            Self::Io(ImageError::Busy { .. }) => {
+                "another run is making this CA; try again when it has ended"
+            }
+            Self::Io(_) => "make the directory writable for this user, on a file system with room",
+            Self::Key(_) | Self::Signing(_) => {
+                "this is a fault of certbake or of the system; please report it"
+            }
+        }
+    }
+
+    /// The finding that every report shows.
+    pub fn finding(&self) -> Finding {
+        let code = match self {
+            Self::Io(ImageError::Busy { .. }) => BUSY,
+            _ => UNUSABLE,
+        };
+        Finding::error(code, self.to_string()).hint(self.hint())
+    }
+
+    pub(super) fn into_authority_error(self) -> AuthorityError {
+        let finding = Box::new(self.finding());
+        match self {
+            Self::Io(ImageError::Busy { .. }) => AuthorityError::Unreachable(finding),
+            _ => AuthorityError::Settings(finding),
+        }
+    }
+}
+
+/// Why a request is not granted. Fit to be told to the requester, except [`IssueError::Log`].
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    #[error("the request cannot be used: {0}")]
+    Request(#[from] ReceivedError),
+    #[error(
+        "the request asks for a CA certificate, and this CA issues for clients and servers only"
+    )]
+    AsksForCa,
+    #[error("the request asks for {}, and this CA certifies clientAuth and serverAuth only", .0.join(", "))]
+    Usage(Vec<String>),
+    #[error("the request names nobody: it has neither a subject nor a subject alternative name")]
+    Nameless,
+    #[error("the CA's intermediate ended at {}", rfc3339(*at))]
+    IntermediateEnded { at: OffsetDateTime },
+    #[error("the certificate would not say what the request says")]
+    Unfaithful,
+    #[error("signing: {0}")]
+    Signing(String),
+    #[error("writing to the log of issued certificates: {}", nested(.0))]
+    Log(ImageError),
+}
+
+impl IssueError {
+    pub(super) fn into_authority_error(self, dir: &Path) -> AuthorityError {
+        let text = self.to_string();
+        let finding = |code, hint: &str| {
+            Box::new(
+                Finding::error(code, text.as_str())
+                    .fact("ca_directory", shown(dir))
+                    .hint(hint),
+            )
+        };
+        match self {
+            Self::Log(_) => AuthorityError::Unreachable(finding(
+                UNUSABLE,
+                "make the CA directory writable, with room; nothing was issued",
+            )),
+            Self::IntermediateEnded { .. } => AuthorityError::Refused(finding(
+                REFUSED,
+                "renew the intermediate: docs/authorities/embedded.md says how",
+            )),
+            _ => AuthorityError::Refused(finding(REFUSED, "ask for what this CA certifies")),
+        }
+    }
+}
+
+/// The error and what it came from, in one line.
+fn nested(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,85 @@
+//! The log of what was issued: one JSON object a line, on the disk before the certificate leaves.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::error::CaError;
+use crate::image::{self, ImageError, Mode};
+
+/// One issued certificate. Times are RFC 3339 UTC.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct IssuedEntry {
+    /// When it was issued.
+    pub at: String,
+    /// Hexadecimal.
+    pub serial: String,
+    pub subject: String,
+    /// `dns:…`, `ip:…`, `uri:…`, `email:…`
+    pub names: Vec<String>,
+    /// `clientAuth`, `serverAuth`.
+    pub usage: Vec<String>,
+    pub not_before: String,
+    pub not_after: String,
+    /// SHA-256 of the certificate, hexadecimal.
+    pub fingerprint: String,
+    /// `local` for orders in the same process, `server` for the EST server's own certificate, else
+    /// the EST user.
+    pub requester: String,
+}
+
+/// `issued.jsonl`.
+pub struct IssuedLog {
+    path: PathBuf,
+    /// Appends of this process one after the other; those of others are kept apart by `O_APPEND`.
+    writing: Mutex<()>,
+}
+
+impl IssuedLog {
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            writing: Mutex::new(()),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns when the line is on the disk.
+    pub(super) fn append(&self, entry: &IssuedEntry) -> Result<(), ImageError> {
+        let line = serde_json::to_string(entry).unwrap_or_default();
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        image::append_line(&self.path, Mode::new(0o600), &line)
+    }
+
+    /// Every entry, the oldest first, and how many lines could not be read: a run that was killed
+    /// may leave the beginning of one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read(&self) -> Result<(Vec<IssuedEntry>, usize), CaError> {
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(CaError::reading(&self.path, &error)),
+        };
+        let mut entries = Vec::new();
+        let mut unreadable = 0;
+        for line in text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
+            match serde_json::from_slice(line) {
+                Ok(entry) => entries.push(entry),
+                Err(_) => unreadable += 1,
+            }
+        }
+        Ok((entries, unreadable))
+    }
+}

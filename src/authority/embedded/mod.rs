@@ -1,0 +1,157 @@
+//! The embedded authority: a CA in a directory, for labs, tests and single machines. It signs in
+//! the same process, without a network; [`server`] offers it to others as EST.
+
+mod directory;
+mod error;
+mod issue;
+mod log;
+mod make;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::{
+    Authority, AuthorityError, Current, Entry, Issued, Opened, Order, Renew, Settings,
+    SettingsError,
+};
+use crate::outcome::AuthorityPlace;
+use crate::pki::ReceivedRequest;
+use crate::span::Span;
+
+pub use directory::CaDirectory;
+pub use error::{CaError, IssueError};
+pub use issue::{Granted, Terms};
+pub use log::{IssuedEntry, IssuedLog};
+pub use make::{CaName, CaNameError, NewCa};
+
+/// The row in the catalogue.
+pub const ENTRY: Entry = Entry {
+    kind: "embedded",
+    summary: "a CA in a directory, made on first use: for labs, tests and single machines",
+    open,
+    schema: || schemars::schema_for!(Words),
+};
+
+/// The longest lifetime granted where the settings name none.
+pub const MAX_TTL: Span = Span::seconds(90 * 86_400);
+/// The lifetime granted where the order names none.
+pub const TTL: Span = Span::seconds(30 * 86_400);
+
+/// `[ca.<name>]` with `kind = "embedded"`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Words {
+    /// The CA's directory; a relative path starts at the configuration file.
+    dir: PathBuf,
+    /// Longest lifetime granted: a longer one asked for is shortened to it [default: 90d].
+    #[serde(default = "max_ttl")]
+    max_ttl: Span,
+    /// Whether a CA is made where the directory has none [default: true].
+    #[serde(default = "create")]
+    create: bool,
+}
+
+const fn max_ttl() -> Span {
+    MAX_TTL
+}
+
+const fn create() -> bool {
+    true
+}
+
+fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
+    let words: Words = settings.read()?;
+    if words.max_ttl.as_seconds() == 0 {
+        return Err(SettingsError {
+            key: "max_ttl".to_owned(),
+            reason: "a certificate needs a lifetime longer than 0s".to_owned(),
+        });
+    }
+    let embedded = Arc::new(Embedded {
+        name: settings.name.to_owned(),
+        dir: settings.directory.join(words.dir),
+        max_ttl: words.max_ttl,
+        create: words.create,
+        now: settings.now,
+        opened: Mutex::new(None),
+    });
+    Ok(Opened {
+        authority: embedded.clone(),
+        renew: Some(embedded),
+        preflight: None,
+    })
+}
+
+/// A CA directory as an authority; opened, and made where it is missing, by the first order.
+struct Embedded {
+    name: String,
+    dir: PathBuf,
+    max_ttl: Span,
+    create: bool,
+    now: OffsetDateTime,
+    opened: Mutex<Option<Arc<CaDirectory>>>,
+}
+
+impl Embedded {
+    fn ca(&self) -> Result<Arc<CaDirectory>, CaError> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ca) = &*opened {
+            return Ok(Arc::clone(ca));
+        }
+        let ca = Arc::new(if self.create {
+            CaDirectory::open_or_make(&self.dir, &NewCa::default(), self.now)?
+        } else {
+            CaDirectory::open(&self.dir)?
+        });
+        *opened = Some(Arc::clone(&ca));
+        Ok(ca)
+    }
+}
+
+impl Authority for Embedded {
+    fn issue(&self, order: &Order) -> Result<Issued, AuthorityError> {
+        let ca = self.ca().map_err(CaError::into_authority_error)?;
+        let terms = Terms {
+            now: self.now,
+            ttl: order.ttl.unwrap_or(TTL.min(self.max_ttl)),
+            max_ttl: self.max_ttl,
+            requester: "local",
+        };
+        let granted = ReceivedRequest::from_der(order.request.der())
+            .map_err(IssueError::from)
+            .and_then(|request| ca.issue(&request, &terms))
+            .map_err(|error| error.into_authority_error(&self.dir))?;
+        Ok(Issued {
+            certificates: vec![
+                granted.certificate.der().to_vec(),
+                ca.intermediate().der().to_vec(),
+            ],
+            anchors: vec![ca.root().der().to_vec()],
+            date: None,
+            findings: granted.findings,
+        })
+    }
+
+    fn place(&self) -> AuthorityPlace {
+        AuthorityPlace {
+            kind: ENTRY.kind.to_owned(),
+            name: self.name.clone(),
+            place: shown(&self.dir),
+        }
+    }
+}
+
+/// Whoever can read the CA's key needs no other login, so renewal is one more order.
+impl Renew for Embedded {
+    fn renew(&self, order: &Order, _: &Current<'_>) -> Result<Issued, AuthorityError> {
+        self.issue(order)
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
