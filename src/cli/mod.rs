@@ -5,6 +5,7 @@ pub mod file;
 mod output;
 mod progress;
 mod resolve;
+mod schema;
 pub mod source;
 pub mod usage;
 
@@ -61,6 +62,14 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
             resolve::provision(&args, matches, &outside)
                 .map(|plan| command::provision::run(&plan, context))
         }),
+        Verb::Completions(args) => output::text(&args.text()),
+        Verb::Man(args) => match args.text() {
+            Some(page) => output::text(&page),
+            None => output::usage(
+                UsageError::new("man", "there is no such command").hint("`certbake --help` lists them; a nested one is written ca-serve"),
+            ),
+        },
+        Verb::Schema(args) => output::text(&args.text()),
     }
 }
 

@@ -43,10 +43,6 @@ impl<'a> Draft<'a> {
         self.origins.insert(key, origin);
     }
 
-    pub fn was_set_outside(&self, key: &str) -> bool {
-        self.origins.contains_key(key)
-    }
-
     /// Where a value was written: `--ttl`, `CERTBAKE_TTL`, or `certbake.toml:12`.
     pub fn origin(&self, key: &str) -> String {
         if let Some(origin) = self.origins.get(key) {

@@ -132,13 +132,6 @@ fn subject(draft: &Draft<'_>) -> Result<Subject, UsageError> {
 fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
     let words = &draft.identity;
     let floor = floor(draft)?;
-    if let (Some(ttl), Some(floor)) = (words.ttl, &floor) {
-        let required = floor.required(ttl.duration());
-        if required > ttl {
-            return Err(draft.error("ttl", format!("a certificate of {ttl} can never be valid for the {required} that the floor asks ({floor})"))
-                .hint("ask for a longer ttl, or lower the floor"));
-        }
-    }
     if let (Some(ttl), Some(most)) = (words.ttl, words.max_validity)
         && ttl > most
     {

@@ -22,6 +22,7 @@ use content::Passwords;
 use order::Ordered;
 
 const DRY_RUN: Code = Code::new("dry-run");
+const TTL_BELOW_FLOOR: Code = Code::new("ttl-below-floor");
 const INTERNAL: Code = Code::new("internal-error");
 
 /// Bakes every identity of the plan, all or none.
@@ -62,6 +63,7 @@ impl From<crate::image::ImageError> for Stop {
 }
 
 fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), Stop> {
+    reachable_floors(plan)?;
     let root = ImageRoot::open(&plan.root)?;
     let slots = landing::slots(plan)?;
     let passwords = Passwords::read(plan)?;
@@ -84,6 +86,29 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     report.findings.extend(landed.notes.iter().cloned());
     summary::landed(report, plan, &landed);
     recording::write_outside(plan, &records)
+}
+
+/// A floor above the lifetime that is asked for can never hold: no certificate is spent on it.
+fn reachable_floors(plan: &Plan) -> Result<(), Stop> {
+    let findings: Vec<Finding> = plan.identities.iter().filter_map(unreachable_floor).collect();
+    if findings.is_empty() { Ok(()) } else { Err(Stop { outcome: Outcome::Window, findings }) }
+}
+
+fn unreachable_floor(identity: &Identity) -> Option<Finding> {
+    let (ttl, floor) = (identity.ttl?, identity.policy.floor.as_ref()?);
+    let required = floor.required(ttl.duration());
+    (required > ttl).then(|| {
+        Finding::error(
+            TTL_BELOW_FLOOR,
+            format!("{}: a certificate of {ttl} cannot stay valid for the {required} that the build demands", identity.name),
+        )
+        .about(&identity.name)
+        .fact("ttl_seconds", ttl.as_seconds())
+        .fact("floor_seconds", required.as_seconds())
+        .fact("floor", floor.to_string())
+        .fact("floor_from", identity.policy.floor_origin.clone())
+        .hint(format!("ask for a ttl above {required}, or lower the floor; nothing was asked for and nothing written"))
+    })
 }
 
 /// Orders every identity at once; one that fails ends the run, after all have answered.
