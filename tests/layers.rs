@@ -68,7 +68,11 @@ fn sources() -> Vec<Source> {
             }
         }
     }
-    assert!(found.len() > 30, "found only {} files: is this the right folder?", found.len());
+    assert!(
+        found.len() > 30,
+        "found only {} files: is this the right folder?",
+        found.len()
+    );
     found
 }
 
@@ -80,17 +84,29 @@ fn source(root: &Path, path: &PathBuf) -> Source {
         .filter(|line| !line.trim_start().starts_with("//"))
         .collect::<Vec<_>>()
         .join("\n");
-    Source { path: path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/"), code }
+    Source {
+        path: path
+            .strip_prefix(root)
+            .unwrap()
+            .to_string_lossy()
+            .replace('\\', "/"),
+        code,
+    }
 }
 
 fn top(path: &str) -> &str {
-    path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+    path.split('/')
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches(".rs")
 }
 
 /// The modules that a file names behind `crate::`, those in braces too.
 fn imports(code: &str) -> BTreeSet<String> {
     let name = |text: &str| -> String {
-        text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+        text.chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect()
     };
     let mut found = BTreeSet::new();
     for (at, _) in code.match_indices("crate::") {
@@ -127,7 +143,11 @@ fn every_module_stands_in_a_layer() {
     let known: BTreeMap<_, _> = LAYERS.iter().copied().collect();
     for source in sources() {
         let top = top(&source.path);
-        assert!(top == "lib" || known.contains_key(top), "src/{} is in no layer: add `{top}` to LAYERS", source.path);
+        assert!(
+            top == "lib" || known.contains_key(top),
+            "src/{} is in no layer: add `{top}` to LAYERS",
+            source.path
+        );
     }
 }
 
@@ -137,20 +157,32 @@ fn modules_import_only_from_lower_layers_or_their_own_directory() {
     let mut wrong = Vec::new();
     for source in sources() {
         let own = top(&source.path);
-        let Some(&from) = layer.get(own) else { continue };
+        let Some(&from) = layer.get(own) else {
+            continue;
+        };
         for import in imports(&source.code) {
             let Some(&to) = layer.get(import.as_str()) else {
-                wrong.push(format!("src/{} names crate::{import}, which is in no layer", source.path));
+                wrong.push(format!(
+                    "src/{} names crate::{import}, which is in no layer",
+                    source.path
+                ));
                 continue;
             };
             let allowed = ALLOWED.iter().any(|(a, b, _)| *a == own && *b == import);
             let values_among_themselves = from == 0 && to == 0;
             if import != own && to >= from && !values_among_themselves && !allowed {
-                wrong.push(format!("src/{} (layer {from}) imports crate::{import} (layer {to})", source.path));
+                wrong.push(format!(
+                    "src/{} (layer {from}) imports crate::{import} (layer {to})",
+                    source.path
+                ));
             }
         }
     }
-    assert!(wrong.is_empty(), "imports that do not go down:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "imports that do not go down:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -159,15 +191,27 @@ fn third_party_crates_stay_at_home() {
     for source in sources() {
         for (name, homes) in HOMES {
             let home = homes.iter().any(|home| source.path.starts_with(home));
-            let used = source.code.match_indices(&format!("{name}::")).any(|(at, _)| {
-                !source.code[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':')
-            });
+            let used = source
+                .code
+                .match_indices(&format!("{name}::"))
+                .any(|(at, _)| {
+                    !source.code[..at]
+                        .ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+                });
             if used && !home {
-                wrong.push(format!("src/{} names {name}, whose home is {}", source.path, homes.join(", ")));
+                wrong.push(format!(
+                    "src/{} names {name}, whose home is {}",
+                    source.path,
+                    homes.join(", ")
+                ));
             }
         }
     }
-    assert!(wrong.is_empty(), "crates away from home:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "crates away from home:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -178,7 +222,11 @@ fn files_stay_short_enough_to_be_read_in_one_go() {
         .filter(|(lines, _)| *lines > 400)
         .map(|(lines, path)| format!("src/{path}: {lines} lines"))
         .collect();
-    assert!(long.is_empty(), "longer than 400 lines without tests and comments:\n{}", long.join("\n"));
+    assert!(
+        long.is_empty(),
+        "longer than 400 lines without tests and comments:\n{}",
+        long.join("\n")
+    );
 }
 
 #[test]
@@ -186,13 +234,19 @@ fn every_file_says_first_what_belongs_in_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for source in sources() {
         let text = std::fs::read_to_string(root.join(&source.path)).unwrap();
-        assert!(text.starts_with("//! "), "src/{} does not open with a //! paragraph", source.path);
+        assert!(
+            text.starts_with("//! "),
+            "src/{} does not open with a //! paragraph",
+            source.path
+        );
     }
 }
 
 #[test]
 fn imports_in_braces_are_seen() {
     let code = "use crate::{cli::args, image::{self, Mode}, net};\nuse crate::pki;\nlet x = crate::verify::run();";
-    let expected: BTreeSet<String> = ["cli", "image", "net", "pki", "verify"].map(str::to_owned).into();
+    let expected: BTreeSet<String> = ["cli", "image", "net", "pki", "verify"]
+        .map(str::to_owned)
+        .into();
     assert_eq!(imports(code), expected);
 }

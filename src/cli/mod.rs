@@ -66,7 +66,8 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
         Verb::Man(args) => match args.text() {
             Some(page) => output::text(&page),
             None => output::usage(
-                UsageError::new("man", "there is no such command").hint("`certbake --help` lists them; a nested one is written ca-serve"),
+                UsageError::new("man", "there is no such command")
+                    .hint("`certbake --help` lists them; a nested one is written ca-serve"),
             ),
         },
         Verb::Schema(args) => output::text(&args.text()),

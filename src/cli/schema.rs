@@ -11,15 +11,24 @@ use crate::report;
 /// Of `certbake.toml`: each kind of authority brings the keys of its own settings.
 pub fn config() -> Schema {
     let mut schema = schema_for!(File);
-    let kinds: Vec<Value> = CATALOGUE.iter().map(|entry| kind(entry.kind, (entry.schema)())).collect();
+    let kinds: Vec<Value> = CATALOGUE
+        .iter()
+        .map(|entry| kind(entry.kind, (entry.schema)()))
+        .collect();
     if let Some(Value::Object(definitions)) = schema.get_mut("$defs") {
         let mut hoisted = Map::new();
-        let kinds = kinds.into_iter().map(|kind| hoist(kind, &mut hoisted)).collect::<Vec<_>>();
+        let kinds = kinds
+            .into_iter()
+            .map(|kind| hoist(kind, &mut hoisted))
+            .collect::<Vec<_>>();
         definitions.extend(hoisted);
-        definitions.insert("Ca".to_owned(), json!({
-            "description": "`[ca.<name>]`: an authority; its keys depend on `kind`.",
-            "oneOf": kinds,
-        }));
+        definitions.insert(
+            "Ca".to_owned(),
+            json!({
+                "description": "`[ca.<name>]`: an authority; its keys depend on `kind`.",
+                "oneOf": kinds,
+            }),
+        );
     }
     titled(schema, "certbake.toml")
 }
@@ -37,7 +46,9 @@ pub fn report() -> Schema {
 /// The settings of one kind, with `kind` and `anchors` that every authority has.
 fn kind(name: &str, settings: Schema) -> Value {
     let mut value = settings.to_value();
-    let Some(object) = value.as_object_mut() else { return value };
+    let Some(object) = value.as_object_mut() else {
+        return value;
+    };
     object.remove("$schema");
     let properties = object.entry("properties").or_insert_with(|| json!({}));
     if let Some(properties) = properties.as_object_mut() {
@@ -56,7 +67,10 @@ fn kind(name: &str, settings: Schema) -> Value {
 
 /// Moves the definitions of a part to where `#/$defs/…` points from the whole.
 fn hoist(mut part: Value, into: &mut Map<String, Value>) -> Value {
-    if let Some(Value::Object(definitions)) = part.as_object_mut().and_then(|object| object.remove("$defs")) {
+    if let Some(Value::Object(definitions)) = part
+        .as_object_mut()
+        .and_then(|object| object.remove("$defs"))
+    {
         into.extend(definitions);
     }
     part

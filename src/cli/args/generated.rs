@@ -52,12 +52,18 @@ impl Man {
         let mut command = Cli::command();
         command.build();
         let mut title = "certbake".to_owned();
-        for word in self.command.iter().flat_map(|words| words.split(['-', ' '])) {
+        for word in self
+            .command
+            .iter()
+            .flat_map(|words| words.split(['-', ' ']))
+        {
             command = command.find_subcommand(word)?.clone();
             title = format!("{title}-{word}");
         }
         let mut out = Vec::new();
-        clap_mangen::Man::new(command.name(leak(title))).render(&mut out).ok()?;
+        clap_mangen::Man::new(command.name(leak(title)))
+            .render(&mut out)
+            .ok()?;
         Some(out)
     }
 }

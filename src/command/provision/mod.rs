@@ -90,8 +90,19 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
 
 /// A floor above the lifetime that is asked for can never hold: no certificate is spent on it.
 fn reachable_floors(plan: &Plan) -> Result<(), Stop> {
-    let findings: Vec<Finding> = plan.identities.iter().filter_map(unreachable_floor).collect();
-    if findings.is_empty() { Ok(()) } else { Err(Stop { outcome: Outcome::Window, findings }) }
+    let findings: Vec<Finding> = plan
+        .identities
+        .iter()
+        .filter_map(unreachable_floor)
+        .collect();
+    if findings.is_empty() {
+        Ok(())
+    } else {
+        Err(Stop {
+            outcome: Outcome::Window,
+            findings,
+        })
+    }
 }
 
 fn unreachable_floor(identity: &Identity) -> Option<Finding> {

@@ -1,0 +1,603 @@
+//! The main job as a user runs it: the built binary, the embedded CA, an image root in a fresh directory.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A fresh directory with an image root that knows a user `app` (1001) in a group `tls` (2002).
+struct Lab {
+    dir: TempDir,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("rootfs/etc")).unwrap();
+        std::fs::write(
+            dir.path().join("rootfs/etc/passwd"),
+            "root:x:0:0::/root:/bin/sh\napp:x:1001:1001::/:/bin/false\n",
+        )
+        .unwrap();
+        std::fs::write(
+            dir.path().join("rootfs/etc/group"),
+            "root:x:0:\ntls:x:2002:app\n",
+        )
+        .unwrap();
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_certbake"));
+        command.args(arguments).current_dir(self.dir.path());
+        for (name, _) in std::env::vars()
+            .filter(|(name, _)| name.starts_with("CERTBAKE_") || name.starts_with("GITHUB_"))
+        {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Run {
+        Run::of(self.command(arguments).output().unwrap())
+    }
+
+    /// `provision` with the embedded CA and a JSON report, plus `more`.
+    fn provision(&self, more: &[&str]) -> Run {
+        let fixed = [
+            "provision",
+            "--ca",
+            "embedded",
+            "--ca-dir",
+            "ca",
+            "--root",
+            "rootfs",
+            "--report",
+            "json",
+        ];
+        self.run(&[&fixed[..], more].concat())
+    }
+
+    /// Every file in the image root: path, mode, owner, content, modification time.
+    fn image(&self) -> BTreeMap<PathBuf, (u32, u32, u32, Vec<u8>, i64)> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![self.path("rootfs")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                let metadata = path.symlink_metadata().unwrap();
+                let content = if metadata.is_file() {
+                    std::fs::read(&path).unwrap()
+                } else {
+                    Vec::new()
+                };
+                files.insert(
+                    path.clone(),
+                    (
+                        metadata.mode(),
+                        metadata.uid(),
+                        metadata.gid(),
+                        content,
+                        metadata.mtime_nsec(),
+                    ),
+                );
+                if metadata.is_dir() {
+                    folders.push(path);
+                }
+            }
+        }
+        files
+    }
+}
+
+struct Run {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Run {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn ends_with(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "stdout: {}\nstderr: {}",
+            self.stdout, self.stderr
+        );
+        self
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+
+    fn codes(&self) -> Vec<String> {
+        let report = self.json();
+        report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|finding| finding["code"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+const APP: &[&str] = &[
+    "--common-name",
+    "app-server",
+    "--dns",
+    "app.internal",
+    "--cert",
+    "/etc/app/tls/client.crt",
+    "--key",
+    "/etc/app/tls/client.key",
+];
+
+fn openssl(dir: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("openssl")
+        .args(arguments)
+        .current_dir(dir)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "openssl {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_certificate_its_key_and_a_record_land_in_the_image() {
+    let lab = Lab::new();
+    let run = lab
+        .provision(
+            &[
+                APP,
+                &[
+                    "--ttl",
+                    "30d",
+                    "--min-validity",
+                    "21d",
+                    "--record",
+                    "out/app.json",
+                ],
+            ]
+            .concat(),
+        )
+        .ends_with(0);
+
+    let tls = lab.path("rootfs/etc/app/tls");
+    assert_eq!(
+        tls.join("client.key")
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
+    assert_eq!(
+        tls.join("client.crt")
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o644
+    );
+    let verified = openssl(
+        &tls,
+        &[
+            "verify",
+            "-purpose",
+            "sslclient",
+            "-CAfile",
+            lab.path("ca/root.pem").to_str().unwrap(),
+            "-untrusted",
+            "client.crt",
+            "client.crt",
+        ],
+    );
+    assert_eq!(verified.trim(), "client.crt: OK");
+    assert_eq!(
+        openssl(&tls, &["pkey", "-in", "client.key", "-pubout"]),
+        openssl(&tls, &["x509", "-in", "client.crt", "-noout", "-pubkey"]),
+    );
+
+    let record = lab.read("rootfs/var/lib/certbake/app-server.json");
+    assert_eq!(
+        record,
+        lab.read("out/app.json"),
+        "the copy outside is the record inside"
+    );
+    let record: Value = serde_json::from_str(&record).unwrap();
+    let report = run.json();
+    assert_eq!(
+        record["certificate"]["serial"],
+        report["identities"][0]["certificate"]["serial"]
+    );
+    assert_eq!(record["window"]["floor"], "21d");
+    assert_eq!(
+        report["identities"][0]["window"]["floor"]["origin"],
+        "--min-validity"
+    );
+}
+
+#[test]
+fn a_window_below_the_floor_fails_the_build_and_leaves_the_image_as_it_was() {
+    let lab = Lab::new();
+    lab.provision(&[APP, &["--ttl", "30d"]].concat())
+        .ends_with(0);
+    let before = lab.image();
+    // The authority grants 30 days where nothing is asked for.
+    let run = lab
+        .provision(&[APP, &["--min-validity", "45d"]].concat())
+        .ends_with(3);
+    assert_eq!(run.json()["outcome"], "window");
+    assert_eq!(run.codes(), ["window-below-floor"]);
+    assert_eq!(lab.image(), before);
+}
+
+#[test]
+fn no_certificate_is_spent_on_a_floor_that_its_ttl_can_never_hold() {
+    let lab = Lab::new();
+    let run = lab
+        .provision(&[APP, &["--ttl", "1d", "--min-validity", "7d"]].concat())
+        .ends_with(3);
+    assert_eq!(run.codes(), ["ttl-below-floor"]);
+    assert!(!lab.path("ca").exists(), "the authority was opened");
+}
+
+#[test]
+fn a_shortened_lifetime_fails_unless_it_is_only_to_be_warned_of() {
+    let lab = Lab::new();
+    let short = [APP, &["--ttl", "30d", "--ca-set", "max_ttl=5d"]].concat();
+    let run = lab.provision(&short).ends_with(4);
+    assert!(
+        run.codes().contains(&"lifetime-shortened".to_owned()),
+        "{:?}",
+        run.codes()
+    );
+    assert!(!lab.path("rootfs/etc/app").exists());
+    lab.provision(&[&short[..], &["--on-shortened", "warn"]].concat())
+        .ends_with(0);
+}
+
+#[test]
+fn owners_are_looked_up_in_the_image_not_on_the_machine() {
+    let lab = Lab::new();
+    lab.provision(
+        &[
+            APP,
+            &["--owner", "app", "--group", "tls", "--key-mode", "0640"],
+        ]
+        .concat(),
+    )
+    .ends_with(0);
+    let key = lab
+        .path("rootfs/etc/app/tls/client.key")
+        .metadata()
+        .unwrap();
+    assert_eq!(
+        (key.uid(), key.gid(), key.mode() & 0o777),
+        (1001, 2002, 0o640)
+    );
+
+    let missing = lab
+        .provision(&[APP, &["--owner", "nobody"]].concat())
+        .ends_with(7);
+    let report = missing.json();
+    assert!(
+        report["findings"][0]["summary"]
+            .as_str()
+            .unwrap()
+            .contains("nobody"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_key_that_others_could_read_is_refused_before_anything_is_done() {
+    let lab = Lab::new();
+    let run = lab
+        .provision(&[APP, &["--key-mode", "0644"]].concat())
+        .ends_with(2);
+    assert!(
+        run.json()["findings"][0]["summary"]
+            .as_str()
+            .unwrap()
+            .contains("0644")
+    );
+    assert!(!lab.path("ca").exists());
+}
+
+const TWO: &str = r#"
+[ca.lab]
+kind = "embedded"
+dir = "ca"
+
+[identity.app]
+common_name = "app"
+uri = ["spiffe://lab/app"]
+ttl = "30d"
+[identity.app.use_by]
+image_max_age = "14d"
+instance_life = "7d"
+[identity.app.placements]
+combined = "/etc/app.pem"
+
+[identity.agent]
+common_name = "agent"
+key_algorithm = "ed25519"
+min_validity = "66%"
+[identity.agent.placements]
+full_chain = ["/etc/agent.crt", "/opt/agent.crt"]
+private_key = "/etc/agent.key"
+anchors = "/etc/anchors.pem"
+"#;
+
+#[test]
+fn every_identity_of_a_file_lands_as_one_set_or_none_does() {
+    let lab = Lab::new();
+    lab.write("certbake.toml", TWO);
+    let all = ["provision", "--root", "rootfs", "--report", "json"];
+    let run = lab.run(&all).ends_with(0);
+    assert_eq!(
+        run.json()["identities"][1]["window"]["floor"]["stated"],
+        "image_max_age 14d + instance_life 7d"
+    );
+    assert_eq!(
+        lab.read("rootfs/etc/agent.crt"),
+        lab.read("rootfs/opt/agent.crt")
+    );
+    let before = lab.image();
+
+    lab.write(
+        "certbake.toml",
+        &TWO.replace("image_max_age = \"14d\"", "image_max_age = \"60d\"")
+            .replace("ttl = \"30d\"\n", ""),
+    );
+    lab.run(&all).ends_with(3);
+    assert_eq!(
+        lab.image(),
+        before,
+        "the identity that passed landed without the one that failed"
+    );
+
+    lab.write("certbake.toml", TWO);
+    lab.run(&[&all[..], &["--identity", "agent"]].concat())
+        .ends_with(0);
+    let agent = lab.path("rootfs/var/lib/certbake/agent.json");
+    let app = lab.path("rootfs/var/lib/certbake/app.json");
+    assert_ne!(lab.image()[&agent], before[&agent]);
+    assert_eq!(
+        lab.image()[&app],
+        before[&app],
+        "the identity that was not named was touched"
+    );
+}
+
+#[test]
+fn flags_win_over_variables_and_those_over_the_file() {
+    let lab = Lab::new();
+    lab.write("certbake.toml", "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\nttl = \"10d\"\nmin_validity = \"1d\"\nplacements.combined = \"/app.pem\"\n");
+    let granted = |run: Run| {
+        let report = run.ends_with(0).json();
+        let window = &report["identities"][0]["window"]["floor"];
+        (
+            report["identities"][0]["asked"]["ttl_seconds"]
+                .as_i64()
+                .unwrap()
+                / 86_400,
+            window["origin"].as_str().unwrap().to_owned(),
+        )
+    };
+    let words = ["provision", "--root", "rootfs", "--report", "json"];
+    assert_eq!(granted(lab.run(&words)), (10, "certbake.toml:7".to_owned()));
+    let variable = |more: &[&str]| {
+        let all = [&words[..], more].concat();
+        Run::of(
+            lab.command(&all)
+                .env("CERTBAKE_TTL", "20d")
+                .env("CERTBAKE_MIN_VALIDITY", "2d")
+                .output()
+                .unwrap(),
+        )
+    };
+    assert_eq!(
+        granted(variable(&[])),
+        (20, "CERTBAKE_MIN_VALIDITY".to_owned())
+    );
+    assert_eq!(
+        granted(variable(&["--ttl", "25d", "--min-validity", "3d"])),
+        (25, "--min-validity".to_owned())
+    );
+}
+
+#[test]
+fn a_mistake_in_the_file_is_told_with_its_line_and_key() {
+    let lab = Lab::new();
+    for (line, broken, key, words) in [
+        (
+            8,
+            ("ttl = \"30d\"", "ttl = \"soon\""),
+            "identity.app.ttl",
+            "not a length of time",
+        ),
+        (
+            3,
+            ("kind = \"embedded\"", "kind = \"embeded\""),
+            "ca.lab.kind",
+            "not a kind of authority",
+        ),
+        (
+            4,
+            ("dir = \"ca\"", "dri = \"ca\""),
+            "ca.lab.dri",
+            "`dri` is not a key of this table",
+        ),
+        (
+            18,
+            ("min_validity = \"66%\"", "min_validity = \"166%\""),
+            "identity.agent.min_validity",
+            "not a percentage",
+        ),
+        (
+            20,
+            ("full_chain = [", "full_chan = ["),
+            "identity.agent.placements.full_chan",
+            "not a key of this table",
+        ),
+        (
+            21,
+            (
+                "\"/etc/agent.key\"",
+                "{ path = \"/etc/agent.key\", mode = \"0604\" }",
+            ),
+            "identity.agent.placements.private_key",
+            "mode 0604",
+        ),
+    ] {
+        assert!(TWO.contains(broken.0), "{}", broken.0);
+        lab.write("certbake.toml", &TWO.replacen(broken.0, broken.1, 1));
+        let run = lab
+            .run(&["provision", "--root", "rootfs", "--report", "json"])
+            .ends_with(2);
+        let report = run.json();
+        let finding = &report["findings"][0];
+        assert_eq!(finding["file"], "certbake.toml", "{finding}");
+        assert_eq!(finding["line"], line, "{finding}");
+        assert_eq!(finding["facts"]["key"], key, "{finding}");
+        assert!(
+            finding["summary"].as_str().unwrap().contains(words),
+            "{finding}"
+        );
+    }
+    assert!(
+        !lab.path("ca").exists(),
+        "something was asked for all the same"
+    );
+}
+
+#[test]
+fn a_dry_run_tells_what_would_be_done_and_does_nothing() {
+    let lab = Lab::new();
+    let before = lab.image();
+    let run = lab.provision(&[APP, &["--dry-run"]].concat()).ends_with(0);
+    assert_eq!(
+        run.json()["identities"][0]["placements"][0]["change"],
+        "would-write"
+    );
+    assert_eq!(lab.image(), before);
+    assert!(!lab.path("ca").exists());
+    lab.provision(&[APP, &["--dry-run", "--owner", "ghost"]].concat())
+        .ends_with(7);
+}
+
+#[test]
+fn the_record_tells_the_build_and_repeats_with_source_date_epoch() {
+    let lab = Lab::new();
+    let words = [
+        &[
+            "provision",
+            "--ca",
+            "embedded",
+            "--ca-dir",
+            "ca",
+            "--root",
+            "rootfs",
+        ],
+        APP,
+    ]
+    .concat();
+    let mut command = lab.command(&words);
+    command
+        .env("SOURCE_DATE_EPOCH", "1590710400")
+        .env("PACKER_BUILD_NAME", "app")
+        .env("GITHUB_SHA", "abc123");
+    Run::of(command.output().unwrap()).ends_with(0);
+    let record: Value =
+        serde_json::from_str(&lab.read("rootfs/var/lib/certbake/app-server.json")).unwrap();
+    assert_eq!(record["baked_at"], "2020-05-29T00:00:00Z");
+    assert_eq!(record["build"]["packer_build_name"], "app");
+    assert_eq!(record["build"]["git_commit"], "abc123");
+
+    let unreadable = Run::of(
+        lab.command(&words)
+            .env("SOURCE_DATE_EPOCH", "yesterday")
+            .output()
+            .unwrap(),
+    );
+    unreadable.ends_with(2);
+}
+
+#[test]
+fn what_happened_between_two_runs_is_completed_or_taken_back() {
+    let lab = Lab::new();
+    lab.provision(APP).ends_with(0);
+    // A key from another run beside the certificate: the next run replaces both.
+    lab.write("rootfs/etc/app/tls/client.key", "half of a key");
+    lab.provision(APP).ends_with(0);
+    let tls = lab.path("rootfs/etc/app/tls");
+    assert_eq!(
+        openssl(&tls, &["pkey", "-in", "client.key", "-pubout"]),
+        openssl(&tls, &["x509", "-in", "client.crt", "-noout", "-pubkey"]),
+    );
+    assert_eq!(
+        std::fs::read_dir(&tls).unwrap().count(),
+        2,
+        "something was left behind"
+    );
+}
+
+#[test]
+fn every_key_algorithm_is_issued_and_verified() {
+    let lab = Lab::new();
+    for algorithm in [
+        "ecdsa-p256",
+        "ecdsa-p384",
+        "ed25519",
+        "rsa-2048",
+        "rsa-3072",
+    ] {
+        lab.provision(&[APP, &["--key-algorithm", algorithm]].concat())
+            .ends_with(0);
+        let text = openssl(
+            &lab.path("rootfs/etc/app/tls"),
+            &["x509", "-in", "client.crt", "-noout", "-text"],
+        );
+        let shown = match algorithm {
+            "ecdsa-p256" => "P-256",
+            "ecdsa-p384" => "P-384",
+            "ed25519" => "ED25519",
+            "rsa-2048" => "2048 bit",
+            _ => "3072 bit",
+        };
+        assert!(text.contains(shown), "{algorithm}: {text}");
+    }
+}
