@@ -15,8 +15,11 @@ use time::format_description::well_known::Rfc3339;
 ///
 /// Declare it as a constant beside the check: `const CODE: Code = Code::new("window-below-floor");`.
 /// `tests/findings.rs` finds every declaration and demands its page.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(transparent)]
+#[schemars(extend("pattern" = "^[a-z0-9]+(-[a-z0-9]+)*$"))]
 pub struct Code(&'static str);
 
 impl Code {
@@ -61,7 +64,7 @@ impl Severity {
 /// `summary` is one sentence without a full stop; `facts` are the values that prove it (dates as
 /// RFC 3339 UTC, lengths of time in seconds under a key ending in `_seconds`); `hint` says what to
 /// do next.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Finding {
     pub code: Code,
     pub severity: Severity,

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::finding::{Finding, Severity, rfc3339};
+use crate::finding::{Code, Finding, Severity, rfc3339};
 use crate::span::Span;
 
 /// How a run ended. The exit code is a public contract (`docs/exit-codes.md`).
@@ -84,8 +84,10 @@ impl Outcome {
 }
 
 /// Everything that a run has to say. `schema` is 1; fields are added, never renamed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[schemars(title = "certbake report")]
 pub struct Report {
+    #[schemars(extend("const" = 1))]
     pub schema: u32,
     /// The verb: `provision`, `check`, …
     pub command: &'static str,
@@ -94,6 +96,7 @@ pub struct Report {
     pub exit_code: u8,
     /// When the run read the clock, RFC 3339 UTC.
     #[serde(serialize_with = "instant")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: OffsetDateTime,
     /// Nothing was asked for and nothing written.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -140,7 +143,7 @@ impl Report {
 }
 
 /// One identity: what was asked, what came, where it landed.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct IdentityReport {
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -152,10 +155,13 @@ pub struct IdentityReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowSummary>,
     pub placements: Vec<PlacementReport>,
+    /// The codes of the checks that were made, whether or not they found something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Code>,
 }
 
 /// What was asked for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Asked {
     pub subject: String,
     pub names: Vec<String>,
@@ -165,11 +171,12 @@ pub struct Asked {
         skip_serializing_if = "Option::is_none",
         serialize_with = "seconds"
     )]
+    #[schemars(with = "u64")]
     pub ttl: Option<Span>,
 }
 
 /// Who was asked, and where: never a credential.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct AuthorityPlace {
     /// `est`, `embedded`, …
     pub kind: String,
@@ -180,7 +187,7 @@ pub struct AuthorityPlace {
 }
 
 /// A certificate, as reports and records show it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct CertificateSummary {
     pub subject: String,
     pub issuer: String,
@@ -193,19 +200,23 @@ pub struct CertificateSummary {
     /// SHA-256 of the public key, base64 (RFC 7469).
     pub spki_pin: String,
     #[serde(serialize_with = "instant")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub not_before: OffsetDateTime,
     #[serde(serialize_with = "instant")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub not_after: OffsetDateTime,
     /// From the leaf's issuer upwards.
     pub chain: Vec<String>,
 }
 
 /// The effective window and the floor it was held against.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct WindowSummary {
     #[serde(serialize_with = "instant")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub not_before: OffsetDateTime,
     #[serde(serialize_with = "instant")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub not_after: OffsetDateTime,
     /// Negative once past.
     pub remaining_seconds: i64,
@@ -220,12 +231,14 @@ pub struct WindowSummary {
         skip_serializing_if = "Option::is_none",
         serialize_with = "optional_instant"
     )]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub rebuild_by: Option<OffsetDateTime>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct FloorSummary {
     #[serde(rename = "required_seconds", serialize_with = "span_seconds")]
+    #[schemars(with = "u64")]
     pub required: Span,
     /// As it was stated: `21d`, `66%`, or a sum of facts.
     pub stated: String,
@@ -235,7 +248,7 @@ pub struct FloorSummary {
 }
 
 /// A file of an identity and what became of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct PlacementReport {
     /// `certificate`, `private-key`, …
     pub what: String,
@@ -251,7 +264,7 @@ pub struct PlacementReport {
     pub sha256: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     Written,

@@ -1,0 +1,96 @@
+//! What each outcome means and what to do about it: the words of `docs/exit-codes.md` and of the
+//! last line of a failed run.
+
+use crate::outcome::Outcome;
+
+/// A row of the contract.
+pub struct ExitCode {
+    pub outcome: Outcome,
+    pub meaning: &'static str,
+    /// Whether the same command may succeed later, nothing else changed.
+    pub again: &'static str,
+    /// What a pipeline does about it.
+    pub pipeline: &'static str,
+}
+
+/// The row of an outcome.
+pub const fn of(outcome: Outcome) -> ExitCode {
+    let (meaning, again, pipeline) = match outcome {
+        Outcome::Ok => ("everything asked for holds", "", "Go on."),
+        Outcome::Internal => (
+            "a bug in certbake",
+            "no",
+            "Fail the build and report the bug with the output.",
+        ),
+        Outcome::Usage => (
+            "flags, configuration or settings cannot be used",
+            "no",
+            "Fail the build; the finding names the file, the line and the key.",
+        ),
+        Outcome::Window => (
+            "the certificate would not last: its effective window is below the floor",
+            "no",
+            "Fail the build. Ask for a longer lifetime, renew the intermediate, or lower the floor on purpose.",
+        ),
+        Outcome::Flawed => (
+            "what was issued or has landed is wrong: key, chain, names, usage, algorithm, mode or owner",
+            "no",
+            "Fail the build; the findings say what differs from what was asked.",
+        ),
+        Outcome::Refused => (
+            "the authority said no",
+            "no",
+            "Fail the build; mend the login, the role or the names, in the authority's own words.",
+        ),
+        Outcome::Unreachable => (
+            "the authority or service could not be reached, or answered 429 or 5xx to the end",
+            "yes",
+            "Retry the job a few times, some minutes apart.",
+        ),
+        Outcome::Image => (
+            "the image could not be read or written; nothing in it was changed",
+            "no",
+            "Fail the build; look at the path, the space and the rights that the finding names.",
+        ),
+        Outcome::Rejected => (
+            "the mTLS service refused the credential, or asked for none",
+            "no",
+            "Fail the build; the service does not trust this certificate, or is not the one you meant.",
+        ),
+        Outcome::StaleButGood => (
+            "renewal was due and failed, but the present certificate is still above the floor",
+            "yes",
+            "Pass with a warning, and retry before rebuild_by.",
+        ),
+        Outcome::NothingDue => (
+            "nothing was due (only with --detailed-exit-code)",
+            "",
+            "Go on; nothing changed, so nothing has to be restarted.",
+        ),
+    };
+    ExitCode {
+        outcome,
+        meaning,
+        again,
+        pipeline,
+    }
+}
+
+/// The Markdown table of `docs/exit-codes.md`.
+pub fn table() -> String {
+    let mut table = String::from(
+        "| code | outcome | when | does trying again help | in a pipeline |\n|---|---|---|---|---|\n",
+    );
+    for outcome in Outcome::ALL {
+        let row = of(outcome);
+        table.push_str(&format!(
+            "| {} | `{}` | {} | {} | {} |\n",
+            outcome.exit_code(),
+            outcome.as_str(),
+            row.meaning,
+            row.again,
+            row.pipeline
+        ));
+    }
+    table
+}

@@ -1,0 +1,108 @@
+//! The facts of a finding in words: dates with their distance, lengths of time with their units.
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::words;
+use crate::finding::Finding;
+
+/// Lists longer than this are cut.
+const LIST: usize = 8;
+
+/// Facts for machines alone: people see the link by its name.
+const UNSAID: &[&str] = &["limited_by_depth"];
+
+/// Name and value of each fact worth reading, in the finding's order.
+pub fn rows(finding: &Finding, now: OffsetDateTime) -> Vec<(String, String)> {
+    finding
+        .facts
+        .iter()
+        .filter(|(name, value)| {
+            !UNSAID.contains(&name.as_str()) && value.as_str() != finding.file.as_deref()
+        })
+        .map(|(name, value)| (plain(name), fact(name, value, now)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect()
+}
+
+/// `short_by_seconds` is "short by": the unit is in the value.
+fn plain(name: &str) -> String {
+    name.strip_suffix("_seconds")
+        .unwrap_or(name)
+        .replace('_', " ")
+}
+
+fn fact(name: &str, value: &Value, now: OffsetDateTime) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
+        Value::Number(number) if name.ends_with("_seconds") => match number.as_i64() {
+            Some(seconds) => words::span(seconds),
+            None => format!("{:.1}s", number.as_f64().unwrap_or_default()),
+        },
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => match OffsetDateTime::parse(text, &Rfc3339) {
+            Ok(at) => format!("{}, {}", words::date(at), words::distance(now, at)),
+            Err(_) => text.clone(),
+        },
+        Value::Array(all) => {
+            let more = all.len().saturating_sub(LIST);
+            let mut shown: Vec<_> = all
+                .iter()
+                .take(LIST)
+                .map(|value| fact(name, value, now))
+                .collect();
+            if more > 0 {
+                shown.push(format!("and {} more", words::thousands(more)));
+            }
+            shown.join(", ")
+        }
+        Value::Object(parts) => parts
+            .iter()
+            .map(|(name, value)| format!("{} {}", plain(name), fact(name, value, now)))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::finding::Code;
+
+    #[test]
+    fn facts_are_said_with_units_and_distances() {
+        let now = datetime!(2026-11-23 23:00 UTC);
+        let finding = Finding::error(Code::new("x"), "")
+            .in_file("/a")
+            .fact("path", "/a")
+            .instant("not_after", datetime!(2026-11-20 23:00 UTC))
+            .fact("short_by_seconds", 7 * 86_400)
+            .fact("elapsed_seconds", 0.25)
+            .fact("limited_by_depth", 1)
+            .fact("names", json!(["dns:a", "dns:b"]))
+            .fact(
+                "sum",
+                json!({"image_max_age_seconds": 86_400, "rollout_seconds": 3_600}),
+            )
+            .fact("many", (0..10).collect::<Vec<i32>>())
+            .fact("nothing", Value::Null);
+        let rows = rows(&finding, now);
+        let rows: Vec<_> = rows.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        assert_eq!(
+            rows,
+            [
+                ("not after", "2026-11-20 23:00:00 UTC, 3 days ago"),
+                ("short by", "7d"),
+                ("elapsed", "0.2s"),
+                ("names", "dns:a, dns:b"),
+                ("sum", "image max age 1d, rollout 1h"),
+                ("many", "0, 1, 2, 3, 4, 5, 6, 7, and 2 more"),
+            ]
+        );
+    }
+}

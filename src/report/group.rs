@@ -1,0 +1,92 @@
+//! Equal findings together, so that a hundred thousand of them are still one screen.
+
+use crate::finding::Finding;
+
+/// Findings of one severity and one code.
+pub struct Group<'a> {
+    pub first: &'a Finding,
+    pub rest: Vec<&'a Finding>,
+}
+
+impl<'a> Group<'a> {
+    pub fn len(&self) -> usize {
+        1 + self.rest.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &'a Finding> {
+        std::iter::once(self.first).chain(self.rest.iter().copied())
+    }
+
+    /// The first `limit` of them, and how many more there are. A single one more is shown rather
+    /// than counted.
+    pub fn capped(&self, limit: usize) -> (impl Iterator<Item = &'a Finding>, usize) {
+        let shown = if self.len() <= limit + 1 {
+            self.len()
+        } else {
+            limit
+        };
+        (self.iter().take(shown), self.len() - shown)
+    }
+}
+
+/// The gravest first, and otherwise in the order of their first appearance.
+pub fn groups(findings: &[Finding]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for finding in findings {
+        let equal = groups.iter_mut().find(|group| {
+            group.first.code == finding.code && group.first.severity == finding.severity
+        });
+        match equal {
+            Some(group) => group.rest.push(finding),
+            None => groups.push(Group {
+                first: finding,
+                rest: Vec::new(),
+            }),
+        }
+    }
+    groups.sort_by_key(|group| std::cmp::Reverse(group.first.severity));
+    groups
+}
+
+/// What a finding is about: `certbake.toml:12`, `/etc/app/tls/client.key`, or the identity.
+pub fn place(finding: &Finding) -> Option<String> {
+    match (&finding.file, finding.line) {
+        (Some(file), Some(line)) => Some(format!("{file}:{line}")),
+        (Some(file), None) => Some(file.clone()),
+        (None, _) => finding.identity.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Code;
+
+    const A: Code = Code::new("a");
+    const B: Code = Code::new("b");
+
+    #[test]
+    fn the_gravest_come_first_and_equal_ones_together() {
+        let findings = [
+            Finding::note(A, "1"),
+            Finding::error(B, "2"),
+            Finding::note(A, "3"),
+            Finding::error(A, "4"),
+        ];
+        let shape: Vec<Vec<&str>> = groups(&findings)
+            .iter()
+            .map(|group| group.iter().map(|f| f.summary.as_str()).collect())
+            .collect();
+        assert_eq!(shape, [vec!["2"], vec!["4"], vec!["1", "3"]]);
+    }
+
+    #[test]
+    fn one_more_than_the_cap_is_shown_rather_than_counted() {
+        for (total, shown, more) in [(3, 3, 0), (4, 4, 0), (5, 3, 2)] {
+            let findings = vec![Finding::note(A, ""); total];
+            let groups = groups(&findings);
+            let (all, hidden) = groups[0].capped(3);
+            assert_eq!((all.count(), hidden), (shown, more));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What else is worth saying, equal findings together.
+
+use super::paper::{Paper, Tone};
+use crate::finding::{Finding, Severity};
+use crate::outcome::Report;
+use crate::report::group::{self, Group};
+use crate::report::{facts, page, words};
+
+/// Of equal findings, so many are shown one by one.
+const LIKE: usize = 3;
+
+/// Kinds of findings on one screen.
+const KINDS: usize = 8;
+
+/// Every finding but the one that was told already.
+pub fn write(paper: &mut Paper, report: &Report, told: Option<&Finding>) {
+    let groups: Vec<Group<'_>> = group::groups(&report.findings)
+        .into_iter()
+        .filter_map(|group| without(group, told))
+        .collect();
+    for group in groups.iter().take(KINDS) {
+        paper.blank();
+        match group.rest.as_slice() {
+            [] => single(paper, report, group.first),
+            _ => several(paper, group),
+        }
+    }
+    if groups.len() > KINDS {
+        paper.blank();
+        let rest: usize = groups[KINDS..].iter().map(Group::len).sum();
+        paper.row(
+            "and",
+            &format!(
+                "{} of {} other kinds: `--report json` shows all",
+                words::count(rest, "finding"),
+                groups.len() - KINDS
+            ),
+        );
+    }
+}
+
+fn without<'a>(mut group: Group<'a>, told: Option<&Finding>) -> Option<Group<'a>> {
+    let is_told = |finding: &Finding| told.is_some_and(|told| std::ptr::eq(told, finding));
+    group.rest.retain(|finding| !is_told(finding));
+    if !is_told(group.first) {
+        return Some(group);
+    }
+    if group.rest.is_empty() {
+        return None;
+    }
+    group.first = group.rest.remove(0);
+    Some(group)
+}
+
+const fn tone(severity: Severity) -> Tone {
+    match severity {
+        Severity::Error => Tone::Bad,
+        Severity::Warning => Tone::Caution,
+        Severity::Note => Tone::Dim,
+    }
+}
+
+fn single(paper: &mut Paper, report: &Report, finding: &Finding) {
+    let severity = finding.severity;
+    let text = match group::place(finding) {
+        Some(place) if report.identities.len() != 1 && !finding.summary.contains(&place) => {
+            format!("{place}: {}", finding.summary)
+        }
+        _ => finding.summary.clone(),
+    };
+    paper.row_in(severity.as_str(), tone(severity), &text);
+    if severity == Severity::Note {
+        // A note is for knowing, not for doing: its page has the rest.
+        return;
+    }
+    for (name, value) in facts::rows(finding, report.at) {
+        paper.row("", &format!("{name} {value}"));
+    }
+    ending(paper, finding);
+}
+
+fn several(paper: &mut Paper, group: &Group<'_>) {
+    let severity = group.first.severity;
+    let heading = format!(
+        "{}, {} times",
+        group.first.code,
+        words::thousands(group.len())
+    );
+    paper.row_in(severity.as_str(), tone(severity), &heading);
+    let (shown, more) = group.capped(LIKE);
+    for finding in shown {
+        match group::place(finding) {
+            Some(place) if !finding.summary.contains(&place) => {
+                paper.row("", &format!("{place}: {}", finding.summary));
+            }
+            _ => paper.row("", &finding.summary),
+        }
+    }
+    if more > 0 {
+        paper.row("", &format!("and {} more like it", words::thousands(more)));
+    }
+    if severity != Severity::Note {
+        ending(paper, group.first);
+    }
+}
+
+fn ending(paper: &mut Paper, finding: &Finding) {
+    if !finding.hint.is_empty() {
+        paper.row("hint", &finding.hint);
+    }
+    paper.row("more", &page(finding.code));
+}

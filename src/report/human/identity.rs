@@ -1,0 +1,204 @@
+//! One identity in full, or several as a table.
+
+use time::OffsetDateTime;
+
+use super::bar;
+use super::headline::verb;
+use super::paper::Paper;
+use super::table;
+use crate::outcome::{
+    AuthorityPlace, CertificateSummary, FloorSummary, IdentityReport, PlacementReport, Report,
+    WindowSummary,
+};
+use crate::report::words;
+
+/// Identities in a table, the first to end on top.
+const IDENTITIES: usize = 12;
+
+/// Files in a table.
+const FILES: usize = 16;
+
+/// Columns of the bar in a table.
+const SMALL_BAR: usize = 24;
+
+pub fn write(paper: &mut Paper, report: &Report, identity: &IdentityReport) {
+    asked(paper, identity);
+    if let Some(certificate) = &identity.certificate {
+        came(paper, certificate);
+    }
+    paper.blank();
+    if let Some(window) = &identity.window {
+        lasts(paper, window, report.at);
+    }
+    paper.blank();
+    landed(paper, report.root.as_deref(), &identity.placements);
+}
+
+fn asked(paper: &mut Paper, identity: &IdentityReport) {
+    if let Some(asked) = &identity.asked {
+        let mut parts = vec![asked.subject.clone()];
+        parts.extend(asked.names.iter().cloned());
+        parts.push(asked.key.clone());
+        parts.extend(asked.ttl.map(|ttl| format!("for {ttl}")));
+        parts.retain(|part| !part.is_empty());
+        paper.row("asked", &parts.join(", "));
+    }
+    if let Some(place) = &identity.authority {
+        paper.row("of", &authority(place));
+    }
+}
+
+/// `lab (est), https://ca.example:8443`.
+fn authority(place: &AuthorityPlace) -> String {
+    let AuthorityPlace { kind, name, place } = place;
+    if name.is_empty() || name == kind {
+        format!("{kind}, {place}")
+    } else {
+        format!("{name} ({kind}), {place}")
+    }
+}
+
+fn came(paper: &mut Paper, certificate: &CertificateSummary) {
+    paper.row(
+        "came",
+        &format!("{}, issued by {}", certificate.subject, certificate.issuer),
+    );
+    paper.row("serial", &certificate.serial);
+    paper.row("fingerprint", &certificate.fingerprint);
+}
+
+fn lasts(paper: &mut Paper, window: &WindowSummary, now: OffsetDateTime) {
+    let drawn = bar::draw(window, now, paper.body(), paper);
+    paper.raw("window", &drawn);
+    for line in bar::legend(window, now) {
+        paper.raw("", &line);
+    }
+    paper.row("limited by", &limit(window));
+    if let Some(floor) = &window.floor {
+        paper.row("floor", &stated(floor));
+    }
+    if let Some(by) = window.rebuild_by.filter(|by| *by > now) {
+        paper.row(
+            "rebuild by",
+            &format!("{}, {}", words::date(by), words::distance(now, by)),
+        );
+    }
+}
+
+fn limit(window: &WindowSummary) -> String {
+    match window.limited_by_depth {
+        0 => "the certificate itself".to_owned(),
+        1 => format!("its issuer {}", window.limited_by),
+        depth => format!("{}, {depth} links above it", window.limited_by),
+    }
+}
+
+/// `21d, from --min-validity`, `66% = 19d 19h, from certbake.toml:12`.
+fn stated(floor: &FloorSummary) -> String {
+    let required = floor.required.to_string();
+    let stated = if floor.stated == required {
+        required
+    } else {
+        format!("{} = {required}", floor.stated)
+    };
+    if floor.origin.is_empty() {
+        stated
+    } else {
+        format!("{stated}, from {}", floor.origin)
+    }
+}
+
+/// The files, aligned; the label says what became of them when it is the same for all.
+fn landed(paper: &mut Paper, root: Option<&str>, placements: &[PlacementReport]) {
+    let Some(first) = placements.first() else {
+        return;
+    };
+    let alike = placements.iter().all(|file| file.change == first.change);
+    let rows: Vec<Vec<String>> = placements
+        .iter()
+        .take(FILES)
+        .map(|file| {
+            vec![
+                file.what.clone(),
+                file.path.clone(),
+                file.mode.clone(),
+                format!("{}:{}", file.owner, file.group),
+                if alike {
+                    String::new()
+                } else {
+                    verb(file.change).to_owned()
+                },
+            ]
+        })
+        .collect();
+    for (index, line) in table::lines(&rows).iter().enumerate() {
+        let label = match index {
+            0 if alike => verb(first.change),
+            0 => "files",
+            _ => "",
+        };
+        paper.raw(label, line);
+    }
+    if placements.len() > FILES {
+        paper.row(
+            "",
+            &format!(
+                "and {}",
+                words::count(placements.len() - FILES, "more file")
+            ),
+        );
+    }
+    if let Some(root) = root {
+        paper.row("in", root);
+    }
+}
+
+pub fn write_several(paper: &mut Paper, report: &Report, identities: &[IdentityReport]) {
+    let mut lasting: Vec<(&str, &WindowSummary)> = identities
+        .iter()
+        .filter_map(|identity| Some((identity.name.as_str(), identity.window.as_ref()?)))
+        .collect();
+    lasting.sort_by_key(|(_, window)| window.not_after);
+    let rows: Vec<Vec<String>> = lasting
+        .iter()
+        .take(IDENTITIES)
+        .map(|(name, window)| row(paper, name, window, report.at))
+        .collect();
+    for (index, line) in table::lines(&rows).iter().enumerate() {
+        paper.raw(if index == 0 { "windows" } else { "" }, line);
+    }
+    if lasting.len() > IDENTITIES {
+        let more = words::thousands(lasting.len() - IDENTITIES);
+        paper.row("", &format!("and {more} more that end later"));
+    }
+    paper.blank();
+    let files: Vec<PlacementReport> = identities
+        .iter()
+        .flat_map(|identity| identity.placements.iter().cloned())
+        .collect();
+    landed(paper, report.root.as_deref(), &files);
+}
+
+/// A narrow paper has no room for the bar. The bar is drawn without colour, or the columns beside
+/// it could not be aligned.
+fn row(paper: &Paper, name: &str, window: &WindowSummary, now: OffsetDateTime) -> Vec<String> {
+    let mut cells = vec![name.to_owned()];
+    if paper.body() >= 80 {
+        cells.push(bar::draw(
+            window,
+            now,
+            SMALL_BAR,
+            &Paper::new(crate::report::Style::PLAIN),
+        ));
+    }
+    cells.push(format!("{} left", words::span(window.remaining_seconds)));
+    cells.push(match &window.floor {
+        Some(floor) => format!("{} needed", floor.required),
+        None => String::new(),
+    });
+    cells.push(match window.limited_by_depth {
+        0 => String::new(),
+        _ => format!("ends with {}", window.limited_by),
+    });
+    cells
+}
