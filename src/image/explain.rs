@@ -275,7 +275,7 @@ pub(super) fn recovered(recovery: &Recovery) -> Finding {
 }
 
 pub(super) fn left_over(trouble: &ImageError) -> Finding {
-    Finding::warning(LEFT_OVER, format!("the files have landed, but {} did not succeed", trouble.summary()))
+    Finding::warning(LEFT_OVER, format!("the files have landed, and old ones are left beside them: {}", trouble.summary()))
         .fact("trouble", trouble.summary())
         .hint("run `certbake provision` on the image again: it removes what is left under temporary names, old keys among it")
 }

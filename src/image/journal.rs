@@ -7,9 +7,9 @@
 
 use std::io::Write;
 
-use aws_lc_rs::rand;
 use data_encoding::HEXLOWER;
 use rustix::fs::{Mode as RawMode, fchmod};
+use rustix::rand::{GetRandomFlags, getrandom};
 use serde::{Deserialize, Serialize};
 
 use super::dir::Dir;
@@ -206,9 +206,7 @@ impl Log {
 /// A name that no one else uses: the prefix and 96 random bits.
 pub(super) fn temporary_name() -> Result<String, ImageError> {
     let mut bits = [0_u8; 12];
-    rand::fill(&mut bits)
-        .map_err(|_| rustix::io::Errno::IO)
-        .during("choosing", "a temporary name")?;
+    getrandom(&mut bits, GetRandomFlags::empty()).during("choosing", "a temporary name")?;
     Ok(format!("{TEMPORARY_PREFIX}{}", HEXLOWER.encode(&bits)))
 }
 

@@ -76,14 +76,21 @@ impl Landing {
     /// Swaps every file and syncs every directory. The set has landed when this returns `Ok`; on an
     /// error [`Landing::take_back`] is due.
     pub(super) fn land(&mut self) -> Result<(), ImageError> {
-        self.sync_directories()?;
+        // The names under which the new files wait, and of directories made for them, must be found
+        // after a power failure as soon as the journal promises them.
+        sync(
+            self.entries
+                .iter()
+                .map(|entry| &entry.dir)
+                .chain(self.made.iter().map(|made| &made.above)),
+        )?;
         self.log.phase = Phase::Landing;
         self.journal.write(&self.log, true)?;
         for entry in &mut self.entries {
             entry.still_as_staged()?;
             entry.swap()?;
         }
-        self.sync_directories()
+        sync(self.entries.iter().map(|entry| &entry.dir))
     }
 
     /// Restores the old set and says so by returning `cause` alone.
@@ -111,32 +118,13 @@ impl Landing {
             entry.swap_back()?;
         }
         // The names are back for every process; what a failing disk makes of them is out of our hands.
-        let _ = self.sync_directories();
+        let _ = sync(self.entries.iter().map(|entry| &entry.dir));
         for entry in &self.entries {
             entry.remove_temporaries()?;
         }
         remove_made(&self.made[self.made_for_journal..])?;
         self.journal.remove()?;
         remove_made(&self.made[..self.made_for_journal])
-    }
-
-    /// Each directory once, however many files of the set it holds.
-    fn sync_directories(&self) -> Result<(), ImageError> {
-        let mut synced = Vec::new();
-        let created_in = self.made.iter().map(|made| &made.above);
-        for dir in self
-            .entries
-            .iter()
-            .map(|entry| &entry.dir)
-            .chain(created_in)
-        {
-            let identity = dir.own_stat()?.identity();
-            if !synced.contains(&identity) {
-                dir.sync()?;
-                synced.push(identity);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -166,32 +154,45 @@ fn make_missing(
 ) -> Result<Dir, ImageError> {
     let mut here = dir;
     for name in missing {
-        let created = here.make_dir(name, DIRECTORY_MODE)?;
-        let label = if created {
-            Label::of(here.readable()?, here.path())?
-        } else {
-            None
-        };
-        let below = here.open_dir(name);
-        if created {
-            made.push(Made {
-                above: here,
-                name: name.clone(),
-            });
+        if !here.make_dir(name, DIRECTORY_MODE)? {
+            here = here.open_dir(name)?;
+            continue;
         }
-        here = below?;
-        if created {
-            let fd = here.readable()?;
-            let mode = rustix::fs::Mode::from_raw_mode(DIRECTORY_MODE);
-            rustix::fs::fchmod(&fd, mode).during("setting the mode of", here.path())?;
-            if let Some(label) = label
-                && label.set_on(&fd, here.path())? == Labelled::Refused
-            {
-                notes.push(explain::label_not_set(here.path()));
-            }
-        }
+        made.push(Made {
+            above: here,
+            name: name.clone(),
+        });
+        let above = &made.last().expect("pushed above").above;
+        let below = above.open_dir(name)?;
+        finish_dir(above, &below, notes)?;
+        here = below;
     }
     Ok(here)
+}
+
+fn finish_dir(above: &Dir, below: &Dir, notes: &mut Vec<Finding>) -> Result<(), ImageError> {
+    let fd = below.readable()?;
+    let mode = rustix::fs::Mode::from_raw_mode(DIRECTORY_MODE);
+    rustix::fs::fchmod(&fd, mode).during("setting the mode of", below.path())?;
+    if let Some(label) = Label::of(above.readable()?, above.path())?
+        && label.set_on(&fd, below.path())? == Labelled::Refused
+    {
+        notes.push(explain::label_not_set(below.path()));
+    }
+    Ok(())
+}
+
+/// Syncs each directory once, however many files of the set it holds.
+pub(super) fn sync<'d>(directories: impl Iterator<Item = &'d Dir>) -> Result<(), ImageError> {
+    let mut synced = Vec::new();
+    for dir in directories {
+        let identity = dir.own_stat()?.identity();
+        if !synced.contains(&identity) {
+            dir.sync()?;
+            synced.push(identity);
+        }
+    }
+    Ok(())
 }
 
 fn remove_made(made: &[Made]) -> Result<(), ImageError> {

@@ -9,7 +9,7 @@ use super::entry::Entry;
 use super::error::ImageError;
 use super::explain;
 use super::journal::{Journal, Log, Pending, Phase};
-use super::landing::remove_listed;
+use super::landing::{remove_listed, sync};
 use super::lock::DirLock;
 use super::root::ImageRoot;
 use crate::finding::Finding;
@@ -172,7 +172,7 @@ fn complete(entries: Vec<Option<Entry>>) -> Result<(), ImageError> {
             entry.swap()?;
         }
     }
-    entries.iter().try_for_each(|entry| entry.dir.sync())?;
+    sync(entries.iter().map(|entry| &entry.dir))?;
     entries.iter().try_for_each(Entry::remove_temporaries)
 }
 

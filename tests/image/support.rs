@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use certbake::image::{Content, ImageError, ImageRoot, Landed, Mode, Owner, Slot, Staging};
 use certbake::secret::Secret;
@@ -64,33 +65,113 @@ impl Image {
         ImageRoot::open(self.host()).unwrap()
     }
 
-    /// Every path with its kind, mode, owner and content; times of files with `times`.
-    pub fn tree(&self) -> BTreeMap<PathBuf, String> {
-        tree(self.host())
+    /// Every regular file, whatever its place.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let paths = self.tree().0.into_keys().map(|path| self.host().join(path));
+        paths
+            .filter(|path| fs::symlink_metadata(path).unwrap().is_file())
+            .collect()
+    }
+
+    pub fn tree(&self) -> Tree {
+        Tree::of(self.host())
     }
 }
 
-pub fn tree(top: &Path) -> BTreeMap<PathBuf, String> {
-    let mut found = BTreeMap::new();
-    let mut left = vec![top.to_owned()];
-    while let Some(dir) = left.pop() {
-        for entry in fs::read_dir(&dir).unwrap() {
-            let path = entry.unwrap().path();
-            let stat = fs::symlink_metadata(&path).unwrap();
-            let mut shown = format!("{:o} {}:{}", stat.mode(), stat.uid(), stat.gid());
-            if stat.is_dir() {
-                left.push(path.clone());
-            } else if stat.is_file() {
-                let content = fs::read(&path).unwrap();
-                shown += &format!(" {}.{} ", stat.mtime(), stat.mtime_nsec());
-                shown += &String::from_utf8_lossy(&content);
-            } else if stat.is_symlink() {
-                shown += &format!(" -> {}", fs::read_link(&path).unwrap().display());
+/// Every path below a directory, with its kind, mode, owner, time of change and content.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Tree(pub BTreeMap<PathBuf, String>);
+
+impl Tree {
+    pub fn of(top: &Path) -> Self {
+        let mut found = BTreeMap::new();
+        let mut left = vec![top.to_owned()];
+        while let Some(dir) = left.pop() {
+            for entry in fs::read_dir(&dir).unwrap() {
+                let path = entry.unwrap().path();
+                let stat = fs::symlink_metadata(&path).unwrap();
+                if stat.is_dir() {
+                    left.push(path.clone());
+                }
+                found.insert(
+                    path.strip_prefix(top).unwrap().to_owned(),
+                    shown(&path, &stat),
+                );
             }
-            found.insert(path.strip_prefix(top).unwrap().to_owned(), shown);
+        }
+        Self(found)
+    }
+
+    pub fn without(mut self, path: &str) -> Self {
+        self.0.remove(Path::new(path));
+        self
+    }
+
+    pub fn without_times(mut self) -> Self {
+        for shown in self.0.values_mut() {
+            let words: Vec<&str> = shown
+                .split(' ')
+                .filter(|word| !word.starts_with('@'))
+                .collect();
+            *shown = words.join(" ");
+        }
+        self
+    }
+}
+
+/// Directories are shown without their times, which every temporary file in them changes.
+fn shown(path: &Path, stat: &fs::Metadata) -> String {
+    let mut shown = format!("{:o} {}:{}", stat.mode(), stat.uid(), stat.gid());
+    if stat.is_file() {
+        shown += &format!(" @{}.{:09} ", stat.mtime(), stat.mtime_nsec());
+        shown += &String::from_utf8_lossy(&fs::read(path).unwrap());
+    } else if stat.is_symlink() {
+        shown += &format!(" -> {}", fs::read_link(path).unwrap().display());
+    }
+    shown
+}
+
+/// Something mounted, until it is dropped.
+pub struct Mount {
+    at: PathBuf,
+    _source: Option<tempfile::NamedTempFile>,
+}
+
+impl Mount {
+    /// mount(8) with these words and `at`; `None`, said aloud, where we may not mount.
+    pub fn new(words: &[&str], at: &Path) -> Option<Self> {
+        let run = Command::new("mount").args(words).arg(at).output().unwrap();
+        if run.status.success() {
+            return Some(Self {
+                at: at.to_owned(),
+                _source: None,
+            });
+        }
+        eprintln!(
+            "SKIPPED: mount {words:?}: {}",
+            String::from_utf8_lossy(&run.stderr).trim()
+        );
+        None
+    }
+
+    /// Mounts a file of that content on the file `at`.
+    pub fn file_on(at: &Path, content: &str, mode: u32) -> Option<Self> {
+        let source = tempfile::NamedTempFile::new().unwrap();
+        fs::write(source.path(), content).unwrap();
+        fs::set_permissions(source.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let mut mount = Self::new(&["--bind", source.path().to_str().unwrap()], at)?;
+        mount._source = Some(source);
+        Some(mount)
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("--lazy").arg(&self.at).status();
+        if !unmounted.is_ok_and(|status| status.success()) {
+            eprintln!("{} is still mounted", self.at.display());
         }
     }
-    found
 }
 
 pub fn slot(path: &str, mode: u32) -> Slot {

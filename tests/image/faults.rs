@@ -1,0 +1,92 @@
+//! EIO and ENOSPC from every system call: an error means that the old set is there byte for byte.
+
+use certbake::image::recover;
+
+use super::driver::{LANDED, REPORTED};
+use super::kills::{assert_new, no_key_is_open_to_others, old_image};
+use super::strace::{Call, available, calls, on_all_processors, tampered};
+
+const WRITING: [&str; 14] = [
+    "openat",
+    "mkdirat",
+    "write",
+    "fchmod",
+    "fchown",
+    "fsetxattr",
+    "fremovexattr",
+    "ftruncate",
+    "utimensat",
+    "fsync",
+    "linkat",
+    "renameat",
+    "renameat2",
+    "unlinkat",
+];
+
+const READING: [&str; 9] = [
+    "openat2",
+    "statx",
+    "fstatfs",
+    "faccessat2",
+    "flock",
+    "read",
+    "fgetxattr",
+    "getdents64",
+    "getrandom",
+];
+
+#[test]
+fn a_failing_system_call_leaves_the_old_set_or_is_survived_by_the_new_one() {
+    if !available() {
+        return;
+    }
+    let image = old_image();
+    let mut faults = Vec::new();
+    for call in calls(&WRITING, &[], "land", image.host()) {
+        faults.push((call.clone(), "EIO"));
+        faults.push((call, "ENOSPC"));
+    }
+    let image = old_image();
+    faults.extend(
+        calls(&READING, &[], "land", image.host())
+            .into_iter()
+            .map(|call| (call, "EIO")),
+    );
+    on_all_processors(&faults, |(call, error)| fail(call, &[], error));
+}
+
+#[test]
+fn a_failing_system_call_where_nothing_can_be_exchanged_leaves_the_old_set_too() {
+    if !available() {
+        return;
+    }
+    let inject = ["renameat2:error=EINVAL".to_owned()];
+    let image = old_image();
+    let calls = calls(
+        &["linkat", "renameat", "unlinkat", "fsync"],
+        &inject,
+        "land",
+        image.host(),
+    );
+    assert!(calls.iter().any(|call| call.name == "linkat"));
+    on_all_processors(&calls, |call| fail(call, &inject, "EIO"));
+}
+
+fn fail(call: &Call, inject: &[String], error: &str) {
+    let image = old_image();
+    let before = image.tree();
+    let mut inject = inject.to_vec();
+    inject.push(format!("{}:error={error}:when={}", call.name, call.nth));
+    let ended = tampered(&inject, "land", image.host());
+    no_key_is_open_to_others(&image, call);
+    match ended {
+        Some(REPORTED) => assert_eq!(image.tree(), before, "{call:?} {error}"),
+        Some(LANDED) => {
+            // Only removing the old files may have failed; they are told of, and the next run's work.
+            recover(&image.root()).unwrap();
+            let now = image.tree().without_times().without("var/lib/certbake");
+            assert_new(&image, &now, &before.without_times(), call);
+        }
+        other => panic!("{call:?} {error}: the driver ended with {other:?}"),
+    }
+}
