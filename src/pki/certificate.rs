@@ -52,11 +52,36 @@ pub struct Facts {
     pub signature_is_broken: bool,
 }
 
-/// The bits that matter here (RFC 5280 section 4.2.1.3).
+/// What the key may do (RFC 5280 section 4.2.1.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KeyUsage {
     pub digital_signature: bool,
     pub key_cert_sign: bool,
+    /// All nine bits, the standard's bit 0 lowest.
+    pub bits: u16,
+}
+
+impl KeyUsage {
+    const NAMES: [&'static str; 9] = [
+        "digitalSignature",
+        "nonRepudiation",
+        "keyEncipherment",
+        "dataEncipherment",
+        "keyAgreement",
+        "keyCertSign",
+        "cRLSign",
+        "encipherOnly",
+        "decipherOnly",
+    ];
+
+    /// The names of the bits that are set, in the standard's order.
+    pub fn names(self) -> Vec<&'static str> {
+        (0..)
+            .zip(Self::NAMES)
+            .filter(|(bit, _)| self.bits >> bit & 1 == 1)
+            .map(|(_, name)| name)
+            .collect()
+    }
 }
 
 /// What kind of public key, and how strong.
@@ -73,6 +98,24 @@ pub enum KeyFacts {
     Other {
         oid: String,
     },
+}
+
+impl From<&x509_parser::extensions::KeyUsage> for KeyUsage {
+    fn from(usage: &x509_parser::extensions::KeyUsage) -> Self {
+        Self {
+            digital_signature: usage.digital_signature(),
+            key_cert_sign: usage.key_cert_sign(),
+            bits: usage.flags,
+        }
+    }
+}
+
+impl KeyFacts {
+    /// Of a DER `SubjectPublicKeyInfo`; `None` when it is not one.
+    pub fn of_spki(spki: &[u8]) -> Option<Self> {
+        let (_, parsed) = SubjectPublicKeyInfo::from_der(spki).ok()?;
+        Some(key_facts(&parsed))
+    }
 }
 
 impl fmt::Display for KeyFacts {
@@ -129,12 +172,26 @@ impl Certificate {
 
     /// SHA-256 of the `SubjectPublicKeyInfo`, base64 as in RFC 7469 section 2.4.
     pub fn spki_pin(&self) -> String {
-        data_encoding::BASE64.encode(&digest::sha256(&self.facts.spki))
+        digest::spki_pin(&self.facts.spki)
     }
 
     /// Issued by its own subject; the signature is not looked at.
     pub fn is_self_issued(&self) -> bool {
         self.facts.subject_der == self.facts.issuer_der
+    }
+
+    /// Whether `issuer` has the name of this certificate's issuer, and its key made the signature.
+    pub fn is_issued_by(&self, issuer: &Self) -> bool {
+        if self.facts.issuer_der != issuer.facts.subject_der {
+            return false;
+        }
+        let (Ok((_, signed)), Ok((_, key))) = (
+            X509Certificate::from_der(&self.der),
+            SubjectPublicKeyInfo::from_der(&issuer.facts.spki),
+        ) else {
+            return false;
+        };
+        signed.verify_signature(Some(&key)).is_ok()
     }
 
     /// The attributes of the subject that can be asked for (C, ST, L, O, OU, CN), in their order, as
@@ -225,10 +282,7 @@ impl Facts {
         match extension {
             ParsedExtension::BasicConstraints(constraints) => self.is_ca = constraints.ca,
             ParsedExtension::KeyUsage(usage) => {
-                self.key_usage = Some(KeyUsage {
-                    digital_signature: usage.digital_signature(),
-                    key_cert_sign: usage.key_cert_sign(),
-                });
+                self.key_usage = Some(usage.into());
             }
             ParsedExtension::ExtendedKeyUsage(usage) => {
                 self.extended_key_usage = Some(purposes(usage));
@@ -293,7 +347,7 @@ const SIGNATURE_NAMES: &[(&str, &str)] = &[
     ("1.2.840.113549.1.1.4", "md5WithRSAEncryption"),
 ];
 
-fn signature_name(oid: &Oid<'_>) -> String {
+pub(super) fn signature_name(oid: &Oid<'_>) -> String {
     let text = oid.to_id_string();
     SIGNATURE_NAMES
         .iter()
@@ -332,7 +386,7 @@ pub(super) fn key_facts(spki: &SubjectPublicKeyInfo<'_>) -> KeyFacts {
     }
 }
 
-fn alt_name(name: &GeneralName<'_>) -> AltName {
+pub(super) fn alt_name(name: &GeneralName<'_>) -> AltName {
     match name {
         GeneralName::DNSName(dns) => AltName::Dns(dns.to_ascii_lowercase()),
         GeneralName::URI(uri) => AltName::Uri((*uri).to_owned()),
@@ -355,7 +409,7 @@ fn display_name(name: &X509Name<'_>) -> String {
     name.to_string()
 }
 
-fn instant(unix: i64) -> Result<OffsetDateTime, CertificateError> {
+pub(super) fn instant(unix: i64) -> Result<OffsetDateTime, CertificateError> {
     OffsetDateTime::from_unix_timestamp(unix).map_err(|_| CertificateError {
         reason: "its dates are out of range".to_owned(),
     })

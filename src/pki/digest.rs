@@ -1,7 +1,7 @@
 //! SHA-256 and its hexadecimal spellings.
 
 use aws_lc_rs::digest;
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64, HEXLOWER};
 
 /// SHA-256 of `bytes`.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -13,6 +13,11 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// SHA-256 of `bytes` as 64 lower-case hexadecimal digits.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     HEXLOWER.encode(&sha256(bytes))
+}
+
+/// SHA-256 of a DER `SubjectPublicKeyInfo`, base64 as in RFC 7469 section 2.4.
+pub fn spki_pin(spki: &[u8]) -> String {
+    BASE64.encode(&sha256(spki))
 }
 
 /// A SHA-256 fingerprint as people paste it: any case, with or without colons or spaces, with or

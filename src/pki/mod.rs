@@ -5,6 +5,8 @@ pub mod ber;
 pub mod certificate;
 pub mod chain;
 pub mod credential;
+pub mod crl;
+pub mod csr;
 pub mod digest;
 pub mod encrypted;
 pub mod key;

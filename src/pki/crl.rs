@@ -1,0 +1,86 @@
+//! Certificate revocation lists (RFC 5280 section 5) as they are shown to people.
+
+use time::OffsetDateTime;
+use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
+
+use super::certificate;
+
+/// What a revocation list says of itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Crl {
+    pub issuer: String,
+    /// Decimal; most lists have one.
+    pub number: Option<String>,
+    pub this_update: OffsetDateTime,
+    /// Verifiers refuse the list after this instant.
+    pub next_update: Option<OffsetDateTime>,
+    /// How many certificates are on it.
+    pub revoked: usize,
+    pub signature: String,
+}
+
+impl Crl {
+    /// Reads one DER list; `None` when it is not one, or its dates are out of range.
+    pub fn from_der(der: &[u8]) -> Option<Self> {
+        let (rest, parsed) = CertificateRevocationList::from_der(der).ok()?;
+        if !rest.is_empty() {
+            return None;
+        }
+        let instant = |unix| certificate::instant(unix).ok();
+        Some(Self {
+            issuer: parsed.issuer().to_string(),
+            number: parsed.crl_number().map(ToString::to_string),
+            this_update: instant(parsed.last_update().timestamp())?,
+            next_update: match parsed.next_update() {
+                Some(next) => Some(instant(next.timestamp())?),
+                None => None,
+            },
+            revoked: parsed.iter_revoked_certificates().count(),
+            signature: certificate::signature_name(&parsed.signature_algorithm.algorithm),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+        IsCa, KeyIdMethod, RevokedCertParams, SerialNumber,
+    };
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::pki::key::{KeyAlgorithm, PrivateKey};
+
+    #[test]
+    fn a_list_is_read_as_it_was_written() {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let issuer = CertifiedIssuer::self_signed(params, key).unwrap();
+        let revoked = |serial: u8| RevokedCertParams {
+            serial_number: SerialNumber::from(vec![serial]),
+            revocation_time: datetime!(2026-01-01 0:00 UTC),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: datetime!(2026-01-01 0:00 UTC),
+            next_update: datetime!(2026-01-08 0:00 UTC),
+            crl_number: SerialNumber::from(vec![7]),
+            issuing_distribution_point: None,
+            revoked_certs: vec![revoked(1), revoked(2)],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let der = list.signed_by(&issuer).unwrap().der().to_vec();
+        let crl = Crl::from_der(&der).unwrap();
+        assert_eq!(crl.number.as_deref(), Some("7"));
+        assert_eq!(
+            (crl.revoked, crl.this_update),
+            (2, datetime!(2026-01-01 0:00 UTC))
+        );
+        assert_eq!(crl.next_update, Some(datetime!(2026-01-08 0:00 UTC)));
+        assert_eq!(Crl::from_der(&der[1..]), None);
+    }
+}

@@ -1,0 +1,106 @@
+//! Signing requests (PKCS#10, RFC 2986) as they are shown to people: whatever can be read is read, and
+//! nothing is refused. An authority that decides on one reads it with [`super::received`].
+
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::FromDer;
+
+use super::certificate::{self, KeyFacts, KeyUsage};
+use super::name::AltName;
+
+/// What a request says.
+#[derive(Clone, Debug)]
+pub struct Csr {
+    /// As people write it: `CN=app-server, O=Lab`.
+    pub subject: String,
+    pub names: Vec<AltName>,
+    /// `None` when it names none.
+    pub key_usage: Option<KeyUsage>,
+    /// By name or OID; `None` when it names none.
+    pub extended_key_usage: Option<Vec<String>>,
+    pub asks_for_ca: bool,
+    pub key: KeyFacts,
+    /// DER `SubjectPublicKeyInfo`.
+    pub spki: Vec<u8>,
+    /// `ecdsa-with-SHA256`, or the OID.
+    pub signature: String,
+    /// Made with the key in the request; false also for algorithms that cannot be checked here.
+    pub signature_holds: bool,
+}
+
+impl Csr {
+    /// Reads one DER request; `None` when it is not one.
+    pub fn from_der(der: &[u8]) -> Option<Self> {
+        let (rest, parsed) = X509CertificationRequest::from_der(der).ok()?;
+        if !rest.is_empty() {
+            return None;
+        }
+        let content = &parsed.certification_request_info;
+        let mut csr = Self {
+            subject: content.subject.to_string(),
+            names: Vec::new(),
+            key_usage: None,
+            extended_key_usage: None,
+            asks_for_ca: false,
+            key: certificate::key_facts(&content.subject_pki),
+            spki: content.subject_pki.raw.to_vec(),
+            signature: certificate::signature_name(&parsed.signature_algorithm.algorithm),
+            signature_holds: parsed.verify_signature().is_ok(),
+        };
+        for extension in parsed.requested_extensions().into_iter().flatten() {
+            csr.read_extension(extension);
+        }
+        Some(csr)
+    }
+
+    fn read_extension(&mut self, extension: &ParsedExtension<'_>) {
+        match extension {
+            ParsedExtension::SubjectAlternativeName(names) => {
+                self.names = names
+                    .general_names
+                    .iter()
+                    .map(certificate::alt_name)
+                    .collect();
+            }
+            ParsedExtension::KeyUsage(usage) => self.key_usage = Some(usage.into()),
+            ParsedExtension::ExtendedKeyUsage(usage) => {
+                self.extended_key_usage = Some(certificate::purposes(usage));
+            }
+            ParsedExtension::BasicConstraints(constraints) => self.asks_for_ca = constraints.ca,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::key::{KeyAlgorithm, PrivateKey};
+    use crate::pki::name::Subject;
+    use crate::pki::path::Usage;
+    use crate::pki::request::SigningRequest;
+
+    #[test]
+    fn what_was_asked_for_is_read_back() {
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP384).unwrap();
+        let names = vec![AltName::dns("app.internal").unwrap()];
+        let subject = Subject {
+            common_name: Some("app".to_owned()),
+            ..Subject::default()
+        };
+        let request = SigningRequest::new(&key, subject, names.clone(), Usage::Client).unwrap();
+        let csr = Csr::from_der(request.der()).unwrap();
+        assert_eq!((csr.subject.as_str(), &csr.names), ("CN=app", &names));
+        assert_eq!(csr.extended_key_usage.unwrap(), ["clientAuth"]);
+        assert_eq!(csr.key_usage.unwrap().names(), ["digitalSignature"]);
+        assert_eq!(
+            (csr.key.to_string().as_str(), csr.signature_holds),
+            ("ECDSA P-384", true)
+        );
+
+        let mut forged = request.der().to_vec();
+        let last = forged.len() - 1;
+        forged[last] ^= 1;
+        assert!(!Csr::from_der(&forged).unwrap().signature_holds);
+    }
+}
