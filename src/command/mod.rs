@@ -1,6 +1,8 @@
 //! The verbs: one file each, the sequence of its steps and nothing else. A command takes a checked
 //! plan and the run's context, and returns a value; it never prints.
 
+pub mod check;
+
 use time::OffsetDateTime;
 
 /// What a run is given from outside: read once, in `main`.

@@ -9,6 +9,7 @@ pub mod key;
 pub mod name;
 pub mod path;
 pub mod pem;
+pub mod profile;
 pub mod request;
 pub mod window;
 
