@@ -15,9 +15,7 @@ use time::format_description::well_known::Rfc3339;
 ///
 /// Declare it as a constant beside the check: `const CODE: Code = Code::new("window-below-floor");`.
 /// `tests/findings.rs` finds every declaration and demands its page.
-#[derive(
-    Clone, Copy, Debug, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
-)]
+#[derive(Clone, Copy, Debug, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 #[schemars(extend("pattern" = "^[a-z0-9]+(-[a-z0-9]+)*$"))]
 pub struct Code(&'static str);

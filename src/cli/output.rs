@@ -1,27 +1,144 @@
-//! The streams: the only place that prints.
+//! The streams and the report files: the only place that prints.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anstream::{AutoStream, ColorChoice};
 
 use super::args::shared::ReportArgs;
 use super::usage::UsageError;
+use crate::finding::{Code, Finding};
+use crate::image::{self, Mode};
 use crate::outcome::{Outcome, Report};
+use crate::report::{Selection, Style};
 
-pub struct Output;
+/// A report could not be written where it was to go.
+const REPORT_UNWRITABLE: Code = Code::new("report-unwritable");
 
-impl Output {
-    pub fn prepare(_: &ReportArgs, _: &dyn Fn(&str) -> Option<String>) -> Result<Self, UsageError> {
-        Ok(Self)
+type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Where the reports of this run go, known to be writable before anything is done.
+pub struct Output<'a> {
+    selections: Vec<Selection>,
+    environment: Environment<'a>,
+}
+
+impl<'a> Output<'a> {
+    /// # Errors
+    /// A format that does not exist, or a file that could not be written.
+    pub fn prepare(args: &ReportArgs, environment: Environment<'a>) -> Result<Self, UsageError> {
+        let refused =
+            |error: &dyn std::fmt::Display| UsageError::new("--report", error.to_string());
+        let mut selections = args
+            .report
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<Vec<Selection>, _>>()
+            .map_err(|error| refused(&error))?;
+        if selections.iter().all(|selection| selection.path.is_some())
+            && let Ok(human) = "human".parse()
+        {
+            selections.insert(0, human);
+        }
+        Selection::together(&selections).map_err(|error| refused(&error))?;
+        for path in selections
+            .iter()
+            .filter_map(|selection| selection.path.as_deref())
+        {
+            writable(path).map_err(|reason| {
+                refused(&format!("{} cannot be written: {reason}", path.display()))
+                    .hint("the directory must exist and be writable: it is checked before anything is asked for")
+            })?;
+        }
+        Ok(Self {
+            selections,
+            environment,
+        })
     }
 
+    /// Writes every report; the exit code is the report's, unless a report could not be written.
     pub fn report(&self, report: &Report) -> u8 {
-        let mut out = anstream::stdout().lock();
-        let _ = serde_json::to_writer_pretty(&mut out, report);
-        let _ = writeln!(out);
-        report.exit_code
+        let mut exit_code = report.exit_code;
+        for selection in &self.selections {
+            let written = match &selection.path {
+                None => self.to_stdout(selection, report),
+                Some(path) => to_file(selection, path, report),
+            };
+            if let Err(error) = written
+                && error.kind() != io::ErrorKind::BrokenPipe
+            {
+                let place = selection.path.as_ref().map_or_else(
+                    || "standard output".to_owned(),
+                    |path| path.display().to_string(),
+                );
+                complain(&Finding::error(
+                    REPORT_UNWRITABLE,
+                    format!(
+                        "the {} report could not be written to {place}: {error}",
+                        selection.format.name
+                    ),
+                ));
+                exit_code = exit_code.max(Outcome::Internal.exit_code());
+            }
+        }
+        exit_code
+    }
+
+    fn to_stdout(&self, selection: &Selection, report: &Report) -> io::Result<()> {
+        let stdout = io::stdout();
+        let colour = AutoStream::choice(&stdout) != ColorChoice::Never;
+        let width = (self.environment)("COLUMNS")
+            .and_then(|columns| columns.parse().ok())
+            .unwrap_or(Style::PLAIN.width);
+        // Written at once: a report must not be torn by what others write.
+        let mut text = Vec::new();
+        selection
+            .format
+            .renderer
+            .render(report, &mut text, Style { colour, width })?;
+        let mut stdout = stdout.lock();
+        stdout.write_all(&text)?;
+        stdout.flush()
     }
 }
 
+fn to_file(selection: &Selection, path: &Path, report: &Report) -> io::Result<()> {
+    let mut text = Vec::new();
+    selection
+        .format
+        .renderer
+        .render(report, &mut text, Style::PLAIN)?;
+    let (directory, name) = split(path)?;
+    image::place_file(directory, name, Mode::new(0o644), &text).map_err(io::Error::other)
+}
+
+fn split(path: &Path) -> io::Result<(&Path, &str)> {
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| io::Error::other("it names no file"))?;
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    Ok((directory, name))
+}
+
+fn writable(path: &Path) -> io::Result<()> {
+    let (directory, _) = split(path)?;
+    let metadata = std::fs::metadata(directory)?;
+    if !metadata.is_dir() {
+        return Err(io::Error::other(format!(
+            "{} is not a directory",
+            directory.display()
+        )));
+    }
+    image::can_write(directory).map_err(io::Error::other)
+}
+
+/// Help, version and words that clap cannot use.
 pub fn clap(error: &clap::Error) -> u8 {
+    // A closed pipe leaves nobody to tell.
     let _ = error.print();
     if error.use_stderr() {
         Outcome::Usage.exit_code()
@@ -30,8 +147,26 @@ pub fn clap(error: &clap::Error) -> u8 {
     }
 }
 
+/// Text that a verb makes instead of a report, to standard output.
+pub fn text(bytes: &[u8]) -> u8 {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Outcome::Internal.exit_code(),
+        _ => 0,
+    }
+}
+
+/// Words that cannot be used, where no report can be made of them.
 pub fn usage(error: UsageError) -> u8 {
-    let mut err = anstream::stderr().lock();
-    let _ = writeln!(err, "certbake: {}", error.reason);
+    complain(&error.into_finding());
     Outcome::Usage.exit_code()
+}
+
+/// A finding on stderr.
+fn complain(finding: &Finding) {
+    let mut stderr = anstream::stderr().lock();
+    let _ = writeln!(stderr, "certbake: {}", finding.summary);
+    if !finding.hint.is_empty() {
+        let _ = writeln!(stderr, "  {}", finding.hint);
+    }
 }

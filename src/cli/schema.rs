@@ -40,7 +40,7 @@ pub fn record() -> Schema {
 
 /// Of `--report json`.
 pub fn report() -> Schema {
-    titled(report::schema(), "certbake report")
+    titled(report::json::schema(), "certbake report")
 }
 
 /// The settings of one kind, with `kind` and `anchors` that every authority has.

@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{CWD, Mode as RawMode, OFlags, fchmod, openat};
+use rustix::fs::{Access, AtFlags, CWD, Mode as RawMode, OFlags, accessat, fchmod, openat};
 
 use super::dir::{Dir, FileKind, regular, stat_fd};
 use super::error::{During, ImageError};
@@ -108,6 +108,22 @@ pub fn make_dir(path: &Path, mode: Mode) -> Result<(), ImageError> {
             path: here.clone(),
             component: here,
         })
+}
+
+/// Whether a file could be made in a directory; nothing is tried.
+///
+/// # Errors
+/// The operating system's reason: it is missing, no directory, read-only or closed to us.
+pub fn can_write(dir: &Path) -> Result<(), ImageError> {
+    let shown = dir.display().to_string();
+    open_dir(dir)?;
+    accessat(
+        CWD,
+        dir,
+        Access::WRITE_OK | Access::EXEC_OK,
+        AtFlags::EACCESS,
+    )
+    .during("writing into", &shown)
 }
 
 fn open_dir(path: &Path) -> Result<Dir, ImageError> {

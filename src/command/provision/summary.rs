@@ -4,7 +4,6 @@ use super::order::Ordered;
 use super::plan::{Identity, Plan};
 use crate::image::{Landed, Owner, PlannedFile};
 use crate::outcome::{Asked, CertificateSummary, Change, IdentityReport, PlacementReport, Report};
-use crate::pki::{Certificate, Chain};
 
 /// What is asked for, before anything happened.
 pub fn asked(identity: &Identity) -> IdentityReport {
@@ -36,27 +35,8 @@ pub fn asked(identity: &Identity) -> IdentityReport {
 
 /// What came.
 pub fn issued(summary: &mut IdentityReport, ordered: &Ordered) {
-    let chain = ordered.credential.chain();
-    summary.certificate = Some(certificate(chain));
+    summary.certificate = Some(CertificateSummary::from(ordered.credential.chain()));
     summary.window = Some(ordered.window.clone());
-}
-
-fn certificate(chain: &Chain) -> CertificateSummary {
-    let leaf = &chain.leaf;
-    let facts = leaf.facts();
-    CertificateSummary {
-        subject: facts.subject.clone(),
-        issuer: facts.issuer.clone(),
-        serial: facts.serial.clone(),
-        names: facts.names.iter().map(ToString::to_string).collect(),
-        key: facts.key.to_string(),
-        signature: facts.signature.clone(),
-        fingerprint: leaf.fingerprint(),
-        spki_pin: leaf.spki_pin(),
-        not_before: leaf.window().not_before,
-        not_after: leaf.window().not_after,
-        chain: chain.intermediates.iter().map(Certificate::title).collect(),
-    }
 }
 
 /// Where it would land.
