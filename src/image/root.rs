@@ -1,15 +1,16 @@
-//! The image root: a descriptor, not a prefix. Every path is resolved inside it by openat2(2) with
-//! `RESOLVE_IN_ROOT` (or pathrs' own walk on kernels before 5.6), symbolic links included.
+//! The image root: a descriptor, not a prefix. Every path is resolved inside it, symbolic links
+//! included: by openat2(2) with `RESOLVE_IN_ROOT`, or by pathrs' own walk where the kernel (before 5.6)
+//! or a container's filter does not offer it.
 
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pathrs::Root;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use pathrs::RootRef;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
 use super::dir::{Dir, FileKind, Metadata, Stat, stat_fd};
@@ -19,10 +20,13 @@ use super::path::{ImagePath, join, split};
 /// As many as the kernel follows in one path (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
+/// openat2(2) answers EAGAIN when anything was renamed or mounted while it looked at `..`.
+const MOST_TRIES: usize = 1000;
+
 /// An image's file system, held open by its top directory.
 #[derive(Clone)]
 pub struct ImageRoot {
-    root: Arc<Root>,
+    top: Arc<OwnedFd>,
     host: PathBuf,
 }
 
@@ -63,12 +67,12 @@ impl ImageRoot {
     /// [`ImageError::Root`] when it cannot be opened or is not a directory.
     pub fn open(host: &Path) -> Result<Self, ImageError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = openat(CWD, host, flags, Mode::empty()).map_err(|errno| ImageError::Root {
+        let top = openat(CWD, host, flags, Mode::empty()).map_err(|errno| ImageError::Root {
             root: host.to_owned(),
             reason: Reason(errno),
         })?;
         Ok(Self {
-            root: Arc::new(Root::from_fd(fd)),
+            top: Arc::new(top),
             host: host.to_owned(),
         })
     }
@@ -265,7 +269,25 @@ impl ImageRoot {
     }
 
     fn resolve(&self, path: &str) -> Result<OwnedFd, Reason> {
-        Ok(self.root.resolve(path)?.into())
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        for _ in 0..MOST_TRIES {
+            match openat2(&self.top, path, flags, Mode::empty(), within) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(Errno::NOSYS | Errno::PERM) => return self.walk(path),
+                result => return Ok(result?),
+            }
+        }
+        Err(Reason(Errno::AGAIN))
+    }
+
+    /// pathrs needs /proc for its walk and panics without it, so it is not asked first: a chroot for a
+    /// build may well have no /proc.
+    fn walk(&self, path: &str) -> Result<OwnedFd, Reason> {
+        if !Path::new("/proc/self/fd").exists() {
+            return Err(Reason(Errno::NOSYS));
+        }
+        Ok(RootRef::from_fd(self.top.as_fd()).resolve(path)?.into())
     }
 
     /// Says which component of `path` is to blame.

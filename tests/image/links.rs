@@ -3,6 +3,8 @@
 use certbake::image::{Change, ImageError, Staging, Swap};
 use tempfile::TempDir;
 
+use super::driver::{LANDED, NEW_KEY, driver};
+use super::strace::{available, tampered};
 use super::support::{Image, Tree, code, land, slot};
 
 /// Lands a key at `path` and returns where in the image it is then.
@@ -229,4 +231,44 @@ fn files_are_read_and_listed_through_the_same_root() {
         code(&root.read(&"/var/none/x".parse().unwrap(), 1).unwrap_err()),
         "image-file-missing"
     );
+}
+
+/// An image whose key and certificate are behind an absolute link.
+fn behind_a_link() -> Image {
+    let image = Image::new();
+    image.file("data/app/client.key", "old", 0o600);
+    image.link("etc/app", "/data/app");
+    image
+}
+
+#[test]
+fn without_proc_paths_resolve_all_the_same() {
+    let image = behind_a_link();
+    let hide = "mount -t tmpfs none /proc && exec \"$0\" \"$@\"";
+    let run = driver(
+        &["unshare", "--mount", "sh", "-c", hide],
+        "land",
+        image.host(),
+    )
+    .output()
+    .unwrap();
+    if String::from_utf8_lossy(&run.stderr).contains("unshare") {
+        eprintln!("SKIPPED: no mount namespace of our own: {run:?}");
+        return;
+    }
+    assert_eq!(run.status.code(), Some(LANDED), "{run:?}");
+    assert_eq!(image.text("data/app/client.key"), NEW_KEY);
+}
+
+#[test]
+fn on_a_kernel_without_openat2_paths_resolve_all_the_same() {
+    if !available() {
+        return;
+    }
+    for errno in ["ENOSYS", "EPERM"] {
+        let image = behind_a_link();
+        let inject = format!("openat2:error={errno}");
+        assert_eq!(tampered(&[inject], "land", image.host()), Some(LANDED));
+        assert_eq!(image.text("data/app/client.key"), NEW_KEY);
+    }
 }
