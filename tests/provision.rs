@@ -277,7 +277,7 @@ fn no_certificate_is_spent_on_a_floor_that_its_ttl_can_never_hold() {
 fn a_shortened_lifetime_fails_unless_it_is_only_to_be_warned_of() {
     let lab = Lab::new();
     let short = [APP, &["--ttl", "30d", "--ca-set", "max_ttl=5d"]].concat();
-    let run = lab.provision(&short).ends_with(4);
+    let run = lab.provision(&short).ends_with(3);
     assert!(
         run.codes().contains(&"lifetime-shortened".to_owned()),
         "{:?}",
