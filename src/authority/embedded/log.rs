@@ -27,8 +27,8 @@ pub struct IssuedEntry {
     pub not_after: String,
     /// SHA-256 of the certificate, hexadecimal.
     pub fingerprint: String,
-    /// `local` for orders in the same process, `server` for the EST server's own certificate, else
-    /// the EST user.
+    /// `local` for an order in the same process, `server` for the EST server's own certificate,
+    /// `user:NAME` or `cert:SERIAL` for a client of the EST server.
     pub requester: String,
 }
 

@@ -6,6 +6,7 @@ mod error;
 mod issue;
 mod log;
 mod make;
+pub mod server;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
