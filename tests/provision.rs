@@ -444,7 +444,7 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_key() {
     let lab = Lab::new();
     for (line, broken, key, words) in [
         (
-            8,
+            9,
             ("ttl = \"30d\"", "ttl = \"soon\""),
             "identity.app.ttl",
             "not a length of time",
@@ -462,19 +462,19 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_key() {
             "`dri` is not a key of this table",
         ),
         (
-            18,
+            19,
             ("min_validity = \"66%\"", "min_validity = \"166%\""),
             "identity.agent.min_validity",
             "not a percentage",
         ),
         (
-            20,
+            21,
             ("full_chain = [", "full_chan = ["),
             "identity.agent.placements.full_chan",
             "not a key of this table",
         ),
         (
-            21,
+            22,
             (
                 "\"/etc/agent.key\"",
                 "{ path = \"/etc/agent.key\", mode = \"0604\" }",

@@ -221,6 +221,14 @@ impl<'a> Authorities<'a> {
             environment: self.outside.environment,
         };
         let opened = (entry.open)(&settings).map_err(|SettingsError { key, reason }| {
+            let unknown = reason
+                .strip_prefix("unknown field `")
+                .and_then(|rest| rest.split('`').next());
+            let key = match unknown {
+                Some(unknown) if key.is_empty() => unknown.to_owned(),
+                Some(unknown) => format!("{key}.{unknown}"),
+                None => key,
+            };
             let (reason, hint) = in_words(&reason);
             self.error(words, &key, reason).hint(hint)
         })?;
