@@ -144,7 +144,7 @@ pub enum ImageError {
     Journal { path: String, problem: String },
 
     /// The set could neither land nor be taken back completely; the journal is still there.
-    #[error("{cause}; taking it back: {trouble}")]
+    #[error("{}; taking it back: {}", chain(cause), chain(trouble))]
     HalfDone {
         cause: Box<ImageError>,
         trouble: Box<ImageError>,
@@ -153,6 +153,17 @@ pub enum ImageError {
     /// The contents given to write are not those of the slots prepared.
     #[error("pairing contents with placements: {path} {problem}")]
     Contents { path: String, problem: &'static str },
+}
+
+/// An error and its causes on one line.
+pub(super) fn chain(error: &ImageError) -> String {
+    let mut line = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
 }
 
 fn broken_link(how: BrokenLink, target: &str) -> String {

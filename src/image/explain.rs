@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use rustix::io::Errno;
 
-use super::error::{ImageError, Reason};
+use super::error::{ImageError, Reason, chain};
 use super::journal::{Pending, Phase};
 use super::recover::Recovery;
 use crate::finding::{Code, Finding};
@@ -37,7 +37,7 @@ impl ImageError {
     /// The error as every report shows it.
     pub fn finding(&self) -> Finding {
         let (code, hint) = self.code_and_hint();
-        let finding = Finding::error(code, self.summary()).hint(hint);
+        let finding = Finding::error(code, chain(self)).hint(hint);
         let finding = match self.path() {
             Some(path) => finding.in_file(path).fact("path", path),
             None => finding,
@@ -45,17 +45,6 @@ impl ImageError {
         self.facts()
             .into_iter()
             .fold(finding, |finding, (name, value)| finding.fact(name, value))
-    }
-
-    /// The whole chain on one line.
-    fn summary(&self) -> String {
-        let mut summary = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            summary = format!("{summary}: {error}");
-            cause = error.source();
-        }
-        summary
     }
 
     fn path(&self) -> Option<&str> {
@@ -128,7 +117,7 @@ impl ImageError {
                 ("known", known.clone().map_or(Value::Null, Value::from)),
             ],
             Self::Journal { problem, .. } => vec![("problem", problem.as_str().into())],
-            Self::HalfDone { trouble, .. } => vec![("trouble", trouble.summary().into())],
+            Self::HalfDone { trouble, .. } => vec![("trouble", chain(trouble).into())],
             Self::Contents { problem, .. } => vec![("problem", (*problem).into())],
             Self::Missing { .. } | Self::ReadOnly { .. } | Self::Changed { .. } => Vec::new(),
         }
@@ -279,8 +268,8 @@ pub(super) fn recovered(recovery: &Recovery) -> Finding {
 }
 
 pub(super) fn left_over(trouble: &ImageError) -> Finding {
-    Finding::warning(LEFT_OVER, format!("the files have landed, and old ones are left beside them: {}", trouble.summary()))
-        .fact("trouble", trouble.summary())
+    Finding::warning(LEFT_OVER, format!("the files have landed, and old ones are left beside them: {}", chain(trouble)))
+        .fact("trouble", chain(trouble))
         .hint("run `certbake provision` on the image again: it removes what is left under temporary names, old keys among it")
 }
 

@@ -3,7 +3,7 @@
 use certbake::image::{Pending, Phase, Recovery, Staging, pending, recover};
 use serde_json::json;
 
-use super::support::{Image, code, slot};
+use super::support::{Image, code, mode_of, slot};
 
 const DIGEST_OF_NEW: &str = "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437";
 
@@ -85,6 +85,24 @@ fn a_landing_cut_short_between_two_swaps_is_completed() {
         (image.text("etc/key"), image.text("etc/crt")),
         ("new".into(), "new".into())
     );
+    assert_eq!(
+        image.root().list(&"/etc".parse().unwrap()).unwrap(),
+        ["crt", "group", "key", "passwd"]
+    );
+}
+
+#[test]
+fn a_landing_that_was_to_change_modes_alone_is_completed() {
+    let image = interrupted(
+        "landing",
+        &[("etc/.certbake-key", "new"), ("etc/crt", "new")],
+    );
+    image.file("etc/key", "new", 0o644);
+    assert_eq!(
+        recover(&image.root()).unwrap(),
+        Recovery::Completed { files: both() }
+    );
+    assert_eq!(mode_of(&image.path("etc/key")), 0o600);
     assert_eq!(
         image.root().list(&"/etc".parse().unwrap()).unwrap(),
         ["crt", "group", "key", "passwd"]

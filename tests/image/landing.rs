@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt;
 
 use certbake::image::{Change, Owner, Staging, Swap};
 
+use super::kills::old_image;
+use super::strace::{available, calls};
 use super::support::{Image, Tree, content, land, mode_of, slot};
 
 #[test]
@@ -106,4 +108,30 @@ fn a_set_that_is_dropped_leaves_the_image_as_it_was() {
     assert_ne!(image.tree(), before);
     drop(staged);
     assert_eq!(image.tree(), before);
+}
+
+#[test]
+fn nothing_is_swapped_before_it_is_on_the_disk() {
+    if !available() {
+        return;
+    }
+    let image = old_image();
+    let names = ["fsync", "renameat", "renameat2", "unlinkat"];
+    let calls: Vec<String> = calls(&names, &[], "land", image.host())
+        .into_iter()
+        .map(|call| call.name)
+        .collect();
+    let expected = [
+        // The journal that lists what is about to be created.
+        vec!["fsync", "renameat"],
+        // Three files; then /etc/app and /opt/tls, and /var/lib, / and /opt, which got new directories.
+        vec!["fsync"; 3 + 5],
+        // The journal that promises the set, and its name.
+        vec!["fsync", "renameat", "fsync"],
+        vec!["renameat2"; 3],
+        vec!["fsync"; 2],
+        // Two old files, the journal, its directory.
+        vec!["unlinkat"; 4],
+    ];
+    assert_eq!(calls, expected.concat());
 }
