@@ -22,6 +22,7 @@ pub mod secret_source;
 
 // L0: values and rules; no I/O, no clock, no printing.
 pub mod finding;
+pub mod inspection;
 pub mod line;
 pub mod outcome;
 pub mod pki;

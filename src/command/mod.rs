@@ -2,6 +2,7 @@
 //! plan and the run's context, and returns a value; it never prints.
 
 pub mod check;
+pub mod inspect;
 pub mod provision;
 
 use std::time::Instant;

@@ -32,15 +32,16 @@ pub enum Block {
 /// # Errors
 /// When a block is broken: says which, counted from 1, never what it holds.
 pub fn decode(text: &[u8]) -> Result<Vec<Block>, PemError> {
-    let mut blocks = Vec::new();
-    for section in sections(text) {
-        let block = section.and_then(Section::block);
-        blocks.push(block.map_err(|reason| PemError {
-            block: blocks.len() + 1,
-            reason,
-        })?);
-    }
-    Ok(blocks)
+    blocks(text).collect()
+}
+
+/// Every block, in order, the broken ones too; ends after one that has no end itself.
+pub fn blocks(text: &[u8]) -> impl Iterator<Item = Result<Block, PemError>> {
+    (1..).zip(sections(text)).map(|(block, section)| {
+        section
+            .and_then(Section::block)
+            .map_err(|reason| PemError { block, reason })
+    })
 }
 
 /// Only the certificates of a PEM file.
