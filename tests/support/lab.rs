@@ -1,5 +1,7 @@
 //! A root, an intermediate, and what they sign.
 
+use std::sync::Arc;
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
@@ -13,9 +15,10 @@ pub struct Identity {
     pub key: Vec<u8>,
 }
 
+#[derive(Clone)]
 pub struct Lab {
-    root: CertifiedIssuer<'static, KeyPair>,
-    issuing: CertifiedIssuer<'static, KeyPair>,
+    root: Arc<CertifiedIssuer<'static, KeyPair>>,
+    issuing: Arc<CertifiedIssuer<'static, KeyPair>>,
 }
 
 impl Lab {
@@ -31,7 +34,10 @@ impl Lab {
             &root,
         )
         .unwrap();
-        Self { root, issuing }
+        Self {
+            root: Arc::new(root),
+            issuing: Arc::new(issuing),
+        }
     }
 
     pub fn root(&self) -> Vec<u8> {
@@ -73,12 +79,12 @@ impl Lab {
         request.params.not_before = now - Duration::MINUTE;
         request.params.not_after = now + Duration::DAY;
         request.params.use_authority_key_identifier_extension = true;
-        request.signed_by(&self.issuing).unwrap().der().to_vec()
+        request.signed_by(&**self.issuing).unwrap().der().to_vec()
     }
 
     fn identity(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
-        let leaf = params.signed_by(&key, &self.issuing).unwrap();
+        let leaf = params.signed_by(&key, &**self.issuing).unwrap();
         Identity {
             chain: vec![leaf.der().to_vec(), self.issuing()],
             key: key.serialize_der(),

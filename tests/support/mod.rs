@@ -8,6 +8,7 @@
     clippy::unwrap_used
 )]
 
+pub mod contract;
 pub mod http2;
 pub mod lab;
 pub mod server;

@@ -255,6 +255,11 @@ impl FakeServer {
         self.address.port()
     }
 
+    /// `https://127.0.0.1:PORT`.
+    pub fn origin(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
     pub fn url(&self, path: &str) -> url::Url {
         format!("https://{}{path}", self.address).parse().unwrap()
     }

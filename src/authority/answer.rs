@@ -1,0 +1,146 @@
+//! What an HTTP status or a network failure means for an order: refused, unreachable or unusable.
+//! The same for every authority that is asked over HTTP.
+
+use crate::authority::AuthorityError;
+use crate::finding::{Code, Finding};
+use crate::net::{Failure, NetError, OpenError, Request, Response, Stage, TlsReason};
+use crate::secret_source::SecretSourceError;
+
+pub const REFUSED: Code = Code::new("ca-refused");
+pub const LOGIN_REFUSED: Code = Code::new("ca-login-refused");
+pub const BUSY: Code = Code::new("ca-busy");
+pub const UNUSABLE: Code = Code::new("ca-answer-unusable");
+
+/// A request without an answer.
+pub fn failed(error: &NetError) -> AuthorityError {
+    let finding = Box::new(error.finding());
+    match &*error.failure {
+        // It looked at our certificate and said no.
+        Failure::Tls(TlsReason::Alert(_)) => AuthorityError::Refused(finding),
+        Failure::TooLarge { .. }
+        | Failure::Garbage { .. }
+        | Failure::Redirected { .. }
+        | Failure::Closed {
+            stage: Stage::Reading,
+        } => AuthorityError::Unusable(finding),
+        Failure::Url(_) | Failure::Header { .. } => AuthorityError::Settings(finding),
+        Failure::Resolve { .. }
+        | Failure::Connect { .. }
+        | Failure::Tls(_)
+        | Failure::TimedOut { .. }
+        | Failure::Proxy { .. }
+        | Failure::Closed { .. } => AuthorityError::Unreachable(finding),
+    }
+}
+
+/// A client that could not be made.
+pub fn unopened(error: &OpenError) -> AuthorityError {
+    AuthorityError::Settings(Box::new(error.finding()))
+}
+
+/// A credential that could not be read.
+pub fn no_secret(error: &SecretSourceError) -> AuthorityError {
+    AuthorityError::Settings(Box::new(error.finding()))
+}
+
+/// An answer that is right by its status and wrong by its content.
+pub fn unusable(what: &str, reason: &str, response: &Response) -> AuthorityError {
+    AuthorityError::Unusable(Box::new(
+        Finding::error(
+            UNUSABLE,
+            format!("the answer to {what} is unusable: {reason}"),
+        )
+        .fact("status", response.status)
+        .fact("content_type", response.header("content-type"))
+        .fact("length_bytes", response.body.len())
+        .hint(
+            "check that the URL is that of the CA's API and that nothing in between answers for it",
+        ),
+    ))
+}
+
+/// Any status that is not a success. `login` is how we presented ourselves, in words.
+pub fn turned_down(
+    what: &str,
+    request: &Request,
+    response: &Response,
+    login: &str,
+) -> AuthorityError {
+    let status = response.status;
+    let said = response.said(request);
+    let words = said
+        .as_ref()
+        .map_or_else(String::new, |said| format!(": {said}"));
+    let finding = |code, hint: &str| {
+        let finding = Finding::error(code, format!("{what} was answered with {status}{words}"))
+            .fact("status", status)
+            .fact("attempts", response.attempts)
+            .hint(hint);
+        Box::new(match &said {
+            Some(said) => finding.fact("said", said.clone()),
+            None => finding,
+        })
+    };
+    match status {
+        401 => AuthorityError::Refused(wrong_login(&finding(LOGIN_REFUSED, ""), response, login)),
+        403 => AuthorityError::Refused(finding(
+            LOGIN_REFUSED,
+            &format!("we came with {login}: ask who runs the CA whether that may have these names"),
+        )),
+        404 | 405 => {
+            AuthorityError::Refused(finding(REFUSED, "check the URL and its label or path"))
+        }
+        408 | 425 | 429 => AuthorityError::Unreachable(finding(
+            BUSY,
+            "the CA limits how often it may be asked: try again later",
+        )),
+        501 => AuthorityError::Refused(finding(REFUSED, "the CA does not offer this operation")),
+        500.. => AuthorityError::Unreachable(finding(
+            BUSY,
+            "the CA has a fault or is busy: try again later, and look into its log",
+        )),
+        400..500 => AuthorityError::Refused(finding(
+            REFUSED,
+            "the CA does not sign this request as it is: its own words and its log say why",
+        )),
+        _ => unusable(what, &format!("status {status} is not expected"), response),
+    }
+}
+
+/// 401: what it offers (RFC 9110 section 11.6.1) against what we can.
+fn wrong_login(finding: &Finding, response: &Response, login: &str) -> Box<Finding> {
+    let offered = schemes(response);
+    let speaks = |scheme: &str| offered.iter().any(|o| o.eq_ignore_ascii_case(scheme));
+    let hint = if offered.is_empty() {
+        format!("we came with {login}; it names no scheme: perhaps it wants a client certificate")
+    } else if !speaks("basic") {
+        format!(
+            "it wants {}, which certbake does not speak: have HTTP Basic or a client certificate permitted",
+            offered.join(" or ")
+        )
+    } else if login.contains("user name") {
+        "the user name or the password is wrong".to_owned()
+    } else {
+        format!("we came with {login}: give username and password")
+    };
+    Box::new(finding.clone().fact("offered_schemes", offered).hint(hint))
+}
+
+/// The scheme names of every `WWW-Authenticate`: a word followed by a space or the end, while a
+/// parameter is a word followed by `=`.
+fn schemes(response: &Response) -> Vec<String> {
+    let mut schemes: Vec<String> = Vec::new();
+    for challenge in response
+        .headers("www-authenticate")
+        .flat_map(|value| value.split(','))
+    {
+        let word = challenge.split_whitespace().next().unwrap_or_default();
+        let is_token = !word.is_empty()
+            && word.len() <= 20
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if is_token && !schemes.iter().any(|known| known == word) {
+            schemes.push(word.to_owned());
+        }
+    }
+    schemes
+}

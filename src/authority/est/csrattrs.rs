@@ -1,0 +1,149 @@
+//! CSR attributes (RFC 7030 section 4.5, RFC 9908): what a server wants to see in requests, compared
+//! with what stands in ours.
+
+use crate::finding::{Code, Finding};
+use crate::pki::ber::{self, BerError, OBJECT_IDENTIFIER, SEQUENCE, SET};
+
+pub const DEMANDED: Code = Code::new("csr-attributes-demanded");
+
+/// Object identifiers as bytes, and what people call them.
+const NAMES: &[(&str, &str)] = &[
+    ("1.2.840.10045.2.1", "an EC key"),
+    ("1.2.840.10045.3.1.7", "curve P-256"),
+    ("1.3.132.0.34", "curve P-384"),
+    ("1.3.132.0.35", "curve P-521"),
+    ("1.2.840.113549.1.1.1", "an RSA key"),
+    ("1.3.101.112", "an Ed25519 key"),
+    ("1.2.840.10045.4.3.2", "a signature with ECDSA and SHA-256"),
+    ("1.2.840.10045.4.3.3", "a signature with ECDSA and SHA-384"),
+    ("1.2.840.113549.1.1.11", "a signature with RSA and SHA-256"),
+    ("1.2.840.113549.1.9.7", "a challenge password"),
+    ("1.2.840.113549.1.9.14", "extensions"),
+    ("2.5.29.17", "subject alternative names"),
+    ("2.5.29.37", "an extended key usage"),
+    ("1.3.6.1.1.1.1.22", "a MAC address"),
+    ("2.5.4.5", "a serial number in the subject"),
+];
+
+/// The object identifiers that an answer (DER) asks for, as content octets.
+///
+/// # Errors
+/// When it is no list of attributes.
+pub fn wanted(der: &[u8]) -> Result<Vec<Vec<u8>>, BerError> {
+    let (list, _) = ber::read(der)?;
+    let mut found = Vec::new();
+    collect(list.content, &mut found)?;
+    Ok(found)
+}
+
+/// Every identifier below: attributes are `SEQUENCE { OID, SET OF values }`.
+fn collect(content: &[u8], found: &mut Vec<Vec<u8>>) -> Result<(), BerError> {
+    for element in ber::elements(content) {
+        let element = element?;
+        match element.tag {
+            OBJECT_IDENTIFIER => found.push(element.content.to_vec()),
+            SEQUENCE | SET => collect(element.content, found)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A note on what is wanted and does not stand in the request (DER), if anything.
+pub fn unmet(wanted: &[Vec<u8>], request: &[u8]) -> Option<Finding> {
+    let missing: Vec<String> = wanted
+        .iter()
+        .filter(|oid| {
+            let encoded = ber::write(OBJECT_IDENTIFIER, oid);
+            !request
+                .windows(encoded.len())
+                .any(|window| window == encoded)
+        })
+        .map(|oid| name(oid))
+        .collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let list = missing.join(", ");
+    Some(
+        Finding::note(
+            DEMANDED,
+            format!("the CA wants to see in requests what ours does not hold: {list}"),
+        )
+        .fact("missing", missing)
+        .hint("should it refuse: choose the key algorithm it names, or have the demand dropped"),
+    )
+}
+
+fn name(oid: &[u8]) -> String {
+    let dotted = dotted(oid);
+    NAMES
+        .iter()
+        .find(|(known, _)| *known == dotted)
+        .map_or_else(|| dotted.clone(), |(_, name)| format!("{name} ({dotted})"))
+}
+
+/// ITU-T X.690 section 8.19.
+fn dotted(oid: &[u8]) -> String {
+    let mut arcs: Vec<u64> = Vec::new();
+    let mut arc: u64 = 0;
+    for octet in oid {
+        arc = (arc << 7) | u64::from(octet & 0x7f);
+        if octet & 0x80 == 0 {
+            if arcs.is_empty() {
+                let first = (arc / 40).min(2);
+                arcs.extend([first, arc - first * 40]);
+            } else {
+                arcs.push(arc);
+            }
+            arc = 0;
+        }
+    }
+    let arcs: Vec<String> = arcs.iter().map(ToString::to_string).collect();
+    arcs.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of RFC 7030 section 4.5.2.
+    const EXAMPLE: &[u8] =
+        b"MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJBgcrBgEBAQEWBggqhkjOPQQDAw==";
+
+    #[test]
+    fn the_example_of_the_standard_is_read() {
+        let der = data_encoding::BASE64.decode(EXAMPLE).unwrap();
+        let wanted = wanted(&der).unwrap();
+        let names: Vec<String> = wanted.iter().map(|oid| dotted(oid)).collect();
+        assert_eq!(
+            names,
+            [
+                "1.2.840.113549.1.9.7",
+                "1.2.840.10045.2.1",
+                "1.3.132.0.34",
+                "1.2.840.113549.1.9.14",
+                "1.3.6.1.1.1.1.22",
+                "1.2.840.10045.4.3.3"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_stands_in_the_request_is_not_missed() {
+        let ec = vec![0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+        let challenge = vec![0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x07];
+        let request = ber::write(SEQUENCE, &ber::write(OBJECT_IDENTIFIER, &ec));
+        assert_eq!(unmet(std::slice::from_ref(&ec), &request), None);
+        let note = unmet(&[ec, challenge], &request).unwrap();
+        assert_eq!(
+            note.facts["missing"][0],
+            "a challenge password (1.2.840.113549.1.9.7)"
+        );
+    }
+
+    #[test]
+    fn junk_is_an_error() {
+        assert!(wanted(&[0x30, 0x05, 0x06]).is_err());
+    }
+}

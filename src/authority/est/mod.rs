@@ -1,0 +1,219 @@
+//! Enrollment over Secure Transport (RFC 7030, RFC 8951): `/cacerts`, `/csrattrs`, `/simpleenroll`
+//! and `/simplereenroll`, tolerant of what real servers send.
+
+mod csrattrs;
+mod session;
+mod settings;
+mod wire;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use self::session::Session;
+use self::settings::{Checked, Words};
+use super::{
+    Authority, AuthorityError, Current, Entry, Issued, Opened, Order, Preflight, Renew, Settings,
+    SettingsError, answer,
+};
+use crate::finding::{Code, Finding};
+use crate::net::{ClientCertificate, Repeat, Request, Response};
+use crate::outcome::AuthorityPlace;
+use crate::pki::Chain;
+use crate::secret::Secret;
+
+pub const PENDING: Code = Code::new("ca-pending");
+
+/// The row of the catalogue.
+pub const ENTRY: Entry = Entry {
+    kind: "est",
+    summary: "any EST server (RFC 7030): HTTP Basic or mTLS, trust by anchors or fingerprint",
+    open,
+    schema: || schemars::schema_for!(Words),
+};
+
+/// The least and the usual wait while a request is pending and the server names none or nothing.
+const LEAST_WAIT: Duration = Duration::from_millis(200);
+const USUAL_WAIT: Duration = Duration::from_secs(5);
+
+fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
+    let est = Arc::new(Est {
+        settings: Checked::read(settings)?,
+        state: Mutex::default(),
+    });
+    Ok(Opened {
+        authority: est.clone(),
+        renew: Some(est.clone()),
+        preflight: Some(est),
+    })
+}
+
+/// An EST server and what has been learnt from it.
+struct Est {
+    settings: Checked,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    session: Option<Arc<Session>>,
+    failed: Option<(Instant, AuthorityError)>,
+}
+
+impl Est {
+    /// The one session of all orders. Orders that waited while another one failed to open it share
+    /// that failure; a later one tries again.
+    fn session(&self, deadline: Instant) -> Result<Arc<Session>, AuthorityError> {
+        let arrived = Instant::now();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = &state.session {
+            return Ok(Arc::clone(session));
+        }
+        match &state.failed {
+            Some((at, error)) if *at > arrived => return Err(error.clone()),
+            _ => {}
+        }
+        match Session::open(&self.settings, None, deadline) {
+            Ok(session) => Ok(Arc::clone(state.session.insert(Arc::new(session)))),
+            Err(error) => {
+                state.failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Authority for Est {
+    fn issue(&self, order: &Order) -> Result<Issued, AuthorityError> {
+        let session = self.session(order.deadline)?;
+        enroll(&session, "simpleenroll", order)
+    }
+
+    fn place(&self) -> AuthorityPlace {
+        AuthorityPlace {
+            kind: ENTRY.kind.to_owned(),
+            name: self.settings.name.clone(),
+            place: self.settings.base.to_string(),
+        }
+    }
+}
+
+impl Renew for Est {
+    /// RFC 7030 section 4.2.2: subject and alternative names must be those of the current
+    /// certificate; the key may be new.
+    fn renew(&self, order: &Order, current: &Current<'_>) -> Result<Issued, AuthorityError> {
+        let certificate = ClientCertificate {
+            chain: current.chain.to_vec(),
+            key: Secret::new(current.key.expose_pkcs8().to_vec()),
+        };
+        let session = Session::open(&self.settings, Some(certificate), order.deadline)?;
+        enroll(&session, "simplereenroll", order)
+    }
+}
+
+impl Preflight for Est {
+    fn preflight(&self, order: &Order) -> Vec<Finding> {
+        match self.session(order.deadline) {
+            Ok(session) => demands(&session, order).into_iter().collect(),
+            Err(error) => vec![error.into_finding()],
+        }
+    }
+}
+
+fn enroll(session: &Session, operation: &str, order: &Order) -> Result<Issued, AuthorityError> {
+    let response = post(session, operation, order).map_err(|error| match error {
+        AuthorityError::Refused(finding) if finding.code == answer::REFUSED => {
+            AuthorityError::Refused(explained(finding, session, order))
+        }
+        other => other,
+    })?;
+    let what = format!("POST {operation}");
+    let certificates = wire::certificates(&what, &response)?;
+    let chain = Chain::arrange(certificates.clone(), order.request.spki())
+        .map_err(|error| answer::unusable(&what, &error.to_string(), &response))?;
+    // The leaf first, since the answer may hold its predecessor for the same key.
+    let mut ders = vec![chain.leaf.der().to_vec()];
+    ders.extend(
+        certificates
+            .iter()
+            .filter(|certificate| **certificate != chain.leaf)
+            .map(|certificate| certificate.der().to_vec()),
+    );
+    for issuer in &session.cacerts.issuers {
+        if !ders.contains(issuer) {
+            ders.push(issuer.clone());
+        }
+    }
+    Ok(Issued {
+        certificates: ders,
+        anchors: session.cacerts.roots.clone(),
+        date: response.date.or(session.cacerts.date),
+        findings: Vec::new(),
+    })
+}
+
+/// Sends the request, and the identical one again while it is pending (RFC 7030 section 4.2.3).
+fn post(session: &Session, operation: &str, order: &Order) -> Result<Response, AuthorityError> {
+    let body = wire::base64(order.request.der());
+    let request = Request::post(session.url(operation), Repeat::IfTurnedAway, body)
+        .header("content-type", "application/pkcs10")
+        .header("content-transfer-encoding", "base64")
+        .until(order.deadline);
+    let request = session.with_login(request);
+    let mut asked = 0_u32;
+    loop {
+        asked += 1;
+        let response = session.ask(&request)?;
+        match response.status {
+            200 => return Ok(response),
+            202 => {
+                let wait = response.retry_after().unwrap_or(USUAL_WAIT).max(LEAST_WAIT);
+                if Instant::now() + wait >= order.deadline {
+                    return Err(pending(asked, wait));
+                }
+                std::thread::sleep(wait);
+            }
+            _ => {
+                let what = format!("POST {operation}");
+                return Err(session.turned_down(&what, &request, &response));
+            }
+        }
+    }
+}
+
+fn pending(asked: u32, wait: Duration) -> AuthorityError {
+    AuthorityError::Unreachable(Box::new(
+        Finding::error(
+            PENDING,
+            "the CA has taken the request and not decided on it before the deadline",
+        )
+        .fact("asked", asked)
+        .fact("retry_after_seconds", wait.as_secs_f64())
+        .hint(
+            "have the CA approve such requests by itself, or give the order a longer deadline: a \
+             later run makes a new key, and its request is another one",
+        ),
+    ))
+}
+
+/// What the server wants in requests, where that may be why it refused.
+fn explained(finding: Box<Finding>, session: &Session, order: &Order) -> Box<Finding> {
+    match demands(session, order) {
+        Some(note) => {
+            let missing = note.facts.get("missing").cloned().unwrap_or_default();
+            let hint = format!("{}: {}", note.summary, note.hint);
+            Box::new(finding.fact("csr_attributes_missing", missing).hint(hint))
+        }
+        None => finding,
+    }
+}
+
+/// Attributes that are wanted and not given; 204, 404 and whatever else is no list mean none.
+fn demands(session: &Session, order: &Order) -> Option<Finding> {
+    let request = Request::get(session.url("csrattrs")).until(order.deadline);
+    let response = session.ask(&session.with_login(request)).ok()?;
+    if response.status != 200 {
+        return None;
+    }
+    let wanted = csrattrs::wanted(&wire::der(&response.body)?).ok()?;
+    csrattrs::unmet(&wanted, order.request.der())
+}

@@ -1,0 +1,313 @@
+//! What every authority that is asked over the network must do, whatever its protocol. A test
+//! program describes its protocol once ([`Protocol`]) and gets a test a case by [`contract!`].
+
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use certbake::authority::{AuthorityError, CATALOGUE, Issued, Opened, Order, Settings};
+use certbake::finding::Finding;
+use certbake::pki::{AltName, Certificate, Chain, PrivateKey, SigningRequest, Subject, Usage};
+use certbake::span::Span;
+
+use super::{Asked, FakeServer, Lab, Reply};
+
+/// Stands in every credential that a test gives, and must never be seen again.
+pub const CANARY: &str = "canary-4f1c";
+
+/// A protocol as its fake server speaks it.
+pub trait Protocol: Sync {
+    /// As in `kind = "…"`.
+    fn kind(&self) -> &'static str;
+
+    /// The settings for a server at this place, with `credential` as the source of a secret that
+    /// holds [`CANARY`].
+    fn settings(&self, server: &FakeServer, credential: &str) -> toml::Table;
+
+    /// The DER request when this is the step that orders, `None` for the steps around it.
+    fn ordered(&self, asked: &Asked) -> Option<Vec<u8>>;
+
+    /// The answer to a step around the order, when all is well.
+    fn aside(&self, lab: &Lab, asked: &Asked) -> Reply;
+
+    /// The answer to an order: these certificates (DER), in this order.
+    fn issued(&self, certificates: &[Vec<u8>]) -> Reply;
+}
+
+/// A file that nobody else may read, with a secret in it.
+pub fn credential() -> (tempfile::NamedTempFile, String) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "{CANARY}").unwrap();
+    let source = format!("file:{}", file.path().display());
+    (file, source)
+}
+
+pub fn open(kind: &str, table: toml::Table, anchors: &[Vec<u8>]) -> Opened {
+    try_open(kind, table, anchors).unwrap()
+}
+
+pub fn try_open(
+    kind: &str,
+    table: toml::Table,
+    anchors: &[Vec<u8>],
+) -> Result<Opened, certbake::authority::SettingsError> {
+    let entry = CATALOGUE.iter().find(|entry| entry.kind == kind).unwrap();
+    (entry.open)(&Settings {
+        name: "lab",
+        table,
+        anchors,
+        directory: Path::new("."),
+        now: time::OffsetDateTime::now_utc(),
+        environment: &|_| None,
+    })
+}
+
+/// An order for a fresh key that must have ended after `patience`.
+pub fn order(patience: Duration) -> (PrivateKey, Order) {
+    order_for("app", patience)
+}
+
+pub fn order_for(name: &str, patience: Duration) -> (PrivateKey, Order) {
+    let key = PrivateKey::generate(certbake::pki::KeyAlgorithm::EcdsaP256).unwrap();
+    let subject = Subject {
+        common_name: Some(name.to_owned()),
+        ..Subject::default()
+    };
+    let names = vec![AltName::dns("app.internal").unwrap()];
+    let request = SigningRequest::new(&key, subject, names, Usage::Client).unwrap();
+    let order = Order {
+        request,
+        ttl: Some(Span::seconds(3600)),
+        deadline: Instant::now() + patience,
+    };
+    (key, order)
+}
+
+/// Long enough for everything here but where a case says that it waits.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// One run: the server answers orders by `replies`, everything else as it should.
+pub struct Run {
+    pub lab: Lab,
+    pub server: FakeServer,
+    pub key: PrivateKey,
+    pub outcome: Result<Issued, AuthorityError>,
+}
+
+impl Run {
+    pub fn new(
+        protocol: &'static dyn Protocol,
+        patience: Duration,
+        mut replies: impl FnMut(&Lab, &[u8], usize) -> Reply + Send + 'static,
+    ) -> Self {
+        let (lab, name) = (Lab::new("Lab"), "Lab");
+        let serving = lab.clone();
+        let mut orders = 0;
+        let server = FakeServer::https(&lab.server(), move |asked| {
+            let Some(request) = protocol.ordered(asked) else {
+                return protocol.aside(&serving, asked);
+            };
+            orders += 1;
+            replies(&serving, &request, orders)
+        });
+        let (_file, source) = credential();
+        let table = protocol.settings(&server, &source);
+        let opened = open(protocol.kind(), table, &lab.anchors());
+        let (key, order) = order(patience);
+        let outcome = opened.authority.issue(&order);
+        let place = opened.authority.place();
+        assert!(!format!("{place:?} {name}").contains(CANARY));
+        let run = Self {
+            lab,
+            server,
+            key,
+            outcome,
+        };
+        run.keeps_its_secrets();
+        run
+    }
+
+    /// How many orders reached the server.
+    pub fn orders(&self, protocol: &dyn Protocol) -> Vec<Asked> {
+        self.server
+            .asked()
+            .into_iter()
+            .filter(|asked| protocol.ordered(asked).is_some())
+            .collect()
+    }
+
+    fn keeps_its_secrets(&self) {
+        let printed = match &self.outcome {
+            Ok(issued) => format!("{issued:?}"),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        assert!(!printed.contains(CANARY), "{printed}");
+    }
+
+    pub fn refused(self) -> Finding {
+        match self.outcome {
+            Err(AuthorityError::Refused(finding)) => *finding,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    pub fn unreachable(self) -> Finding {
+        match self.outcome {
+            Err(AuthorityError::Unreachable(finding)) => *finding,
+            other => panic!("not unreachable: {other:?}"),
+        }
+    }
+
+    pub fn unusable(self) -> Finding {
+        match self.outcome {
+            Err(AuthorityError::Unusable(finding)) => *finding,
+            other => panic!("not unusable: {other:?}"),
+        }
+    }
+}
+
+fn arranged(issued: &Issued, key: &PrivateKey) -> Chain {
+    let certificates = issued
+        .certificates
+        .iter()
+        .map(|der| Certificate::from_der(der.clone()).unwrap())
+        .collect();
+    Chain::arrange(certificates, key.spki()).unwrap()
+}
+
+pub fn issues_for_the_key_of_the_request(protocol: &'static dyn Protocol) {
+    let run = Run::new(protocol, PATIENCE, |lab, request, _| {
+        protocol.issued(&[lab.sign(request), lab.issuing()])
+    });
+    let issued = run.outcome.as_ref().unwrap();
+    let chain = arranged(issued, &run.key);
+    assert_eq!(chain.leaf.facts().common_name.as_deref(), Some("app"));
+    assert_eq!(chain.intermediates[0].der(), run.lab.issuing());
+    // Where the protocol delivers a root at all, it is this one.
+    assert!(issued.anchors.iter().all(|root| *root == run.lab.root()));
+}
+
+pub fn accepts_a_shuffled_chain(protocol: &'static dyn Protocol) {
+    let run = Run::new(protocol, PATIENCE, |lab, request, _| {
+        protocol.issued(&[lab.root(), lab.issuing(), lab.sign(request)])
+    });
+    let chain = arranged(run.outcome.as_ref().unwrap(), &run.key);
+    assert_eq!(chain.intermediates.len(), 1);
+}
+
+pub fn finds_a_certificate_for_another_key_unusable(protocol: &'static dyn Protocol) {
+    let run = Run::new(protocol, PATIENCE, |lab, _, _| {
+        protocol.issued(&lab.client("app").chain)
+    });
+    let finding = run.unusable();
+    assert!(finding.summary.contains("key"), "{}", finding.summary);
+}
+
+pub fn tells_a_refusal_in_the_servers_own_words(protocol: &'static dyn Protocol) {
+    for status in [401, 403] {
+        let run = Run::new(protocol, PATIENCE, move |_, _, _| {
+            Reply::status(status)
+                .header("content-type", "text/plain")
+                .body(format!("no such\r\nbuilder\x1b[2J ({CANARY})\n"))
+        });
+        assert_eq!(run.orders(protocol).len(), 1);
+        let finding = run.refused();
+        assert!(
+            finding.summary.contains("no such builder"),
+            "{}",
+            finding.summary
+        );
+        assert!(!finding.summary.contains('\x1b'));
+        assert!(!finding.hint.is_empty());
+    }
+}
+
+pub fn asks_a_busy_server_again_when_it_says(protocol: &'static dyn Protocol) {
+    for status in [429, 503] {
+        let started = Instant::now();
+        let run = Run::new(protocol, PATIENCE, move |lab, request, orders| {
+            if orders == 1 {
+                return Reply::status(status).header("retry-after", "1");
+            }
+            protocol.issued(&[lab.sign(request), lab.issuing()])
+        });
+        assert!(run.outcome.is_ok(), "{:?}", run.outcome);
+        assert!(started.elapsed() >= Duration::from_secs(1));
+        let orders = run.orders(protocol);
+        assert_eq!(orders.len(), 2);
+        assert_eq!(orders[0].body, orders[1].body);
+    }
+}
+
+pub fn gives_up_on_a_busy_server_within_the_deadline(protocol: &'static dyn Protocol) {
+    let started = Instant::now();
+    let run = Run::new(protocol, Duration::from_secs(2), |_, _, _| {
+        Reply::status(503).body("maintenance")
+    });
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(run.orders(protocol).len() > 1);
+    let finding = run.unreachable();
+    assert!(
+        finding.summary.contains("maintenance"),
+        "{}",
+        finding.summary
+    );
+}
+
+pub fn finds_junk_unusable(protocol: &'static dyn Protocol) {
+    for body in [
+        &b"<html>welcome</html>"[..],
+        b"",
+        b"{}",
+        b"MIIB",
+        &[0x30, 0x80, 0, 0],
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ] {
+        let run = Run::new(protocol, PATIENCE, move |_, _, _| Reply::ok(body));
+        assert_eq!(run.orders(protocol).len(), 1);
+        run.unusable();
+    }
+}
+
+pub fn finds_cut_and_oversized_answers_unusable(protocol: &'static dyn Protocol) {
+    let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 4000\r\n\r\nMIIC";
+    let endless = [
+        &b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n"[..],
+        &[b'M'; 2000],
+    ];
+    for bytes in [cut.to_vec(), endless.concat()] {
+        let run = Run::new(protocol, PATIENCE, move |_, _, _| Reply::Raw(bytes.clone()));
+        assert_eq!(run.orders(protocol).len(), 1, "the order was sent again");
+        run.unusable();
+    }
+}
+
+pub fn never_orders_twice_when_an_answer_is_lost(protocol: &'static dyn Protocol) {
+    let run = Run::new(protocol, PATIENCE, |_, _, _| Reply::Close);
+    assert_eq!(run.orders(protocol).len(), 1);
+    run.unreachable();
+}
+
+/// One test a case, in the module where it stands.
+#[macro_export]
+macro_rules! contract {
+    ($protocol:expr) => {
+        $crate::contract!(@ $protocol,
+            issues_for_the_key_of_the_request,
+            accepts_a_shuffled_chain,
+            finds_a_certificate_for_another_key_unusable,
+            tells_a_refusal_in_the_servers_own_words,
+            asks_a_busy_server_again_when_it_says,
+            gives_up_on_a_busy_server_within_the_deadline,
+            finds_junk_unusable,
+            finds_cut_and_oversized_answers_unusable,
+            never_orders_twice_when_an_answer_is_lost,
+        );
+    };
+    (@ $protocol:expr, $($case:ident,)+) => {
+        $(#[test]
+        fn $case() {
+            $crate::support::contract::$case($protocol);
+        })+
+    };
+}
