@@ -6,6 +6,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::finding::{Code, Finding, Severity, rfc3339};
+use crate::pki::{Certificate, Chain};
 use crate::span::Span;
 
 /// How a run ended. The exit code is a public contract (`docs/exit-codes.md`).
@@ -207,6 +208,26 @@ pub struct CertificateSummary {
     pub not_after: OffsetDateTime,
     /// From the leaf's issuer upwards.
     pub chain: Vec<String>,
+}
+
+impl From<&Chain> for CertificateSummary {
+    fn from(chain: &Chain) -> Self {
+        let leaf = &chain.leaf;
+        let facts = leaf.facts();
+        Self {
+            subject: facts.subject.clone(),
+            issuer: facts.issuer.clone(),
+            serial: facts.serial.clone(),
+            names: facts.names.iter().map(ToString::to_string).collect(),
+            key: facts.key.to_string(),
+            signature: facts.signature.clone(),
+            fingerprint: leaf.fingerprint(),
+            spki_pin: leaf.spki_pin(),
+            not_before: facts.window.not_before,
+            not_after: facts.window.not_after,
+            chain: chain.intermediates.iter().map(Certificate::title).collect(),
+        }
+    }
 }
 
 /// The effective window and the floor it was held against.

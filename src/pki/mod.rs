@@ -15,6 +15,7 @@ pub mod path;
 pub mod pem;
 pub mod pkcs12;
 pub mod pkcs7;
+pub mod profile;
 pub mod received;
 pub mod request;
 pub mod window;

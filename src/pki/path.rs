@@ -133,6 +133,11 @@ pub fn validate(
     })
 }
 
+/// Whether these bytes are a revocation list that could be used.
+pub fn is_crl(der: &[u8]) -> bool {
+    BorrowedCertRevocationList::from_der(der).is_ok()
+}
+
 fn ders(certificates: &[Certificate]) -> Vec<CertificateDer<'_>> {
     certificates
         .iter()

@@ -17,6 +17,7 @@ mod clock;
 mod key;
 mod lifetime;
 mod names;
+mod profile;
 mod strength;
 mod trust;
 mod usage;
@@ -87,6 +88,8 @@ pub struct Policy {
     /// How far in the future a notBefore may lie and only be warned of: clocks differ by seconds
     /// even when they are kept.
     pub not_before_tolerance: Span,
+    /// Whether a chain that only strict peers refuse is refused here; otherwise it is warned of.
+    pub strict: bool,
 }
 
 /// What a lifetime shorter than asked for means.
@@ -128,6 +131,7 @@ pub const CHECKS: &[Check] = &[
     trust::INCOMPLETE,
     trust::UNTRUSTED,
     trust::MISORDERED,
+    profile::NOT_CONFORMING,
     window::ISSUER_ENDS_FIRST,
 ];
 

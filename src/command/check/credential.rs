@@ -1,0 +1,87 @@
+//! One credential by its files: certificate, intermediates, anchors, key.
+
+use std::path::Path;
+
+use super::{CredentialFiles, nothing, read};
+use crate::finding::{Code, Finding};
+use crate::outcome::{IdentityReport, Report};
+use crate::pki::Chain;
+use crate::verify::{self, Evidence, Policy};
+
+const NO_KEY: Code = Code::new("key-unreadable");
+
+pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Report) {
+    let name = files.certificate.display().to_string();
+    let findings = &mut report.findings;
+    let Some(content) = read::file(&files.certificate, findings) else {
+        return;
+    };
+    let mut bundle: Vec<_> = content
+        .certificates
+        .into_iter()
+        .map(|(certificate, _)| certificate)
+        .collect();
+    let Some(leaf) = bundle.first().cloned() else {
+        findings.push(nothing(name, "the file holds no certificate"));
+        return;
+    };
+    bundle.extend(read::certificates(&files.intermediates, findings));
+    let anchors = read::anchors(&files.anchors, findings);
+    let key = files.key.as_deref().and_then(|path| spki(path, findings));
+    let crls = crls(files, findings);
+    let chain = Chain::above(leaf.clone(), bundle[1..].to_vec());
+    let evidence = Evidence {
+        bundle: Some(&bundle),
+        anchors: anchors.as_ref(),
+        crls: &crls,
+        key: key.as_deref(),
+        ..Evidence::new(report.at, &chain)
+    };
+    let verdict = verify::credential(&evidence, policy);
+    report.findings.extend(
+        verdict
+            .findings
+            .into_iter()
+            .map(|finding| finding.in_file(name.as_str())),
+    );
+    report.checked = Some(bundle.len());
+    report.identities.push(IdentityReport {
+        name: leaf.title(),
+        certificate: Some((&chain).into()),
+        window: Some(verdict.summary),
+        ..IdentityReport::default()
+    });
+}
+
+/// The public key of the private key in a file.
+fn spki(path: &Path, findings: &mut Vec<Finding>) -> Option<Vec<u8>> {
+    let name = path.display().to_string();
+    let content = read::file(path, findings)?;
+    let key = content.keys.first();
+    if key.is_none() {
+        findings.push(
+            Finding::error(
+                NO_KEY,
+                format!("reading {name}: there is no unencrypted private key in it"),
+            )
+            .in_file(name)
+            .hint("give the file that holds the key; `certbake inspect` opens an encrypted one"),
+        );
+    }
+    key.map(|key| key.spki().to_vec())
+}
+
+fn crls(files: &CredentialFiles, findings: &mut Vec<Finding>) -> Vec<Vec<u8>> {
+    let mut crls = Vec::new();
+    for path in &files.crls {
+        let Some(content) = read::file(path, findings) else {
+            continue;
+        };
+        if content.crls.is_empty() {
+            let name = path.display().to_string();
+            findings.push(read::unreadable(&name, "there is no revocation list in it"));
+        }
+        crls.extend(content.crls);
+    }
+    crls
+}

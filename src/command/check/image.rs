@@ -1,0 +1,356 @@
+//! What an image root carries, by the records in it: every file as it was recorded, every credential
+//! through the gate again.
+
+use std::path::Path;
+
+use super::read::{self, Content};
+use super::{Expected, image_unusable, nothing};
+use crate::finding::{Code, Finding};
+use crate::image::{self, ImageError, ImagePath, ImageRoot};
+use crate::outcome::{AuthorityPlace, Change, IdentityReport, PlacementReport, Report};
+use crate::pki::{Anchors, Certificate, Chain, Floor, digest};
+use crate::record::{DIRECTORY, Record, RecordedPlacement};
+use crate::span::Span;
+use crate::verify::{self, Evidence, Policy};
+
+const RECORD_MISSING: Code = Code::new("record-missing");
+const RECORD_UNREADABLE: Code = Code::new("record-unreadable");
+const CHANGED: Code = Code::new("placement-changed");
+const MODE: Code = Code::new("placement-mode");
+const OWNER: Code = Code::new("placement-owner");
+const NOT_PLACED: Code = Code::new("placement-missing");
+
+/// No file that certbake lands comes near.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+pub(super) fn check(root: &Path, expected: &[Expected], policy: &Policy, report: &mut Report) {
+    report.root = Some(root.display().to_string());
+    let image = match ImageRoot::open(root).and_then(|image| settle(&image, report).map(|()| image))
+    {
+        Ok(image) => image,
+        Err(error) => return image_unusable(report, error.finding()),
+    };
+    let recorded = match recorded(&image) {
+        Ok(names) => names,
+        Err(error) => return image_unusable(report, error.finding()),
+    };
+    let by_record: Vec<Expected> = recorded.iter().map(|name| Expected::named(name)).collect();
+    let expected = if expected.is_empty() {
+        &by_record
+    } else {
+        expected
+    };
+    if expected.is_empty() {
+        let what = format!("the image has no record in {DIRECTORY}");
+        report
+            .findings
+            .push(nothing(root.display().to_string(), &what));
+    }
+    for expected in expected {
+        if recorded.contains(&expected.name) {
+            Identity::check(&image, expected, policy, report);
+        } else {
+            report.findings.push(unrecorded(&expected.name, &recorded));
+        }
+    }
+}
+
+/// Takes back or completes what a run that was cut short has left, as the next run would.
+fn settle(image: &ImageRoot, report: &mut Report) -> Result<(), ImageError> {
+    let Some(pending) = image::pending(image)? else {
+        return Ok(());
+    };
+    match image::recover(image) {
+        Ok(recovery) => report.findings.push(recovery.finding()),
+        Err(error) => {
+            report.findings.push(pending.finding());
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// The identities that have a record.
+fn recorded(image: &ImageRoot) -> Result<Vec<String>, ImageError> {
+    let directory: ImagePath = DIRECTORY.parse().expect("a constant absolute path");
+    let names = image.list(&directory)?;
+    let mut identities = Vec::new();
+    for name in names {
+        let Some(identity) = name.strip_suffix(".json") else {
+            continue;
+        };
+        // The journal of a landing stands beside the records.
+        if !identity.starts_with('.') && identity != "journal" {
+            identities.push(identity.to_owned());
+        }
+    }
+    Ok(identities)
+}
+
+fn unrecorded(identity: &str, recorded: &[String]) -> Finding {
+    Finding::error(
+        RECORD_MISSING,
+        format!("the image carries no record of {identity}"),
+    )
+    .about(identity)
+    .in_file(format!("{DIRECTORY}/{identity}.json"))
+    .fact("recorded", recorded.to_vec())
+    .hint("run `certbake provision` on this image, or look for a wrong --root or --identity")
+}
+
+/// One identity on its way through the checks.
+struct Identity<'a> {
+    image: &'a ImageRoot,
+    record: Record,
+    findings: Vec<Finding>,
+    placements: Vec<PlacementReport>,
+    /// What the files hold, by what they are.
+    found: Vec<(String, Content)>,
+}
+
+impl<'a> Identity<'a> {
+    fn check(image: &'a ImageRoot, expected: &Expected, policy: &Policy, report: &mut Report) {
+        let name = expected.name.as_str();
+        let record = match read_record(image, name) {
+            Ok(record) => record,
+            Err(finding) => return report.findings.push(finding.about(name)),
+        };
+        let mut identity = Self {
+            image,
+            findings: Vec::new(),
+            placements: Vec::new(),
+            found: Vec::new(),
+            record,
+        };
+        for placement in identity.record.placements.clone() {
+            identity.look_at(&placement);
+        }
+        identity.compare_with_plan(expected);
+        let summary = identity.judge(expected, policy, report);
+        report.identities.push(summary);
+        let findings = identity
+            .findings
+            .into_iter()
+            .map(|finding| finding.about(name));
+        report.findings.extend(findings);
+    }
+
+    /// Holds a file against its record, and reads it.
+    fn look_at(&mut self, placement: &RecordedPlacement) {
+        let read = placement
+            .path
+            .parse()
+            .map_err(|error| record_unreadable(&self.record.identity, &format!("{error}")))
+            .and_then(|path: ImagePath| self.read(&path).map_err(|error| error.finding()));
+        let (metadata, bytes) = match read {
+            Ok(read) => read,
+            Err(finding) => return self.findings.push(finding),
+        };
+        let before = self.findings.len();
+        self.findings.extend(compare(placement, &metadata, &bytes));
+        if self.findings.len() == before {
+            self.placements.push(PlacementReport {
+                what: placement.what.clone(),
+                path: placement.path.clone(),
+                mode: metadata.mode.to_string(),
+                owner: metadata.uid.to_string(),
+                group: metadata.gid.to_string(),
+                change: Change::Unchanged,
+                sha256: placement.sha256.clone(),
+            });
+        }
+        // A key store does not open without its password; its digest was compared.
+        if placement.what == "pkcs12" {
+            return;
+        }
+        match read::content(&bytes) {
+            Ok(content) => self.found.push((placement.what.clone(), content)),
+            Err(fault) => self.findings.push(fault.finding(&placement.path, &bytes)),
+        }
+    }
+
+    fn read(
+        &self,
+        path: &ImagePath,
+    ) -> Result<(image::Metadata, zeroize::Zeroizing<Vec<u8>>), ImageError> {
+        let metadata = self.image.metadata(path)?;
+        let bytes = self.image.read(path, LARGEST)?;
+        Ok((metadata, bytes.into()))
+    }
+
+    /// What the configuration places and the record does not know.
+    fn compare_with_plan(&mut self, expected: &Expected) {
+        for (what, path) in &expected.placements {
+            let recorded = self
+                .record
+                .placements
+                .iter()
+                .any(|recorded| recorded.what == *what && recorded.path == path.as_str());
+            if !recorded {
+                self.findings.push(
+                    Finding::error(NOT_PLACED, format!("the {what} was not placed at {path}"))
+                        .in_file(path.as_str())
+                        .fact("what", what.as_str())
+                        .hint("the configuration has changed since the image was built: run `certbake provision` again"),
+                );
+            }
+        }
+    }
+
+    fn certificates(&self, what: &str) -> Vec<Certificate> {
+        self.found
+            .iter()
+            .filter(|(found, _)| found == what)
+            .flat_map(|(_, content)| &content.certificates)
+            .map(|(certificate, _)| certificate.clone())
+            .collect()
+    }
+
+    /// The certificate and what came with it, from the most complete file.
+    fn bundle(&self) -> Vec<Certificate> {
+        ["full-chain", "combined"]
+            .into_iter()
+            .map(|what| self.certificates(what))
+            .find(|certificates| !certificates.is_empty())
+            .unwrap_or_else(|| {
+                let mut bundle = self.certificates("certificate");
+                bundle.extend(self.certificates("issuers"));
+                bundle
+            })
+    }
+
+    fn judge(
+        &mut self,
+        expected: &Expected,
+        policy: &Policy,
+        report: &mut Report,
+    ) -> IdentityReport {
+        let mut summary = IdentityReport {
+            name: self.record.identity.clone(),
+            authority: Some(AuthorityPlace {
+                kind: self.record.authority.kind.clone(),
+                name: self.record.authority.name.clone(),
+                place: self.record.authority.place.clone(),
+            }),
+            placements: std::mem::take(&mut self.placements),
+            ..IdentityReport::default()
+        };
+        let bundle = self.bundle();
+        let Some((leaf, others)) = bundle.split_first() else {
+            return summary;
+        };
+        let chain = Chain::above(leaf.clone(), others.to_vec());
+        let placed = self.certificates("anchors");
+        let anchors = expected
+            .anchors
+            .clone()
+            .or_else(|| (!placed.is_empty()).then(|| Anchors::new(placed)));
+        let key = self
+            .found
+            .iter()
+            .find_map(|(_, content)| content.keys.first());
+        let evidence = Evidence {
+            bundle: Some(&bundle),
+            anchors: anchors.as_ref(),
+            key: key.map(crate::pki::PrivateKey::spki),
+            ..Evidence::new(report.at, &chain)
+        };
+        let verdict = verify::credential(&evidence, &self.policy(expected, policy));
+        self.findings.extend(verdict.findings);
+        report.checked = Some(report.checked.unwrap_or(0) + bundle.len());
+        summary.certificate = Some((&chain).into());
+        summary.window = Some(verdict.summary);
+        summary
+    }
+
+    /// What the run demands, else what the configuration does, else what was recorded.
+    fn policy(&self, expected: &Expected, policy: &Policy) -> Policy {
+        let recorded = self.record.window.floor_seconds;
+        Policy {
+            floor: policy
+                .floor
+                .clone()
+                .or_else(|| expected.floor.clone())
+                .or_else(|| recorded.map(|seconds| Floor::Absolute(Span::seconds(seconds)))),
+            usage: policy.usage.or(Some(self.record.certificate.usage)),
+            ..policy.clone()
+        }
+    }
+}
+
+fn read_record(image: &ImageRoot, identity: &str) -> Result<Record, Finding> {
+    let path: ImagePath = format!("{DIRECTORY}/{identity}.json")
+        .parse()
+        .map_err(|error| record_unreadable(identity, &format!("{error}")))?;
+    let bytes = image
+        .read(&path, LARGEST)
+        .map_err(|error| error.finding())?;
+    let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
+        let mut finding = record_unreadable(identity, &error.to_string());
+        finding.line = Some(error.line());
+        finding
+    })?;
+    match record.schema {
+        1 => Ok(record),
+        other => Err(record_unreadable(
+            identity,
+            &format!("its schema is {other}, and this certbake knows 1"),
+        )),
+    }
+}
+
+fn record_unreadable(identity: &str, reason: &str) -> Finding {
+    let path = format!("{DIRECTORY}/{identity}.json");
+    Finding::error(RECORD_UNREADABLE, format!("reading the record of {identity}: {reason}"))
+        .in_file(path)
+        .fact("reason", reason)
+        .hint("it was changed or was written by a newer certbake: build the image again, or check it with that one")
+}
+
+fn compare(placement: &RecordedPlacement, found: &image::Metadata, bytes: &[u8]) -> Vec<Finding> {
+    let path = placement.path.as_str();
+    let what = placement.what.as_str();
+    let mut findings = Vec::new();
+    let mode = found.mode.to_string();
+    if mode != placement.mode {
+        findings.push(
+            Finding::error(MODE, format!("the mode of {path} is {mode}, and it was placed with {}", placement.mode))
+                .fact("mode", mode)
+                .fact("recorded_mode", placement.mode.as_str())
+                .hint("a later build step changed it: set it back with chmod, or order that step before certbake"),
+        );
+    }
+    if (found.uid, found.gid) != (placement.uid, placement.gid) {
+        findings.push(
+            Finding::error(
+                OWNER,
+                format!(
+                    "{path} belongs to {}:{}, and it was placed for {}:{}",
+                    found.uid, found.gid, placement.uid, placement.gid
+                ),
+            )
+            .fact("uid", found.uid)
+            .fact("gid", found.gid)
+            .fact("recorded_uid", placement.uid)
+            .fact("recorded_gid", placement.gid)
+            .hint("a later build step changed it: set it back with chown, or order that step before certbake"),
+        );
+    }
+    let sha256 = digest::sha256_hex(bytes);
+    if placement
+        .sha256
+        .as_ref()
+        .is_some_and(|recorded| *recorded != sha256)
+    {
+        findings.push(
+            Finding::error(CHANGED, format!("{path} is not the {what} that was placed"))
+                .fact("recorded_sha256", placement.sha256.clone())
+                .fact("sha256", sha256)
+                .hint("a later build step replaced it: run `certbake provision` again, after that step"),
+        );
+    }
+    findings
+        .into_iter()
+        .map(|finding| finding.in_file(path).fact("what", what))
+        .collect()
+}

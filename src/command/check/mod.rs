@@ -1,0 +1,113 @@
+//! `certbake check`: the gate alone, offline. On the files of one credential, on many files and
+//! folders at once, or on what an image root carries.
+
+mod credential;
+mod files;
+mod image;
+mod read;
+
+use std::path::PathBuf;
+
+use time::OffsetDateTime;
+
+use super::Context;
+use crate::finding::{Code, Finding};
+use crate::image::ImagePath;
+use crate::outcome::{Outcome, Report};
+use crate::pki::{Anchors, Floor};
+use crate::verify::{self, Policy};
+
+const NOTHING: Code = Code::new("nothing-to-check");
+
+/// What is to be checked, and against what.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub target: Target,
+    pub policy: Policy,
+    /// Instead of now.
+    pub at: Option<OffsetDateTime>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Target {
+    Credential(CredentialFiles),
+    Files {
+        /// Files and folders; in folders, every file that holds certificates.
+        paths: Vec<PathBuf>,
+        /// PEM or DER, the roots that every chain must lead to.
+        anchors: Vec<PathBuf>,
+    },
+    Image {
+        root: PathBuf,
+        /// The identities that it must carry; those that have a record when empty.
+        expected: Vec<Expected>,
+    },
+}
+
+/// An identity that an image must carry.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    pub name: String,
+    /// Instead of the floor that was recorded.
+    pub floor: Option<Floor>,
+    /// Instead of the anchors that were placed.
+    pub anchors: Option<Anchors>,
+    /// What must have been placed where: `private-key`, `full-chain`, …
+    pub placements: Vec<(String, ImagePath)>,
+}
+
+impl Expected {
+    /// Only by its record.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
+/// The files of one credential, each PEM or DER.
+#[derive(Clone, Debug, Default)]
+pub struct CredentialFiles {
+    /// The certificate, which its chain may follow.
+    pub certificate: PathBuf,
+    pub intermediates: Vec<PathBuf>,
+    pub anchors: Vec<PathBuf>,
+    pub key: Option<PathBuf>,
+    /// Revocation lists.
+    pub crls: Vec<PathBuf>,
+}
+
+/// Checks; every fault is a finding of the report.
+pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
+    let now = plan.at.unwrap_or(context.now);
+    let mut report = Report::new("check", now);
+    report.checked = Some(0);
+    match &plan.target {
+        Target::Credential(files) => credential::check(files, &plan.policy, &mut report),
+        Target::Files { paths, anchors } => {
+            context.progress.step("checking certificates");
+            files::check(paths, anchors, &plan.policy, &mut report);
+        }
+        Target::Image { root, expected } => {
+            image::check(root, expected, &plan.policy, &mut report);
+        }
+    }
+    report.conclude(verify::outcome(&report.findings));
+    report
+}
+
+/// A check that looked at nothing has proved nothing.
+fn nothing(at: impl Into<String>, what: &str) -> Finding {
+    Finding::error(NOTHING, format!("there is nothing to check: {what}"))
+        .in_file(at)
+        .hint(
+            "look for a wrong path or an empty match; a check that looked at nothing is a failure",
+        )
+}
+
+/// A run that could not look at the image at all.
+fn image_unusable(report: &mut Report, finding: Finding) {
+    report.findings.push(finding);
+    report.conclude(Outcome::Image);
+}

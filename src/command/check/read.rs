@@ -1,0 +1,189 @@
+//! Files of certificates, keys and revocation lists, PEM or DER, read so that a fault names its file
+//! and line.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::finding::{Code, Finding};
+use crate::pki::pem::{self, Block};
+use crate::pki::{Anchors, Certificate, PrivateKey};
+
+const UNREADABLE: Code = Code::new("file-unreadable");
+
+/// No file of certificates comes near; what is larger is something else.
+pub(super) const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// The first octet of a DER SEQUENCE, which no text starts with but the digit 0.
+const SEQUENCE: u8 = 0x30;
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+
+/// Reads a whole file into `buffer`, replacing what it held.
+///
+/// # Errors
+/// What the system says, or that it is too large.
+pub(super) fn into(buffer: &mut Vec<u8>, path: &Path) -> io::Result<()> {
+    buffer.clear();
+    let read = File::open(path)?.take(LARGEST + 1).read_to_end(buffer)?;
+    if read as u64 > LARGEST {
+        return Err(io::Error::other("it is larger than 64 MiB"));
+    }
+    Ok(())
+}
+
+/// Something in a file that cannot be read.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// Which PEM block, from 1.
+    block: Option<usize>,
+    reason: String,
+}
+
+impl Fault {
+    pub(super) fn finding(self, path: &str, text: &[u8]) -> Finding {
+        let mut finding = unreadable(path, &self.reason);
+        if let Some(block) = self.block {
+            finding.line = line_of_block(text, block);
+            finding = finding.fact("block", block);
+        }
+        finding
+    }
+}
+
+pub(super) fn unreadable(path: &str, reason: &str) -> Finding {
+    Finding::error(UNREADABLE, format!("reading {path}: {reason}"))
+        .in_file(path)
+        .fact("reason", reason)
+        .hint("look at it with `certbake inspect`; write it again from where it came")
+}
+
+/// The line, from 1, on which the `block`-th PEM block begins.
+pub(super) fn line_of_block(text: &[u8], block: usize) -> Option<usize> {
+    text.split(|byte| *byte == b'\n')
+        .enumerate()
+        .filter(|(_, line)| line.starts_with(BEGIN))
+        .nth(block.checked_sub(1)?)
+        .map(|(at, _)| at + 1)
+}
+
+/// What stands in a file, as far as `check` has use for it.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    /// Each with the PEM block it stands in, from 1.
+    pub(super) certificates: Vec<(Certificate, usize)>,
+    pub(super) keys: Vec<PrivateKey>,
+    /// DER.
+    pub(super) crls: Vec<Vec<u8>>,
+}
+
+/// Reads everything in a file.
+pub(super) fn content(bytes: &[u8]) -> Result<Content, Fault> {
+    if bytes.first() == Some(&SEQUENCE) {
+        return der(bytes);
+    }
+    let blocks = pem::decode(bytes).map_err(|error| Fault {
+        block: Some(error.block),
+        reason: error.to_string(),
+    })?;
+    let mut content = Content::default();
+    for (at, block) in blocks.into_iter().enumerate() {
+        let fault = |reason: String| Fault {
+            block: Some(at + 1),
+            reason: format!("PEM block {}: {reason}", at + 1),
+        };
+        match block {
+            Block::Certificate(der) => {
+                let certificate =
+                    Certificate::from_der(der).map_err(|error| fault(error.to_string()))?;
+                content.certificates.push((certificate, at + 1));
+            }
+            Block::PrivateKey(der) => content
+                .keys
+                .push(PrivateKey::from_der(&der).map_err(|error| fault(error.to_string()))?),
+            Block::Crl(der) => content.crls.push(der),
+            _ => {}
+        }
+    }
+    Ok(content)
+}
+
+/// A DER file says nothing about its kind: it is the one that it can be read as.
+fn der(bytes: &[u8]) -> Result<Content, Fault> {
+    let mut content = Content::default();
+    match Certificate::from_der(bytes) {
+        Ok(certificate) => content.certificates.push((certificate, 1)),
+        Err(error) => match PrivateKey::from_der(bytes) {
+            Ok(key) => content.keys.push(key),
+            Err(_) if crate::pki::path::is_crl(bytes) => content.crls.push(bytes.to_vec()),
+            Err(_) => {
+                return Err(Fault {
+                    block: None,
+                    reason: error.to_string(),
+                });
+            }
+        },
+    }
+    Ok(content)
+}
+
+/// Whether a file met in a folder is meant to hold certificates.
+pub(super) fn looks_like_certificates(path: &Path, bytes: &[u8]) -> bool {
+    if bytes.first() == Some(&SEQUENCE) {
+        return path.extension().is_some_and(|end| {
+            ["cer", "crt", "der"]
+                .iter()
+                .any(|known| end.eq_ignore_ascii_case(known))
+        });
+    }
+    bytes.starts_with(b"-----BEGIN CERTIFICATE-----")
+        || bytes
+            .windows(PEM_CERTIFICATE.len())
+            .any(|window| window == PEM_CERTIFICATE)
+}
+
+const PEM_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+/// The certificates of several files, in order; faults go to `findings`.
+pub(super) fn certificates(
+    paths: &[impl AsRef<Path>],
+    findings: &mut Vec<Finding>,
+) -> Vec<Certificate> {
+    let mut certificates = Vec::new();
+    for path in paths {
+        let Some(content) = file(path.as_ref(), findings) else {
+            continue;
+        };
+        if content.certificates.is_empty() {
+            let path = path.as_ref().display().to_string();
+            findings.push(unreadable(&path, "there is no certificate in it"));
+        }
+        certificates.extend(
+            content
+                .certificates
+                .into_iter()
+                .map(|(certificate, _)| certificate),
+        );
+    }
+    certificates
+}
+
+pub(super) fn anchors(paths: &[impl AsRef<Path>], findings: &mut Vec<Finding>) -> Option<Anchors> {
+    (!paths.is_empty()).then(|| Anchors::new(certificates(paths, findings)))
+}
+
+/// The content of one file; a fault goes to `findings`.
+pub(super) fn file(path: &Path, findings: &mut Vec<Finding>) -> Option<Content> {
+    let mut bytes = Vec::new();
+    let name = path.display().to_string();
+    let content = into(&mut bytes, path)
+        .map_err(|error| unreadable(&name, &error.to_string()))
+        .and_then(|()| content(&bytes).map_err(|fault| fault.finding(&name, &bytes)));
+    match content {
+        Ok(content) => Some(content),
+        Err(finding) => {
+            findings.push(finding);
+            None
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The Internet profile of X.509 (RFC 5280), as far as strict peers enforce it and path validation
+//! does not: Python 3.13 and later, `openssl verify -x509_strict`, Java's PKIX.
+
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, NameConstraints, ParsedExtension, X509Extension};
+use x509_parser::prelude::FromDer;
+use x509_parser::public_key::PublicKey;
+
+use super::certificate::Certificate;
+
+/// The part that a certificate plays in a chain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    Leaf,
+    Intermediate,
+    Anchor,
+}
+
+/// A rule that a certificate breaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Breach {
+    /// What is wrong, after "it": `has no authority key identifier`.
+    pub what: &'static str,
+    /// Where the rule stands.
+    pub rule: &'static str,
+}
+
+type Rule = (&'static str, &'static str, fn(&Subject<'_>) -> bool);
+
+/// What a rule looks at.
+struct Subject<'a> {
+    part: Part,
+    certificate: &'a X509Certificate<'a>,
+}
+
+/// Each rule by what breaks it, where it stands, and whether it is broken.
+const RULES: &[Rule] = &[
+    (
+        "has the serial number zero, or one longer than 20 octets",
+        "RFC 5280 section 4.1.2.2",
+        bad_serial,
+    ),
+    (
+        "is a certificate authority's and has an empty subject",
+        "RFC 5280 section 4.1.2.6",
+        nameless_ca,
+    ),
+    (
+        "has no authority key identifier",
+        "RFC 5280 section 4.2.1.1",
+        no_authority_key_identifier,
+    ),
+    (
+        "has an authority key identifier marked as critical",
+        "RFC 5280 section 4.2.1.1",
+        critical_authority_key_identifier,
+    ),
+    (
+        "is self-signed, and its authority key identifier is not its own",
+        "RFC 5280 section 4.2.1.1",
+        foreign_key_identifier,
+    ),
+    (
+        "is a certificate authority's and has no subject key identifier",
+        "RFC 5280 section 4.2.1.2",
+        no_subject_key_identifier,
+    ),
+    (
+        "has a subject key identifier marked as critical",
+        "RFC 5280 section 4.2.1.2",
+        critical_subject_key_identifier,
+    ),
+    (
+        "may sign certificates by its key usage, and is not a certificate authority's",
+        "RFC 5280 section 4.2.1.9",
+        signing_leaf,
+    ),
+    (
+        "is a certificate authority's and may not sign certificates by its key usage",
+        "RFC 5280 section 4.2.1.3",
+        unsigning_ca,
+    ),
+    (
+        "has no basic constraints, or does not mark them as critical",
+        "RFC 5280 section 4.2.1.9",
+        lax_basic_constraints,
+    ),
+    (
+        "has an empty subject and alternative names not marked as critical",
+        "RFC 5280 section 4.2.1.6",
+        lax_alternative_names,
+    ),
+    (
+        "has a DNS name with characters that host names do not have",
+        "RFC 5280 section 4.2.1.6",
+        odd_dns_name,
+    ),
+    (
+        "is not a certificate authority's and has name constraints",
+        "RFC 5280 section 4.2.1.10",
+        constrained_leaf,
+    ),
+    (
+        "has empty name constraints",
+        "RFC 5280 section 4.2.1.10",
+        empty_name_constraints,
+    ),
+    (
+        "has a name constraint that begins with a dot",
+        "RFC 5280 section 4.2.1.10",
+        dotted_name_constraint,
+    ),
+    (
+        "has policy constraints not marked as critical",
+        "RFC 5280 section 4.2.1.11",
+        lax_policy_constraints,
+    ),
+    (
+        "has a critical extension that is not known",
+        "RFC 5280 section 4.2",
+        unknown_critical_extension,
+    ),
+    (
+        "has an extension that cannot be read",
+        "RFC 5280 section 4.2",
+        broken_extension,
+    ),
+    (
+        "has an RSA key whose length is not a multiple of 8 bits",
+        "CA/Browser Forum BR section 6.1.5",
+        odd_rsa_key,
+    ),
+    (
+        "allows every usage beside those that it names",
+        "CA/Browser Forum BR section 7.1.2.7.10",
+        any_usage,
+    ),
+];
+
+/// The rules that a certificate breaks in this part; none when it cannot be read.
+pub fn breaches(certificate: &Certificate, part: Part) -> Vec<Breach> {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate.der()) else {
+        return Vec::new();
+    };
+    let subject = Subject {
+        part,
+        certificate: &parsed,
+    };
+    RULES
+        .iter()
+        .filter(|(_, _, is_broken)| is_broken(&subject))
+        .map(|&(what, rule, _)| Breach { what, rule })
+        .collect()
+}
+
+impl<'a> Subject<'a> {
+    fn extensions(&self) -> impl Iterator<Item = (&'a X509Extension<'a>, &'a ParsedExtension<'a>)> {
+        self.certificate
+            .extensions()
+            .iter()
+            .map(|extension| (extension, extension.parsed_extension()))
+    }
+
+    /// Whether there is an extension of which this holds.
+    fn any(&self, holds: impl Fn(&X509Extension<'_>, &ParsedExtension<'_>) -> bool) -> bool {
+        self.extensions()
+            .any(|(extension, parsed)| holds(extension, parsed))
+    }
+
+    fn is_authority(&self) -> bool {
+        self.part != Part::Leaf
+    }
+
+    fn is_self_issued(&self) -> bool {
+        self.certificate.subject().as_raw() == self.certificate.issuer().as_raw()
+    }
+
+    /// The key identifier of the issuer's key, as the certificate gives it.
+    fn authority_key(&self) -> Option<&'a [u8]> {
+        self.extensions().find_map(|(_, parsed)| match parsed {
+            ParsedExtension::AuthorityKeyIdentifier(identifier) => {
+                identifier.key_identifier.as_ref().map(|key| key.0)
+            }
+            _ => None,
+        })
+    }
+
+    fn subject_key(&self) -> Option<&'a [u8]> {
+        self.extensions().find_map(|(_, parsed)| match parsed {
+            ParsedExtension::SubjectKeyIdentifier(key) => Some(key.0),
+            _ => None,
+        })
+    }
+
+    fn name_constraints(&self) -> Option<&'a NameConstraints<'a>> {
+        self.extensions().find_map(|(_, parsed)| match parsed {
+            ParsedExtension::NameConstraints(constraints) => Some(constraints),
+            _ => None,
+        })
+    }
+}
+
+fn bad_serial(subject: &Subject<'_>) -> bool {
+    // Nobody looks at an anchor's serial number, and well-known roots have zero.
+    let serial = subject.certificate.raw_serial();
+    subject.part != Part::Anchor && (serial.len() > 20 || serial.iter().all(|octet| *octet == 0))
+}
+
+fn nameless_ca(subject: &Subject<'_>) -> bool {
+    subject.is_authority() && subject.certificate.subject().iter().next().is_none()
+}
+
+fn no_authority_key_identifier(subject: &Subject<'_>) -> bool {
+    let stated =
+        subject.any(|_, parsed| matches!(parsed, ParsedExtension::AuthorityKeyIdentifier(_)));
+    // A root may leave it out, but not leave it empty.
+    let excused = (subject.is_self_issued() || subject.part == Part::Anchor) && !stated;
+    !excused && subject.authority_key().is_none()
+}
+
+fn critical_authority_key_identifier(subject: &Subject<'_>) -> bool {
+    subject.any(|extension, parsed| {
+        extension.critical && matches!(parsed, ParsedExtension::AuthorityKeyIdentifier(_))
+    })
+}
+
+fn foreign_key_identifier(subject: &Subject<'_>) -> bool {
+    subject.part == Part::Anchor
+        && subject.is_self_issued()
+        && subject
+            .authority_key()
+            .is_some_and(|key| Some(key) != subject.subject_key())
+}
+
+fn no_subject_key_identifier(subject: &Subject<'_>) -> bool {
+    subject.is_authority() && subject.subject_key().is_none()
+}
+
+fn critical_subject_key_identifier(subject: &Subject<'_>) -> bool {
+    subject.any(|extension, parsed| {
+        extension.critical && matches!(parsed, ParsedExtension::SubjectKeyIdentifier(_))
+    })
+}
+
+fn signing_leaf(subject: &Subject<'_>) -> bool {
+    !subject.certificate.is_ca()
+        && subject.any(
+            |_, parsed| matches!(parsed, ParsedExtension::KeyUsage(usage) if usage.key_cert_sign()),
+        )
+}
+
+fn unsigning_ca(subject: &Subject<'_>) -> bool {
+    subject.is_authority()
+        && subject.any(|_, parsed| matches!(parsed, ParsedExtension::KeyUsage(usage) if !usage.key_cert_sign()))
+}
+
+fn lax_basic_constraints(subject: &Subject<'_>) -> bool {
+    subject.is_authority() && !subject.any(|extension, parsed| {
+        extension.critical
+            && matches!(parsed, ParsedExtension::BasicConstraints(constraints) if constraints.ca)
+    })
+}
+
+fn lax_alternative_names(subject: &Subject<'_>) -> bool {
+    subject.certificate.subject().iter().next().is_none()
+        && subject.any(|extension, parsed| {
+            !extension.critical && matches!(parsed, ParsedExtension::SubjectAlternativeName(_))
+        })
+}
+
+fn odd_dns_name(subject: &Subject<'_>) -> bool {
+    let is_odd = |name: &GeneralName<'_>| {
+        matches!(name, GeneralName::DNSName(dns)
+            if !dns.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'*')))
+    };
+    subject.any(|_, parsed| {
+        matches!(parsed, ParsedExtension::SubjectAlternativeName(names) if names.general_names.iter().any(is_odd))
+    })
+}
+
+fn constrained_leaf(subject: &Subject<'_>) -> bool {
+    !subject.certificate.is_ca() && subject.name_constraints().is_some()
+}
+
+fn empty_name_constraints(subject: &Subject<'_>) -> bool {
+    subject.name_constraints().is_some_and(|constraints| {
+        let is_empty = |trees: &Option<Vec<_>>| trees.as_ref().is_none_or(Vec::is_empty);
+        is_empty(&constraints.permitted_subtrees) && is_empty(&constraints.excluded_subtrees)
+    })
+}
+
+fn dotted_name_constraint(subject: &Subject<'_>) -> bool {
+    subject.name_constraints().is_some_and(|constraints| {
+        [
+            &constraints.permitted_subtrees,
+            &constraints.excluded_subtrees,
+        ]
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|tree| matches!(tree.base, GeneralName::DNSName(dns) if dns.starts_with('.')))
+    })
+}
+
+fn lax_policy_constraints(subject: &Subject<'_>) -> bool {
+    subject.any(|extension, parsed| {
+        !extension.critical && matches!(parsed, ParsedExtension::PolicyConstraints(_))
+    })
+}
+
+fn unknown_critical_extension(subject: &Subject<'_>) -> bool {
+    subject.any(|extension, parsed| extension.critical && parsed.unsupported())
+}
+
+fn broken_extension(subject: &Subject<'_>) -> bool {
+    subject.any(|_, parsed| parsed.error().is_some())
+}
+
+fn odd_rsa_key(subject: &Subject<'_>) -> bool {
+    match subject.certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(rsa)) => {
+            let first = rsa.modulus.iter().find(|octet| **octet != 0);
+            first.is_some_and(|octet| *octet < 0x80)
+        }
+        _ => false,
+    }
+}
+
+fn any_usage(subject: &Subject<'_>) -> bool {
+    subject.part == Part::Leaf
+        && subject.any(
+            |_, parsed| matches!(parsed, ParsedExtension::ExtendedKeyUsage(usage) if usage.any),
+        )
+}
