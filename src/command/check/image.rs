@@ -156,7 +156,7 @@ impl<'a> Identity<'a> {
                 owner: metadata.uid.to_string(),
                 group: metadata.gid.to_string(),
                 change: Change::Unchanged,
-                sha256: placement.sha256.clone(),
+                sha256: Some(placement.sha256.clone()),
             });
         }
         // A key store does not open without its password; its digest was compared.
@@ -337,14 +337,10 @@ fn compare(placement: &RecordedPlacement, found: &image::Metadata, bytes: &[u8])
         );
     }
     let sha256 = digest::sha256_hex(bytes);
-    if placement
-        .sha256
-        .as_ref()
-        .is_some_and(|recorded| *recorded != sha256)
-    {
+    if placement.sha256 != sha256 {
         findings.push(
             Finding::error(CHANGED, format!("{path} is not the {what} that was placed"))
-                .fact("recorded_sha256", placement.sha256.clone())
+                .fact("recorded_sha256", placement.sha256.as_str())
                 .fact("sha256", sha256)
                 .hint("a later build step replaced it: run `certbake provision` again, after that step"),
         );
