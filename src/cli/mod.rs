@@ -62,6 +62,9 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
             resolve::provision(&args, matches, &outside)
                 .map(|plan| command::provision::run(&plan, context))
         }),
+        Verb::Check(args) => reported("check", &args.report, start, |context| {
+            resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))
+        }),
         Verb::Completions(args) => output::text(&args.text()),
         Verb::Man(args) => match args.text() {
             Some(page) => output::text(&page),

@@ -1,5 +1,6 @@
 //! The command line: one file per verb, its words and how they become a plan.
 
+pub mod check;
 pub mod generated;
 pub mod provision;
 pub mod shared;
@@ -26,6 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     Provision(Box<provision::Args>),
+    Check(Box<check::Args>),
     Completions(generated::Completions),
     Man(generated::Man),
     Schema(generated::Schema),

@@ -129,7 +129,7 @@ fn subject(draft: &Draft<'_>) -> Result<Subject, UsageError> {
     Ok(subject)
 }
 
-fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
+pub(super) fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
     let words = &draft.identity;
     let floor = floor(draft)?;
     if let (Some(ttl), Some(most)) = (words.ttl, words.max_validity)

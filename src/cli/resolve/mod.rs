@@ -2,6 +2,7 @@
 //! What cannot be read is refused here, before anything is opened or asked.
 
 mod authority;
+pub mod check;
 mod draft;
 mod identity;
 mod overlay;

@@ -3,12 +3,10 @@
 use std::path::Path;
 
 use super::{CredentialFiles, nothing, read};
-use crate::finding::{Code, Finding};
+use crate::finding::Finding;
 use crate::outcome::{IdentityReport, Report};
 use crate::pki::Chain;
 use crate::verify::{self, Evidence, Policy};
-
-const NO_KEY: Code = Code::new("key-unreadable");
 
 pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Report) {
     let name = files.certificate.display().to_string();
@@ -55,20 +53,14 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
 
 /// The public key of the private key in a file.
 fn spki(path: &Path, findings: &mut Vec<Finding>) -> Option<Vec<u8>> {
-    let name = path.display().to_string();
     let content = read::file(path, findings)?;
-    let key = content.keys.first();
-    if key.is_none() {
-        findings.push(
-            Finding::error(
-                NO_KEY,
-                format!("reading {name}: there is no unencrypted private key in it"),
-            )
-            .in_file(name)
-            .hint("give the file that holds the key; `certbake inspect` opens an encrypted one"),
-        );
-    }
-    key.map(|key| key.spki().to_vec())
+    let reason = match content.key() {
+        Some(Ok(key)) => return Some(key.spki().to_vec()),
+        Some(Err(error)) => error.to_string(),
+        None => "there is no unencrypted private key in it".to_owned(),
+    };
+    findings.push(read::key_unreadable(&path.display().to_string(), &reason));
+    None
 }
 
 fn crls(files: &CredentialFiles, findings: &mut Vec<Finding>) -> Vec<Vec<u8>> {

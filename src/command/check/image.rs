@@ -1,14 +1,12 @@
 //! What an image root carries, by the records in it: every file as it was recorded, every credential
 //! through the gate again.
 
-use std::path::Path;
-
 use super::read::{self, Content};
-use super::{Expected, image_unusable, nothing};
+use super::{Expected, ImageTarget, nothing};
 use crate::finding::{Code, Finding};
 use crate::image::{self, ImageError, ImagePath, ImageRoot};
-use crate::outcome::{AuthorityPlace, Change, IdentityReport, PlacementReport, Report};
-use crate::pki::{Anchors, Certificate, Chain, Floor, digest};
+use crate::outcome::{AuthorityPlace, Change, IdentityReport, Outcome, PlacementReport, Report};
+use crate::pki::{Anchors, Certificate, Chain, Floor, PrivateKey, digest};
 use crate::record::{DIRECTORY, Record, RecordedPlacement};
 use crate::span::Span;
 use crate::verify::{self, Evidence, Policy};
@@ -23,36 +21,44 @@ const NOT_PLACED: Code = Code::new("placement-missing");
 /// No file that certbake lands comes near.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-pub(super) fn check(root: &Path, expected: &[Expected], policy: &Policy, report: &mut Report) {
-    report.root = Some(root.display().to_string());
-    let image = match ImageRoot::open(root).and_then(|image| settle(&image, report).map(|()| image))
-    {
-        Ok(image) => image,
-        Err(error) => return image_unusable(report, error.finding()),
-    };
-    let recorded = match recorded(&image) {
-        Ok(names) => names,
-        Err(error) => return image_unusable(report, error.finding()),
-    };
-    let by_record: Vec<Expected> = recorded.iter().map(|name| Expected::named(name)).collect();
-    let expected = if expected.is_empty() {
+pub(super) fn check(target: &ImageTarget, policy: &Policy, report: &mut Report) {
+    report.root = Some(target.root.display().to_string());
+    if let Err(error) = look(target, policy, report) {
+        report.findings.push(error.finding());
+        report.conclude(Outcome::Image);
+    }
+}
+
+fn look(target: &ImageTarget, policy: &Policy, report: &mut Report) -> Result<(), ImageError> {
+    let image = ImageRoot::open(&target.root)?;
+    settle(&image, report)?;
+    let recorded = recorded(&image)?;
+    let by_record: Vec<_> = recorded.iter().map(|name| Expected::named(name)).collect();
+    let expected = if target.expected.is_empty() {
         &by_record
     } else {
-        expected
+        &target.expected
     };
     if expected.is_empty() {
         let what = format!("the image has no record in {DIRECTORY}");
         report
             .findings
-            .push(nothing(root.display().to_string(), &what));
+            .push(nothing(target.root.display().to_string(), &what));
     }
     for expected in expected {
-        if recorded.contains(&expected.name) {
-            Identity::check(&image, expected, policy, report);
-        } else {
+        if !recorded.contains(&expected.name) {
             report.findings.push(unrecorded(&expected.name, &recorded));
+            continue;
         }
+        let pinned = if target.anchors.is_empty() {
+            expected.anchors.as_slice()
+        } else {
+            &target.anchors
+        };
+        let anchors = read::anchors(pinned, &mut report.findings);
+        Identity::check(&image, expected, anchors, policy, report);
     }
+    Ok(())
 }
 
 /// Takes back or completes what a run that was cut short has left, as the next run would.
@@ -93,7 +99,7 @@ fn unrecorded(identity: &str, recorded: &[String]) -> Finding {
         format!("the image carries no record of {identity}"),
     )
     .about(identity)
-    .in_file(format!("{DIRECTORY}/{identity}.json"))
+    .in_file(record_path(identity))
     .fact("recorded", recorded.to_vec())
     .hint("run `certbake provision` on this image, or look for a wrong --root or --identity")
 }
@@ -109,11 +115,17 @@ struct Identity<'a> {
 }
 
 impl<'a> Identity<'a> {
-    fn check(image: &'a ImageRoot, expected: &Expected, policy: &Policy, report: &mut Report) {
+    fn check(
+        image: &'a ImageRoot,
+        expected: &Expected,
+        anchors: Option<Anchors>,
+        policy: &Policy,
+        report: &mut Report,
+    ) {
         let name = expected.name.as_str();
         let record = match read_record(image, name) {
             Ok(record) => record,
-            Err(finding) => return report.findings.push(finding.about(name)),
+            Err(finding) => return report.findings.push((*finding).about(name)),
         };
         let mut identity = Self {
             image,
@@ -126,7 +138,8 @@ impl<'a> Identity<'a> {
             identity.look_at(&placement);
         }
         identity.compare_with_plan(expected);
-        let summary = identity.judge(expected, policy, report);
+        let policy = identity.policy(expected, policy);
+        let summary = identity.judge(anchors, &policy, report);
         report.identities.push(summary);
         let findings = identity
             .findings
@@ -141,10 +154,12 @@ impl<'a> Identity<'a> {
             .path
             .parse()
             .map_err(|error| record_unreadable(&self.record.identity, &format!("{error}")))
-            .and_then(|path: ImagePath| self.read(&path).map_err(|error| error.finding()));
+            .and_then(|path: ImagePath| {
+                self.read(&path).map_err(|error| Box::new(error.finding()))
+            });
         let (metadata, bytes) = match read {
             Ok(read) => read,
-            Err(finding) => return self.findings.push(finding),
+            Err(finding) => return self.findings.push(*finding),
         };
         let before = self.findings.len();
         self.findings.extend(compare(placement, &metadata, &bytes));
@@ -206,6 +221,19 @@ impl<'a> Identity<'a> {
             .collect()
     }
 
+    /// The private key that was placed, from the first file that holds one.
+    fn key(&mut self) -> Option<PrivateKey> {
+        let (path, key) = self
+            .found
+            .iter()
+            .find_map(|(what, content)| Some((what.clone(), content.key()?)))?;
+        key.map_err(|error| {
+            self.findings
+                .push(read::key_unreadable(&path, &error.to_string()))
+        })
+        .ok()
+    }
+
     /// The certificate and what came with it, from the most complete file.
     fn bundle(&self) -> Vec<Certificate> {
         ["full-chain", "combined"]
@@ -221,7 +249,7 @@ impl<'a> Identity<'a> {
 
     fn judge(
         &mut self,
-        expected: &Expected,
+        anchors: Option<Anchors>,
         policy: &Policy,
         report: &mut Report,
     ) -> IdentityReport {
@@ -241,21 +269,15 @@ impl<'a> Identity<'a> {
         };
         let chain = Chain::above(leaf.clone(), others.to_vec());
         let placed = self.certificates("anchors");
-        let anchors = expected
-            .anchors
-            .clone()
-            .or_else(|| (!placed.is_empty()).then(|| Anchors::new(placed)));
-        let key = self
-            .found
-            .iter()
-            .find_map(|(_, content)| content.keys.first());
+        let anchors = anchors.or_else(|| (!placed.is_empty()).then(|| Anchors::new(placed)));
+        let key = self.key();
         let evidence = Evidence {
             bundle: Some(&bundle),
             anchors: anchors.as_ref(),
-            key: key.map(crate::pki::PrivateKey::spki),
+            key: key.as_ref().map(PrivateKey::spki),
             ..Evidence::new(report.at, &chain)
         };
-        let verdict = verify::credential(&evidence, &self.policy(expected, policy));
+        let verdict = verify::credential(&evidence, policy);
         self.findings.extend(verdict.findings);
         report.checked = Some(report.checked.unwrap_or(0) + bundle.len());
         summary.certificate = Some((&chain).into());
@@ -266,25 +288,35 @@ impl<'a> Identity<'a> {
     /// What the run demands, else what the configuration does, else what was recorded.
     fn policy(&self, expected: &Expected, policy: &Policy) -> Policy {
         let recorded = self.record.window.floor_seconds;
+        let recorded = recorded.map(|seconds| Floor::Absolute(Span::seconds(seconds)));
+        let (floor, floor_origin) = [
+            (policy.floor.clone(), policy.floor_origin.clone()),
+            (expected.floor.clone(), expected.floor_origin.clone()),
+            (recorded, record_path(&self.record.identity)),
+        ]
+        .into_iter()
+        .find(|(floor, _)| floor.is_some())
+        .unwrap_or_default();
         Policy {
-            floor: policy
-                .floor
-                .clone()
-                .or_else(|| expected.floor.clone())
-                .or_else(|| recorded.map(|seconds| Floor::Absolute(Span::seconds(seconds)))),
+            floor,
+            floor_origin,
             usage: policy.usage.or(Some(self.record.certificate.usage)),
             ..policy.clone()
         }
     }
 }
 
-fn read_record(image: &ImageRoot, identity: &str) -> Result<Record, Finding> {
-    let path: ImagePath = format!("{DIRECTORY}/{identity}.json")
+fn record_path(identity: &str) -> String {
+    format!("{DIRECTORY}/{identity}.json")
+}
+
+fn read_record(image: &ImageRoot, identity: &str) -> Result<Record, Box<Finding>> {
+    let path: ImagePath = record_path(identity)
         .parse()
         .map_err(|error| record_unreadable(identity, &format!("{error}")))?;
     let bytes = image
         .read(&path, LARGEST)
-        .map_err(|error| error.finding())?;
+        .map_err(|error| Box::new(error.finding()))?;
     let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
         let mut finding = record_unreadable(identity, &error.to_string());
         finding.line = Some(error.line());
@@ -299,12 +331,12 @@ fn read_record(image: &ImageRoot, identity: &str) -> Result<Record, Finding> {
     }
 }
 
-fn record_unreadable(identity: &str, reason: &str) -> Finding {
-    let path = format!("{DIRECTORY}/{identity}.json");
-    Finding::error(RECORD_UNREADABLE, format!("reading the record of {identity}: {reason}"))
-        .in_file(path)
+fn record_unreadable(identity: &str, reason: &str) -> Box<Finding> {
+    let finding = Finding::error(RECORD_UNREADABLE, format!("reading the record of {identity}: {reason}"))
+        .in_file(record_path(identity))
         .fact("reason", reason)
-        .hint("it was changed or was written by a newer certbake: build the image again, or check it with that one")
+        .hint("it was changed or was written by a newer certbake: build the image again, or check it with that one");
+    Box::new(finding)
 }
 
 fn compare(placement: &RecordedPlacement, found: &image::Metadata, bytes: &[u8]) -> Vec<Finding> {
@@ -340,7 +372,7 @@ fn compare(placement: &RecordedPlacement, found: &image::Metadata, bytes: &[u8])
     if placement.sha256 != sha256 {
         findings.push(
             Finding::error(CHANGED, format!("{path} is not the {what} that was placed"))
-                .fact("recorded_sha256", placement.sha256.clone())
+                .fact("recorded_sha256", placement.sha256.as_str())
                 .fact("sha256", sha256)
                 .hint("a later build step replaced it: run `certbake provision` again, after that step"),
         );

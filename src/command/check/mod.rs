@@ -13,8 +13,8 @@ use time::OffsetDateTime;
 use super::Context;
 use crate::finding::{Code, Finding};
 use crate::image::ImagePath;
-use crate::outcome::{Outcome, Report};
-use crate::pki::{Anchors, Floor};
+use crate::outcome::Report;
+use crate::pki::Floor;
 use crate::verify::{self, Policy};
 
 const NOTHING: Code = Code::new("nothing-to-check");
@@ -37,11 +37,17 @@ pub enum Target {
         /// PEM or DER, the roots that every chain must lead to.
         anchors: Vec<PathBuf>,
     },
-    Image {
-        root: PathBuf,
-        /// The identities that it must carry; those that have a record when empty.
-        expected: Vec<Expected>,
-    },
+    Image(ImageTarget),
+}
+
+/// An image and what it must carry.
+#[derive(Clone, Debug, Default)]
+pub struct ImageTarget {
+    pub root: PathBuf,
+    /// The identities that it must carry; those that have a record when empty.
+    pub expected: Vec<Expected>,
+    /// Instead of the anchors that are pinned or were placed.
+    pub anchors: Vec<PathBuf>,
 }
 
 /// An identity that an image must carry.
@@ -50,8 +56,10 @@ pub struct Expected {
     pub name: String,
     /// Instead of the floor that was recorded.
     pub floor: Option<Floor>,
+    /// Where that was written.
+    pub floor_origin: String,
     /// Instead of the anchors that were placed.
-    pub anchors: Option<Anchors>,
+    pub anchors: Option<PathBuf>,
     /// What must have been placed where: `private-key`, `full-chain`, …
     pub placements: Vec<(String, ImagePath)>,
 }
@@ -89,9 +97,7 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
             context.progress.step("checking certificates");
             files::check(paths, anchors, &plan.policy, &mut report);
         }
-        Target::Image { root, expected } => {
-            image::check(root, expected, &plan.policy, &mut report);
-        }
+        Target::Image(target) => image::check(target, &plan.policy, &mut report),
     }
     report.conclude(verify::outcome(&report.findings));
     report
@@ -104,10 +110,4 @@ fn nothing(at: impl Into<String>, what: &str) -> Finding {
         .hint(
             "look for a wrong path or an empty match; a check that looked at nothing is a failure",
         )
-}
-
-/// A run that could not look at the image at all.
-fn image_unusable(report: &mut Report, finding: Finding) {
-    report.findings.push(finding);
-    report.conclude(Outcome::Image);
 }

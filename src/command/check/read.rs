@@ -6,10 +6,14 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::finding::{Code, Finding};
+use zeroize::Zeroizing;
+
+use crate::pki::key::KeyError;
 use crate::pki::pem::{self, Block};
 use crate::pki::{Anchors, Certificate, PrivateKey};
 
 const UNREADABLE: Code = Code::new("file-unreadable");
+const KEY_UNREADABLE: Code = Code::new("key-unreadable");
 
 /// No file of certificates comes near; what is larger is something else.
 pub(super) const LARGEST: u64 = 64 * 1024 * 1024;
@@ -58,6 +62,14 @@ pub(super) fn unreadable(path: &str, reason: &str) -> Finding {
         .hint("look at it with `certbake inspect`; write it again from where it came")
 }
 
+/// There is no key in it, or none that can be used.
+pub(super) fn key_unreadable(path: &str, reason: &str) -> Finding {
+    Finding::error(KEY_UNREADABLE, format!("reading {path}: {reason}"))
+        .in_file(path)
+        .fact("reason", reason)
+        .hint("give the file that holds the key itself; `certbake inspect` opens an encrypted one and says what a file holds")
+}
+
 /// The line, from 1, on which the `block`-th PEM block begins.
 pub(super) fn line_of_block(text: &[u8], block: usize) -> Option<usize> {
     text.split(|byte| *byte == b'\n')
@@ -72,9 +84,17 @@ pub(super) fn line_of_block(text: &[u8], block: usize) -> Option<usize> {
 pub(super) struct Content {
     /// Each with the PEM block it stands in, from 1.
     pub(super) certificates: Vec<(Certificate, usize)>,
-    pub(super) keys: Vec<PrivateKey>,
+    /// Read only where a key is wanted.
+    keys: Vec<Zeroizing<Vec<u8>>>,
     /// DER.
     pub(super) crls: Vec<Vec<u8>>,
+}
+
+impl Content {
+    /// The first private key; `None` when there is none.
+    pub(super) fn key(&self) -> Option<Result<PrivateKey, KeyError>> {
+        self.keys.first().map(|der| PrivateKey::from_der(der))
+    }
 }
 
 /// Reads everything in a file.
@@ -98,9 +118,7 @@ pub(super) fn content(bytes: &[u8]) -> Result<Content, Fault> {
                     Certificate::from_der(der).map_err(|error| fault(error.to_string()))?;
                 content.certificates.push((certificate, at + 1));
             }
-            Block::PrivateKey(der) => content
-                .keys
-                .push(PrivateKey::from_der(&der).map_err(|error| fault(error.to_string()))?),
+            Block::PrivateKey(der) => content.keys.push(der),
             Block::Crl(der) => content.crls.push(der),
             _ => {}
         }
@@ -114,7 +132,7 @@ fn der(bytes: &[u8]) -> Result<Content, Fault> {
     match Certificate::from_der(bytes) {
         Ok(certificate) => content.certificates.push((certificate, 1)),
         Err(error) => match PrivateKey::from_der(bytes) {
-            Ok(key) => content.keys.push(key),
+            Ok(_) => content.keys.push(bytes.to_vec().into()),
             Err(_) if crate::pki::path::is_crl(bytes) => content.crls.push(bytes.to_vec()),
             Err(_) => {
                 return Err(Fault {
@@ -176,14 +194,11 @@ pub(super) fn anchors(paths: &[impl AsRef<Path>], findings: &mut Vec<Finding>) -
 pub(super) fn file(path: &Path, findings: &mut Vec<Finding>) -> Option<Content> {
     let mut bytes = Vec::new();
     let name = path.display().to_string();
-    let content = into(&mut bytes, path)
-        .map_err(|error| unreadable(&name, &error.to_string()))
-        .and_then(|()| content(&bytes).map_err(|fault| fault.finding(&name, &bytes)));
-    match content {
-        Ok(content) => Some(content),
-        Err(finding) => {
-            findings.push(finding);
-            None
-        }
+    if let Err(error) = into(&mut bytes, path) {
+        findings.push(unreadable(&name, &error.to_string()));
+        return None;
     }
+    content(&bytes)
+        .map_err(|fault| findings.push(fault.finding(&name, &bytes)))
+        .ok()
 }

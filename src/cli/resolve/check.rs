@@ -1,0 +1,209 @@
+//! The words of `check` as a plan.
+
+use clap::ArgMatches;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::draft::{Draft, origin_of};
+use super::{identity, placements, relative_to};
+use crate::cli::args::check::Args;
+use crate::cli::source::Source;
+use crate::cli::usage::{UsageError, did_you_mean};
+use crate::command::check::{CredentialFiles, Expected, ImageTarget, Plan, Target};
+use crate::pki::name::NameError;
+use crate::pki::window::FloorError;
+use crate::pki::{AltName, Usage};
+use crate::verify::Policy;
+
+/// # Errors
+/// The first thing that cannot be used, with where it was written.
+pub fn plan(args: &Args, matches: &ArgMatches) -> Result<Plan, UsageError> {
+    Ok(Plan {
+        target: target(args, matches)?,
+        policy: policy(args, matches)?,
+        at: args.demands.at.as_deref().map(moment).transpose()?,
+    })
+}
+
+/// `--root` may come from the environment of a whole build, and then gives way to what was asked for
+/// on the command line.
+fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
+    let anchors = args.demands.anchors.clone();
+    let root_flag = origin_of(matches, "root").is_some_and(|origin| origin.starts_with("--"));
+    let root = args
+        .image
+        .root
+        .as_ref()
+        .filter(|_| root_flag || (args.credential.cert.is_none() && args.paths.is_empty()));
+    match (root, &args.credential.cert, args.paths.as_slice()) {
+        (None, None, []) => Err(UsageError::new("", "nothing says what to check").hint(
+            "give --root DIR for an image, --cert FILE for one credential, or files and folders",
+        )),
+        (Some(root), None, []) => {
+            no_leftovers(&[FOR_CERT], matches)?;
+            Ok(Target::Image(ImageTarget {
+                root: root.clone(),
+                expected: expected(args)?,
+                anchors,
+            }))
+        }
+        (None, Some(certificate), []) => {
+            no_leftovers(&[FOR_ROOT], matches)?;
+            Ok(Target::Credential(CredentialFiles {
+                certificate: certificate.clone(),
+                intermediates: args.credential.intermediates.clone(),
+                anchors,
+                key: args.credential.key.clone(),
+                crls: args.credential.crl.clone(),
+            }))
+        }
+        (None, None, paths) => {
+            no_leftovers(&[FOR_ROOT, FOR_CERT], matches)?;
+            Ok(Target::Files {
+                paths: paths.to_vec(),
+                anchors,
+            })
+        }
+        _ => Err(UsageError::new(
+            "",
+            "--root, --cert and paths are three ways of checking, and more than one is given",
+        )
+        .hint("run certbake check once for each")),
+    }
+}
+
+/// Flags that only mean something beside another one.
+type Belonging = (&'static str, &'static [&'static str]);
+
+const FOR_ROOT: Belonging = ("--root", &["config", "identity"]);
+const FOR_CERT: Belonging = ("--cert", &["intermediates", "key", "crl"]);
+
+fn no_leftovers(owners: &[Belonging], matches: &ArgMatches) -> Result<(), UsageError> {
+    for (owner, flags) in owners {
+        for flag in *flags {
+            if let Some(origin) = origin_of(matches, flag) {
+                return Err(UsageError::new(
+                    origin,
+                    format!("it belongs to {owner}, which is not given"),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn policy(args: &Args, matches: &ArgMatches) -> Result<Policy, UsageError> {
+    let demands = &args.demands;
+    let floor_origin = origin_of(matches, "min_validity").unwrap_or_default();
+    let floor = demands
+        .min_validity
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|error: FloorError| UsageError::new(floor_origin.as_str(), error.to_string()))?;
+    let usage = match demands.usage.as_deref() {
+        None => None,
+        Some("client") => Some(Usage::Client),
+        Some("server") => Some(Usage::Server),
+        Some(other) => {
+            return Err(
+                UsageError::new("--usage", format!("\"{other}\" is not a usage"))
+                    .hint("client or server"),
+            );
+        }
+    };
+    let peer_names = demands
+        .name
+        .iter()
+        .map(|text| name(text))
+        .collect::<Result<_, _>>()
+        .map_err(|error| UsageError::new("--name", error.to_string()))?;
+    Ok(Policy {
+        floor,
+        floor_origin,
+        usage,
+        peer_names,
+        strict: demands.strict,
+        ..Policy::default()
+    })
+}
+
+/// `app.internal`, `10.0.0.7`, or with its kind before it: `uri:spiffe://lab/app`.
+fn name(text: &str) -> Result<AltName, NameError> {
+    if ["dns:", "ip:", "uri:", "email:"]
+        .iter()
+        .any(|kind| text.starts_with(kind))
+    {
+        return AltName::try_from(text.to_owned());
+    }
+    AltName::ip(text).or_else(|_| AltName::dns(text))
+}
+
+fn moment(text: &str) -> Result<OffsetDateTime, UsageError> {
+    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+        UsageError::new(
+            "--at",
+            format!("\"{text}\" is not a moment as RFC 3339 writes it"),
+        )
+        .hint("for example 2026-05-01T00:00:00Z")
+    })
+}
+
+/// By the configuration file where there is one, else by the names given, else by the records.
+fn expected(args: &Args) -> Result<Vec<Expected>, UsageError> {
+    let wanted = &args.image.identity;
+    let Some(path) = &args.image.config else {
+        return Ok(wanted.iter().map(|name| Expected::named(name)).collect());
+    };
+    let source = Source::read(path)?;
+    if let Some(name) = wanted
+        .iter()
+        .find(|name| !source.file.identity.contains_key(*name))
+    {
+        return Err(unknown(name, &source));
+    }
+    source
+        .file
+        .identity
+        .iter()
+        .filter(|(name, _)| wanted.is_empty() || wanted.contains(name))
+        .map(|(name, words)| of_file(&Draft::of_file(name, words.clone(), &source), &source))
+        .collect()
+}
+
+fn of_file(draft: &Draft<'_>, source: &Source) -> Result<Expected, UsageError> {
+    let policy = identity::policy(draft)?;
+    let authority = match &draft.identity.ca {
+        Some(name) => source.file.ca.get(name),
+        None => source
+            .file
+            .ca
+            .values()
+            .next()
+            .filter(|_| source.file.ca.len() == 1),
+    };
+    let pinned = authority.and_then(|authority| authority.anchors.as_deref());
+    let placements = placements::plan(draft)?
+        .into_iter()
+        .map(|placement| (placement.content.name().to_owned(), placement.path))
+        .collect();
+    Ok(Expected {
+        name: draft.name.clone(),
+        floor: policy.floor,
+        floor_origin: policy.floor_origin,
+        anchors: pinned.map(|path| relative_to(source.directory(), path)),
+        placements,
+    })
+}
+
+fn unknown(name: &str, source: &Source) -> UsageError {
+    let known: Vec<_> = source.file.identity.keys().map(String::as_str).collect();
+    let meant = did_you_mean(name, known.iter().copied())
+        .map(|meant| format!("did you mean `{meant}`? "))
+        .unwrap_or_default();
+    UsageError::new(
+        "--identity",
+        format!("`{name}` is not an identity of {}", source.path.display()),
+    )
+    .hint(format!("{meant}there are: {}", known.join(", ")))
+}
