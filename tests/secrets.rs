@@ -1,0 +1,145 @@
+//! A canary for every secret: whatever certbake prints or writes, none of them is in it.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// Long, odd, and nowhere else: a part of one is as telling as the whole.
+const EST_PASSWORD: &str = "canary-est-7f3b\"q'9Z";
+const WRONG_PASSWORD: &str = "canary-wrong-51d0&x<8";
+const STORE_PASSWORD: &str = "canary-store-c46a";
+const PARTS: &[&str] = &["canary-est", "canary-wrong", "canary-store", "7f3b\\\"q", "51d0&amp;"];
+
+const FORMATS: &[&str] = &["human", "json", "github", "gitlab", "junit", "prometheus", "markdown"];
+
+struct Lab {
+    dir: TempDir,
+    server: Child,
+    url: String,
+    /// Everything that was printed so far.
+    printed: Vec<u8>,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("rootfs")).unwrap();
+        let log = std::fs::File::create(dir.path().join("server.log")).unwrap();
+        let mut server = Command::new(env!("CARGO_BIN_EXE_certbake"))
+            .args(["ca", "serve", "--ca-dir", "ca", "--listen", "127.0.0.1:0", "--user", "builder", "--password", "env:P"])
+            .env("P", EST_PASSWORD)
+            .current_dir(dir.path())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();
+        Self { dir, server, url, printed: Vec::new() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn provision(&mut self, password: &str, more: &[&str]) -> Output {
+        let output = Command::new(env!("CARGO_BIN_EXE_certbake"))
+            .args(["provision", "--ca", "est", "--ca-url", &self.url, "--ca-anchors", "ca/root.pem", "--ca-user", "builder"])
+            .args(["--ca-password", password, "--common-name", "app", "--root", "rootfs", "--cert", "/tls.crt", "--key", "/tls.key"])
+            .args(["--pkcs12", "/tls.p12", "--pkcs12-password", "env:STORE"])
+            .args(more)
+            .env("RIGHT", EST_PASSWORD)
+            .env("WRONG", WRONG_PASSWORD)
+            .env("STORE", STORE_PASSWORD)
+            .env("GITHUB_STEP_SUMMARY", self.path("summary.md"))
+            .env("GITHUB_OUTPUT", self.path("output.txt"))
+            .current_dir(self.dir.path())
+            .output()
+            .unwrap();
+        self.printed.extend_from_slice(&output.stdout);
+        self.printed.extend_from_slice(&output.stderr);
+        output
+    }
+
+    /// Every file below the lab, and everything printed.
+    fn everything(&self) -> Vec<(String, Vec<u8>)> {
+        let mut all = vec![("what was printed".to_owned(), self.printed.clone())];
+        let mut folders = vec![self.dir.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    all.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+                }
+            }
+        }
+        all
+    }
+
+    fn assert_nowhere(&self, secret: &[u8], except: &[&Path]) {
+        for (name, bytes) in self.everything() {
+            if except.iter().any(|path| Path::new(&name) == *path) {
+                continue;
+            }
+            assert!(
+                !bytes.windows(secret.len()).any(|window| window == secret),
+                "{:?} is in {name}: {}",
+                String::from_utf8_lossy(secret),
+                String::from_utf8_lossy(&bytes)
+            );
+        }
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[test]
+fn no_secret_is_in_anything_that_is_printed_or_written() {
+    let mut lab = Lab::new();
+    let secret_file = lab.path("password");
+    std::fs::write(&secret_file, EST_PASSWORD).unwrap();
+    std::fs::set_permissions(&secret_file, std::fs::Permissions::from_mode(0o600)).unwrap();
+
+    for (source, code) in [("env:RIGHT", 0), ("file:password", 0), ("cmd:printenv RIGHT", 0), ("env:WRONG", 5), ("cmd:sh -c 'printenv WRONG >&2; exit 3'", 2)] {
+        for format in FORMATS {
+            let file = format!("{format}=report.{format}");
+            let output = lab.provision(source, &["--report", format, "--record", "record.json"]);
+            assert_eq!(output.status.code(), Some(code), "{source} {format}: {output:?}");
+            if *format != "human" {
+                lab.provision(source, &["--report", &file]);
+            }
+        }
+    }
+    // Plain values on the command line are refused, and not echoed.
+    let plain = lab.provision(EST_PASSWORD, &[]);
+    assert_eq!(plain.status.code(), Some(2), "{plain:?}");
+
+    for part in PARTS {
+        lab.assert_nowhere(part.as_bytes(), &[&secret_file]);
+    }
+}
+
+#[test]
+fn the_private_key_is_in_its_own_files_and_nowhere_else() {
+    let mut lab = Lab::new();
+    let output = lab.provision("env:RIGHT", &["--report", "json", "--record", "record.json", "--combined", "/all.pem"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let key_file = lab.path("rootfs/tls.key");
+    let combined = lab.path("rootfs/all.pem");
+    let key = std::fs::read_to_string(&key_file).unwrap();
+    for line in key.lines().filter(|line| !line.starts_with("-----")) {
+        lab.assert_nowhere(line.as_bytes(), &[&key_file, &combined]);
+    }
+}
