@@ -296,3 +296,110 @@ pub(super) fn written_in_place(path: &str) -> Finding {
     .fact("path", path)
     .hint("mount the directory instead of the file, so that the file can be replaced at one stroke")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::dir::FileKind;
+    use super::super::error::BrokenLink;
+    use super::*;
+
+    const KEY: &str = "/etc/app/tls/client.key";
+    const TEMPORARY: &str = "/etc/app/tls/.certbake-0f3a";
+
+    fn io(operation: &'static str, path: &str, errno: Errno) -> ImageError {
+        let (path, reason) = (path.to_owned(), Reason(errno));
+        ImageError::Io {
+            operation,
+            path,
+            reason,
+        }
+    }
+
+    fn errors() -> Vec<ImageError> {
+        let path = || KEY.to_owned();
+        let certificate = || "/etc/app/tls/client.crt".to_owned();
+        let root = || PathBuf::from("./rootfs");
+        vec![
+            ImageError::Root { root: root(), reason: Reason(Errno::NOENT) },
+            ImageError::Busy { root: root() },
+            io("syncing", TEMPORARY, Errno::IO),
+            ImageError::Missing { path: certificate() },
+            ImageError::TooLarge { path: certificate(), size: 70 << 20, limit: 1 << 20 },
+            ImageError::NotAFile { path: "/etc/app/tls".into(), kind: FileKind::Directory },
+            ImageError::NotADirectory { path: "/etc/app/tls".into(), component: "/etc/app".into() },
+            ImageError::LinkBroken {
+                path: "/etc/pki/tls/client.key".into(),
+                link: "/etc/pki".into(),
+                target: "/data/pki".into(),
+                how: BrokenLink::Dangling,
+            },
+            ImageError::Shared {
+                path: "/etc/app/tls/cert.pem".into(),
+                label: "certificate".into(),
+                other: "/etc/ssl/cert.pem".into(),
+                other_label: "private key".into(),
+            },
+            ImageError::ReadOnly { path: path() },
+            ImageError::Immutable { path: path(), mark: "immutable" },
+            ImageError::Full { path: path(), lacking: "inodes" },
+            ImageError::NotPermitted { path: path(), action: "giving a file to another user", uid: 1000 },
+            ImageError::OwnerMissing {
+                path: path(),
+                name: "ngnix".into(),
+                database: "/etc/passwd",
+                known: Some(vec!["root".into(), "nginx".into()]),
+            },
+            ImageError::Changed { path: path() },
+            ImageError::Journal {
+                path: "/var/lib/certbake/journal.json".into(),
+                problem: "some of its files are new, and others have been changed by something else since".into(),
+            },
+            ImageError::HalfDone {
+                cause: Box::new(io("syncing the directory", "/etc/app/tls", Errno::IO)),
+                trouble: Box::new(io("removing", TEMPORARY, Errno::ROFS)),
+            },
+        ]
+    }
+
+    #[test]
+    fn every_page_shows_a_message_as_it_is_printed() {
+        let pending = Pending {
+            phase: Phase::Landing,
+            files: vec![KEY.into()],
+        };
+        let mut findings: Vec<Finding> = errors().iter().map(ImageError::finding).collect();
+        findings.extend([
+            interrupted(&pending),
+            recovered(&Recovery::Completed {
+                files: vec![KEY.into()],
+            }),
+            left_over(&io("removing", TEMPORARY, Errno::IO)),
+            label_not_set(KEY),
+            no_exchange(KEY),
+            written_in_place(KEY),
+        ]);
+        for finding in findings {
+            let page = format!(
+                "{}/docs/findings/{}.md",
+                env!("CARGO_MANIFEST_DIR"),
+                finding.code
+            );
+            let text = std::fs::read_to_string(&page).unwrap();
+            let printed = format!("    {}  {}\n", finding.severity.as_str(), finding.summary);
+            assert!(text.contains(&printed), "{page} lacks {printed:?}");
+            assert!(!finding.hint.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_the_system_answers_has_the_page_of_its_case() {
+        let code = |errno| io("writing", KEY, errno).finding().code.as_str();
+        assert_eq!(code(Errno::NOSPC), "image-full");
+        assert_eq!(code(Errno::DQUOT), "image-full");
+        assert_eq!(code(Errno::ROFS), "image-read-only");
+        assert_eq!(code(Errno::ACCESS), "image-not-permitted");
+        assert_eq!(code(Errno::IO), "image-io");
+    }
+}
