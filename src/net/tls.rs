@@ -41,7 +41,12 @@ pub(super) fn configuration(
                 PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.expose().to_vec())),
             )
             .map_err(|error| OpenError::ClientCertificate {
-                reason: error.to_string(),
+                reason: match error {
+                    rustls::Error::InconsistentKeys(_) => {
+                        "the key does not belong to the certificate".to_owned()
+                    }
+                    other => other.to_string(),
+                },
             })?,
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
