@@ -1,6 +1,7 @@
 //! The command line: one file per verb, its words and how they become a plan.
 
 pub mod generated;
+pub mod inspect;
 pub mod provision;
 pub mod shared;
 
@@ -26,6 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     Provision(Box<provision::Args>),
+    Inspect(inspect::Args),
     Completions(generated::Completions),
     Man(generated::Man),
     Schema(generated::Schema),
