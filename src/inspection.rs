@@ -9,7 +9,7 @@ use crate::finding::{Finding, rfc3339};
 use crate::outcome::Outcome;
 
 /// Everything seen in one run. `schema` is 1; fields are added, never renamed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Inspection {
     pub schema: u32,
     pub command: &'static str,
@@ -18,6 +18,7 @@ pub struct Inspection {
     pub exit_code: u8,
     /// When the run read the clock, RFC 3339 UTC.
     #[serde(serialize_with = "instant")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: OffsetDateTime,
     pub files: Vec<File>,
     pub findings: Vec<Finding>,

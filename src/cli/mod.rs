@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 
 use crate::command::{self, Context};
 use crate::outcome::{Outcome, Report};
+use crate::report;
 use args::shared::ReportArgs;
 use args::{Cli, Verb};
 use output::Output;
@@ -65,6 +66,7 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
         Verb::Check(args) => reported("check", &args.report, start, |context| {
             resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))
         }),
+        Verb::Inspect(args) => inspect(&args, start),
         Verb::Completions(args) => output::text(&args.text()),
         Verb::Man(args) => match args.text() {
             Some(page) => output::text(&page),
@@ -89,21 +91,44 @@ fn reported(
         Ok(output) => output,
         Err(error) => return output::usage(error),
     };
-    let waiting = Waiting::new();
-    let context = Context {
-        now: start.now,
-        started: start.started,
-        environment: &environment,
-        progress: &waiting,
-    };
-    let report = run(&context).unwrap_or_else(|error| {
+    let report = in_context(start, run).unwrap_or_else(|error| {
         let mut report = Report::new(verb, start.now);
         report.conclude(Outcome::Usage);
         report.findings.push(error.into_finding());
         report
     });
-    waiting.end();
     output.report(&report)
+}
+
+/// Runs a command with the clock, the environment and someone to tell what is being waited for.
+fn in_context<T>(start: &Start, run: impl FnOnce(&Context<'_>) -> T) -> T {
+    let waiting = Waiting::new();
+    let done = run(&Context {
+        now: start.now,
+        started: start.started,
+        environment: &environment,
+        progress: &waiting,
+    });
+    waiting.end();
+    done
+}
+
+fn inspect(args: &args::inspect::Args, start: &Start) -> u8 {
+    let plan = match args.plan() {
+        Ok(plan) => plan,
+        Err(error) => return output::usage(error),
+    };
+    let inspection = in_context(start, |context| command::inspect::run(&plan, context));
+    let text = match args.report {
+        args::inspect::Format::Human => {
+            report::human::inspection(&inspection, output::style(&environment))
+        }
+        args::inspect::Format::Json => report::json::text(&inspection).unwrap_or_default() + "\n",
+    };
+    match output::text(text.as_bytes()) {
+        0 => inspection.exit_code,
+        failed => failed,
+    }
 }
 
 fn environment(name: &str) -> Option<String> {

@@ -85,20 +85,25 @@ impl<'a> Output<'a> {
     }
 
     fn to_stdout(&self, selection: &Selection, report: &Report) -> io::Result<()> {
-        let stdout = io::stdout();
-        let colour = AutoStream::choice(&stdout) != ColorChoice::Never;
-        let width = (self.environment)("COLUMNS")
-            .and_then(|columns| columns.parse().ok())
-            .unwrap_or(Style::PLAIN.width);
         // Written at once: a report must not be torn by what others write.
         let mut text = Vec::new();
         selection
             .format
             .renderer
-            .render(report, &mut text, Style { colour, width })?;
-        let mut stdout = stdout.lock();
+            .render(report, &mut text, style(self.environment))?;
+        let mut stdout = io::stdout().lock();
         stdout.write_all(&text)?;
         stdout.flush()
+    }
+}
+
+/// How text may look on standard output.
+pub fn style(environment: Environment<'_>) -> Style {
+    Style {
+        colour: AutoStream::choice(&io::stdout()) != ColorChoice::Never,
+        width: environment("COLUMNS")
+            .and_then(|columns| columns.parse().ok())
+            .unwrap_or(Style::PLAIN.width),
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::file::File;
 use crate::authority::CATALOGUE;
+use crate::inspection::Inspection;
 use crate::record::Record;
 use crate::report;
 
@@ -41,6 +42,11 @@ pub fn record() -> Schema {
 /// Of `--report json`.
 pub fn report() -> Schema {
     titled(report::json::schema(), "certbake report")
+}
+
+/// Of `inspect --report json`.
+pub fn inspection() -> Schema {
+    titled(report::json::schema_of::<Inspection>(), "certbake inspection")
 }
 
 /// The settings of one kind, with `kind` and `anchors` that every authority has.

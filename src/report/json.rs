@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+use serde::Serialize;
 
 use super::{Format, Renderer, Style, escape};
 use crate::outcome::Report;
@@ -19,12 +20,16 @@ struct Json;
 
 impl Renderer for Json {
     fn render(&self, report: &Report, out: &mut dyn Write, _: Style) -> io::Result<()> {
-        writeln!(
-            out,
-            "{}",
-            ascii_where_hidden(&serde_json::to_string_pretty(report)?)
-        )
+        writeln!(out, "{}", text(report)?)
     }
+}
+
+/// A value as JSON that is safe on a terminal and in a log.
+///
+/// # Errors
+/// When the value cannot be written as JSON.
+pub fn text(value: &impl Serialize) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(value).map(|json| ascii_where_hidden(&json))
 }
 
 /// JSON text with every character that a terminal would act upon as `\uXXXX`, which is the same
@@ -49,10 +54,15 @@ pub(super) fn ascii_where_hidden(json: &str) -> String {
 
 /// The JSON Schema (draft 2020-12) of a report, published as `docs/schema/report.schema.json`.
 pub fn schema() -> Schema {
+    schema_of::<Report>()
+}
+
+/// The JSON Schema of a value as it is written.
+pub fn schema_of<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12()
         .for_serialize()
         .into_generator()
-        .into_root_schema_for::<Report>()
+        .into_root_schema_for::<T>()
 }
 
 #[cfg(test)]

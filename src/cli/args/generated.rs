@@ -36,6 +36,8 @@ pub enum Document {
     Record,
     /// --report json
     Report,
+    /// certbake inspect --report json
+    Inspection,
 }
 
 impl Completions {
@@ -79,6 +81,7 @@ impl Schema {
             Document::Config => schema::config(),
             Document::Record => schema::record(),
             Document::Report => schema::report(),
+            Document::Inspection => schema::inspection(),
         };
         let mut text = serde_json::to_vec_pretty(&schema).unwrap_or_default();
         text.push(b'\n');

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod generated;
+pub mod inspect;
 pub mod provision;
 pub mod shared;
 
@@ -28,6 +29,7 @@ pub struct Cli {
 pub enum Verb {
     Provision(Box<provision::Args>),
     Check(Box<check::Args>),
+    Inspect(inspect::Args),
     Completions(generated::Completions),
     Man(generated::Man),
     Schema(generated::Schema),

@@ -52,7 +52,7 @@ fn without<'a>(mut group: Group<'a>, told: Option<&Finding>) -> Option<Group<'a>
     Some(group)
 }
 
-const fn tone(severity: Severity) -> Tone {
+pub(super) const fn tone(severity: Severity) -> Tone {
     match severity {
         Severity::Error => Tone::Bad,
         Severity::Warning => Tone::Caution,

@@ -7,10 +7,13 @@ use super::{Format, Renderer, Style, escape};
 use crate::outcome::{Outcome, Report};
 use paper::Paper;
 
+pub use inspection::inspection;
+
 mod bar;
 mod findings;
 mod headline;
 mod identity;
+mod inspection;
 mod paper;
 mod table;
 

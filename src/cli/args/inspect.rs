@@ -1,0 +1,59 @@
+//! `certbake inspect`: its words.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args as ClapArgs, ValueEnum};
+
+use crate::cli::usage::UsageError;
+use crate::command::inspect::{Input, Plan};
+
+/// Show what is in files: certificates, keys, requests, chains, key stores
+///
+/// Reads PEM, DER, PKCS#7 and PKCS#12, whatever the files are called, and says how what is in them
+/// belongs together. Never shows a private key. Judges nothing: that is `certbake check`.
+#[derive(ClapArgs, Clone, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// What to look at; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Where the password of keys and key stores is: env:NAME, file:PATH, fd:N or cmd:…
+    #[arg(long, value_name = "SOURCE")]
+    pub password: Option<String>,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub report: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Human,
+    /// For programs; `certbake schema inspection` has its schema
+    Json,
+}
+
+impl Args {
+    /// # Errors
+    /// When the password's source cannot be read as one.
+    pub fn plan(&self) -> Result<Plan, UsageError> {
+        let input = |path: &PathBuf| {
+            if path == Path::new("-") {
+                Input::Stdin
+            } else {
+                Input::File(path.clone())
+            }
+        };
+        let password = self
+            .password
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|error| UsageError::new("--password", format!("{error}")))?;
+        Ok(Plan {
+            inputs: self.files.iter().map(input).collect(),
+            password,
+        })
+    }
+}
