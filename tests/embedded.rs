@@ -112,8 +112,9 @@ fn the_first_order_makes_a_ca_and_its_certificate_leads_to_the_root() {
     assert_eq!(facts.serial.len(), 32);
     assert_eq!(issued.findings, []);
 
-    let (entries, unreadable) = CaDirectory::open(&dir).unwrap().log().read().unwrap();
-    assert_eq!((entries.len(), unreadable), (1, 0));
+    let log = CaDirectory::open(&dir).unwrap().log().read().unwrap();
+    let entries = log.entries;
+    assert_eq!((entries.len(), log.unreadable), (1, 0));
     assert_eq!(entries[0].serial, facts.serial);
     assert_eq!(entries[0].requester, "local");
     assert_eq!(entries[0].not_after, "2026-06-08T12:00:00Z");

@@ -1,6 +1,7 @@
 //! The front: words in, words out, and the exit code.
 
 pub mod args;
+mod ca;
 pub mod file;
 mod output;
 mod progress;
@@ -30,6 +31,8 @@ pub struct Start {
     pub now: OffsetDateTime,
     /// The moment at which `now` was read.
     pub started: Instant,
+    /// The clock itself, for a server: it outlives the moment it was started.
+    pub clock: fn() -> OffsetDateTime,
 }
 
 /// Runs a command line to its end; the exit code is that of [`Outcome::exit_code`].
@@ -67,6 +70,7 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
             resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))
         }),
         Verb::Inspect(args) => inspect(&args, start),
+        Verb::Ca(args) => ca::run(args, start),
         Verb::Completions(args) => output::text(&args.text()),
         Verb::Man(args) => match args.text() {
             Some(page) => output::text(&page),

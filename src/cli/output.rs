@@ -161,6 +161,11 @@ pub fn text(bytes: &[u8]) -> u8 {
     }
 }
 
+/// A line of a server's log, to standard error.
+pub fn log(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
 /// Words that cannot be used, where no report can be made of them.
 pub fn usage(error: UsageError) -> u8 {
     complain(&error.into_finding());

@@ -26,7 +26,7 @@ use crate::span::Span;
 pub use directory::CaDirectory;
 pub use error::{CaError, IssueError};
 pub use issue::{Granted, Terms};
-pub use log::{IssuedEntry, IssuedLog};
+pub use log::{IssuedEntries, IssuedEntry, IssuedLog};
 pub use make::{CaName, CaNameError, NewCa};
 
 /// The row in the catalogue.

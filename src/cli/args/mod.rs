@@ -1,5 +1,6 @@
 //! The command line: one file per verb, its words and how they become a plan.
 
+pub mod ca;
 pub mod check;
 pub mod generated;
 pub mod inspect;
@@ -30,6 +31,7 @@ pub enum Verb {
     Provision(Box<provision::Args>),
     Check(Box<check::Args>),
     Inspect(inspect::Args),
+    Ca(ca::Args),
     Completions(generated::Completions),
     Man(generated::Man),
     Schema(generated::Schema),
