@@ -2,7 +2,9 @@
 //! started on a free port, waited for, and stopped. `tests/servers/README.md` says how to add one.
 #![allow(dead_code, clippy::disallowed_methods)] // each test program uses a part
 
+pub mod certbake;
 pub mod est;
+pub mod sshd;
 
 use std::ffi::OsStr;
 use std::io::Write;
