@@ -1,6 +1,6 @@
 //! The templates of `examples/packer`, built by Packer for real: on a mounted root, and over SSH on an
 //! instance that is this machine. Only the CA's place and the user's name differ from the example.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod servers;
 
@@ -206,7 +206,7 @@ impl Build {
 
     fn over_ssh(&self, instance: &Sshd) -> Output {
         let variables = [
-            format!("host=127.0.0.1"),
+            "host=127.0.0.1".to_owned(),
             format!("port={}", instance.port),
             format!("user={}", instance.user),
             variable("private_key", &instance.private_key),
