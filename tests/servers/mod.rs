@@ -1,8 +1,10 @@
 //! The real servers and peers that conformance tests run: where their programs are, and how one is
 //! started on a free port, waited for, and stopped. `tests/servers/README.md` says how to add one.
-#![allow(dead_code, clippy::disallowed_methods)] // each test program uses a part
+#![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used)] // each test program uses a part
 
+pub mod certbake;
 pub mod est;
+pub mod sshd;
 
 use std::ffi::OsStr;
 use std::io::Write;
