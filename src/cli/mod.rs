@@ -63,8 +63,9 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
                 now: context.now,
                 environment: context.environment,
             };
-            resolve::provision(&args, matches, &outside)
-                .map(|plan| command::provision::run(&plan, context))
+            let plan = resolve::provision(&args, matches, &outside)?;
+            output::mask(&plan.secrets(), &args.report, context.environment);
+            Ok(command::provision::run(&plan, context))
         }),
         Verb::Check(args) => reported("check", &args.report, start, |context| {
             resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))

@@ -84,6 +84,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         authority: embedded.clone(),
         renew: Some(embedded),
         preflight: None,
+        secrets: Vec::new(),
     })
 }
 
