@@ -116,8 +116,8 @@ mod tests {
         let tomorrow = Finding::error(code, "expired 4d ago").in_file("a.pem");
         let other = Finding::error(code, "expired 3d ago").in_file("b.pem");
         assert_eq!(
-            fingerprints(&[today.clone()]),
-            fingerprints(&[tomorrow.clone()])
+            fingerprints(std::slice::from_ref(&today)),
+            fingerprints(std::slice::from_ref(&tomorrow))
         );
         let mut all = fingerprints(&[today, tomorrow, other]);
         all.sort();
