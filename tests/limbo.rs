@@ -109,6 +109,7 @@ impl Case {
         };
         let context = Context {
             now: NOW,
+            started: std::time::Instant::now(),
             environment: &|_| None,
             progress: &Quiet,
         };
