@@ -135,3 +135,12 @@ where
     );
     output.stdout
 }
+
+/// OpenSSL agrees that the first certificate of `chain` leads over the others to one of `anchors`.
+pub fn assert_openssl_verifies(chain: &Path, anchors: &Path) {
+    let [chain, anchors] = [chain, anchors].map(|path| path.to_str().unwrap());
+    run(
+        "openssl",
+        ["verify", "-CAfile", anchors, "-untrusted", chain, chain],
+    );
+}
