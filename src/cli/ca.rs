@@ -107,7 +107,7 @@ fn context<'a>(start: &Start, progress: &'a dyn Progress) -> Context<'a> {
 }
 
 /// What went wrong, as every other verb reports it.
-fn failed(verb: &'static str, format: Format, failure: Failure, start: &Start) -> u8 {
+pub fn failed(verb: &'static str, format: Format, failure: Failure, start: &Start) -> u8 {
     let args = ReportArgs {
         report: match format {
             Format::Human => Vec::new(),

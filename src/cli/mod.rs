@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 use crate::command::{self, Context};
 use crate::outcome::{Outcome, Report};
 use crate::report;
-use args::shared::ReportArgs;
+use args::shared::{Format, ReportArgs};
 use args::{Cli, Verb};
 use output::Output;
 use progress::Waiting;
@@ -71,6 +71,7 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
             resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))
         }),
         Verb::Inspect(args) => inspect(&args, start),
+        Verb::Init(args) => init(&args, start),
         Verb::Ca(args) => ca::run(args, start),
         Verb::Completions(args) => output::text(&args.text()),
         Verb::Man(args) => match args.text() {
@@ -118,6 +119,17 @@ fn in_context<T>(start: &Start, run: impl FnOnce(&Context<'_>) -> T) -> T {
     done
 }
 
+fn init(args: &args::init::Args, start: &Start) -> u8 {
+    match args.plan() {
+        Ok(None) => output::text(command::init::TEMPLATE.as_bytes()),
+        Ok(Some(plan)) => match command::init::run(&plan) {
+            Ok(written) => output::text(written.to_string().as_bytes()),
+            Err(failure) => ca::failed("init", Format::Human, failure, start),
+        },
+        Err(error) => output::usage(error),
+    }
+}
+
 fn inspect(args: &args::inspect::Args, start: &Start) -> u8 {
     let plan = match args.plan() {
         Ok(plan) => plan,
@@ -125,10 +137,10 @@ fn inspect(args: &args::inspect::Args, start: &Start) -> u8 {
     };
     let inspection = in_context(start, |context| command::inspect::run(&plan, context));
     let text = match args.report {
-        args::inspect::Format::Human => {
+        Format::Human => {
             report::human::inspection(&inspection, output::style(&environment))
         }
-        args::inspect::Format::Json => report::json::text(&inspection).unwrap_or_default() + "\n",
+        Format::Json => report::json::text(&inspection).unwrap_or_default() + "\n",
     };
     match output::text(text.as_bytes()) {
         0 => inspection.exit_code,

@@ -3,6 +3,7 @@
 
 pub mod ca;
 pub mod check;
+pub mod init;
 pub mod inspect;
 pub mod provision;
 

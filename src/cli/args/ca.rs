@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Subcommand};
 
+pub use super::shared::Format;
 use crate::authority::embedded::{CaName, NewCa, TTL};
 use crate::cli::usage::UsageError;
 use crate::command::ca::{init, issue_log, serve, show};
@@ -40,12 +41,6 @@ pub struct Shape {
     /// For people or for programs
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     pub report: Format,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum Format {
-    Human,
-    Json,
 }
 
 /// Make a CA: a root, and an intermediate that signs

@@ -3,6 +3,7 @@
 pub mod ca;
 pub mod check;
 pub mod generated;
+pub mod init;
 pub mod inspect;
 pub mod provision;
 pub mod shared;
@@ -31,6 +32,7 @@ pub enum Verb {
     Provision(Box<provision::Args>),
     Check(Box<check::Args>),
     Inspect(inspect::Args),
+    Init(init::Args),
     Ca(ca::Args),
     Completions(generated::Completions),
     Man(generated::Man),
