@@ -2,7 +2,7 @@
 //! code of `certbake check --cert --intermediates --anchors --crl --usage --name --at --strict`, agreeing but
 //! for the listed deviations.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
