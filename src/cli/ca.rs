@@ -116,7 +116,7 @@ pub fn failed(verb: &'static str, format: Format, failure: Failure, start: &Star
     };
     let mut report = Report::new(verb, start.now);
     report.conclude(failure.outcome);
-    report.findings.push(failure.finding);
+    report.findings.push(*failure.finding);
     match Output::prepare(&args, &environment) {
         Ok(output) => output.report(&report),
         Err(error) => output::usage(error),

@@ -12,14 +12,14 @@ use crate::outcome::Outcome;
 /// Why nothing could be shown or served.
 #[derive(Debug)]
 pub struct Failure {
-    pub finding: Finding,
+    pub finding: Box<Finding>,
     pub outcome: Outcome,
 }
 
 impl From<CaError> for Failure {
     fn from(error: CaError) -> Self {
         Self {
-            finding: error.finding(),
+            finding: Box::new(error.finding()),
             outcome: error.outcome(),
         }
     }

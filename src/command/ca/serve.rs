@@ -52,7 +52,7 @@ pub fn run(plan: Plan, context: &Context<'_>, clock: Clock, events: Events) -> R
         Login::One { name, password } => Users::single(
             name,
             password.read().map_err(|error| Failure {
-                finding: error.finding(),
+                finding: Box::new(error.finding()),
                 outcome: Outcome::Usage,
             })?,
         ),
@@ -135,7 +135,7 @@ fn cannot_start(error: ServeError) -> Failure {
 
 fn usage(finding: Finding) -> Failure {
     Failure {
-        finding,
+        finding: Box::new(finding),
         outcome: Outcome::Usage,
     }
 }
