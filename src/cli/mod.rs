@@ -137,9 +137,7 @@ fn inspect(args: &args::inspect::Args, start: &Start) -> u8 {
     };
     let inspection = in_context(start, |context| command::inspect::run(&plan, context));
     let text = match args.report {
-        Format::Human => {
-            report::human::inspection(&inspection, output::style(&environment))
-        }
+        Format::Human => report::human::inspection(&inspection, output::style(&environment)),
         Format::Json => report::json::text(&inspection).unwrap_or_default() + "\n",
     };
     match output::text(text.as_bytes()) {

@@ -42,7 +42,7 @@ pub fn run(plan: &Plan) -> Result<Written, Failure> {
         TEMPLATE.as_bytes(),
     )
     .map_err(|error| Failure {
-        finding: error.finding(),
+        finding: Box::new(error.finding()),
         outcome: Outcome::Usage,
     })?;
     Ok(Written(path))
@@ -50,15 +50,17 @@ pub fn run(plan: &Plan) -> Result<Written, Failure> {
 
 fn exists(path: &Path) -> Failure {
     Failure {
-        finding: Finding::error(
-            EXISTS,
-            format!(
-                "{} is there already, and nothing was written",
-                path.display()
-            ),
-        )
-        .hint("--force replaces it; `certbake init -` shows the new one without writing it")
-        .in_file(path.display().to_string()),
+        finding: Box::new(
+            Finding::error(
+                EXISTS,
+                format!(
+                    "{} is there already, and nothing was written",
+                    path.display()
+                ),
+            )
+            .hint("--force replaces it; `certbake init -` shows the new one without writing it")
+            .in_file(path.display().to_string()),
+        ),
         outcome: Outcome::Usage,
     }
 }

@@ -49,18 +49,21 @@ impl Completions {
 }
 
 impl Man {
-    /// `None` when there is no such command. A page of a nested command is asked for as `ca-serve`.
+    /// `None` when there is no such command. A nested one is asked for as `ca-serve` or `ca serve`.
     pub fn text(&self) -> Option<Vec<u8>> {
         let mut command = Cli::command();
         command.build();
         let mut title = "certbake".to_owned();
-        for word in self
-            .command
-            .iter()
-            .flat_map(|words| words.split(['-', ' ']))
-        {
-            command = command.find_subcommand(word)?.clone();
-            title = format!("{title}-{word}");
+        let mut rest = self.command.clone().unwrap_or_default().replace(' ', "-");
+        while !rest.is_empty() {
+            let below = command.get_subcommands().find(|below| {
+                rest.strip_prefix(below.get_name())
+                    .is_some_and(|after| after.is_empty() || after.starts_with('-'))
+            })?;
+            let name = below.get_name().to_owned();
+            rest = rest[name.len()..].trim_start_matches('-').to_owned();
+            title = format!("{title}-{name}");
+            command = below.clone();
         }
         let mut out = Vec::new();
         clap_mangen::Man::new(command.name(leak(title)))

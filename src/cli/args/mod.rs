@@ -10,8 +10,7 @@ pub mod shared;
 
 use clap::{Parser, Subcommand};
 
-/// Bake fresh short-lived mTLS client certificates into machine images, and fail the build when
-/// they would not last
+/// Bake fresh mTLS client certificates into machine images; fail the build when they would not last
 #[derive(Debug, Parser)]
 #[command(
     name = "certbake",
