@@ -1,4 +1,4 @@
-//! What `provision` and `check` consist of, each part for itself: `cargo bench --bench parts`.
+//! What `provision` consists of, each part for itself: `cargo bench --bench parts`.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 #[path = "support/handshake.rs"]
@@ -7,16 +7,13 @@ mod handshake;
 mod support;
 
 use std::hint::black_box;
-use std::time::Instant;
 
-use certbake::command::check::{Plan, Target};
-use certbake::command::{Context, Quiet, check};
 use certbake::image::{Content, ImageRoot, Mode, Owner, Slot, Staging};
 use certbake::outcome::Outcome;
 use certbake::pki::{Certificate, KeyAlgorithm, PrivateKey, ReceivedRequest, Usage};
 use certbake::secret::Secret;
 use certbake::verify::{self, Asked, Evidence, Policy};
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use handshake::Dialer;
 use support::Lab;
 
@@ -70,32 +67,6 @@ fn certificates(c: &mut Criterion) {
             assert_eq!(verdict.outcome(), Outcome::Ok);
         });
     });
-
-    const FILES: usize = 10_000;
-    support::certificate_files(&lab.path("many"), &chain.leaf, FILES);
-    let plan = Plan {
-        target: Target::Files {
-            paths: vec![lab.path("many")],
-            anchors: Vec::new(),
-        },
-        policy: Policy::default(),
-        at: None,
-    };
-    let context = Context {
-        now: support::now(),
-        started: Instant::now(),
-        environment: &|_| None,
-        progress: &Quiet,
-    };
-    let mut group = c.benchmark_group("check");
-    group.sample_size(10);
-    group.throughput(Throughput::Elements(FILES as u64));
-    group.bench_function("a folder of certificates", |b| {
-        b.iter(|| {
-            assert_eq!(check::run(&plan, &context).checked, Some(FILES));
-        });
-    });
-    group.finish();
 }
 
 fn image(c: &mut Criterion) {

@@ -4,6 +4,8 @@
 //!
 //! The modules stand in layers; each imports only from the ones below it (`tests/layers.rs`).
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 // L4: words in, words out.
 pub mod cli;
 

@@ -4,16 +4,21 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use certbake::cli::{self, Start};
+use time::OffsetDateTime;
 
 fn main() -> ExitCode {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the one place where the clock is read"
-    )]
-    let now = time::OffsetDateTime::now_utc();
     let start = Start {
-        now,
+        now: clock(),
         started: Instant::now(),
+        clock,
     };
     ExitCode::from(cli::run(std::env::args_os(), &start))
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place where the clock is read"
+)]
+fn clock() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
 }

@@ -1,9 +1,11 @@
 //! The embedded authority: a CA in a directory, from its first use to its end.
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -112,8 +114,9 @@ fn the_first_order_makes_a_ca_and_its_certificate_leads_to_the_root() {
     assert_eq!(facts.serial.len(), 32);
     assert_eq!(issued.findings, []);
 
-    let (entries, unreadable) = CaDirectory::open(&dir).unwrap().log().read().unwrap();
-    assert_eq!((entries.len(), unreadable), (1, 0));
+    let log = CaDirectory::open(&dir).unwrap().log().read().unwrap();
+    let entries = log.entries;
+    assert_eq!((entries.len(), log.unreadable), (1, 0));
     assert_eq!(entries[0].serial, facts.serial);
     assert_eq!(entries[0].requester, "local");
     assert_eq!(entries[0].not_after, "2026-06-08T12:00:00Z");
@@ -195,36 +198,398 @@ fn without_leave_to_make_one_a_missing_ca_is_an_error() {
 }
 
 #[test]
-fn the_ca_takes_any_key_that_certbake_makes() {
+fn a_ca_of_any_kind_of_key_signs() {
     let above = tempfile::tempdir().unwrap();
-    for (algorithm, name) in KeyAlgorithm::ALL {
-        let ca = CaDirectory::open_or_make(
-            &above.path().join(name),
-            &NewCa {
-                key_algorithm: algorithm,
-                ..NewCa::default()
-            },
-            NOW,
-        )
-        .unwrap();
-        let key = PrivateKey::generate(algorithm).unwrap();
-        let request = ReceivedRequest::from_der(request(&key).der()).unwrap();
-        let terms = Terms {
-            now: NOW,
-            ttl: days(1),
-            max_ttl: days(1),
-            requester: "local",
+    for algorithm in [
+        KeyAlgorithm::EcdsaP256,
+        KeyAlgorithm::EcdsaP384,
+        KeyAlgorithm::Ed25519,
+        KeyAlgorithm::Rsa2048,
+    ] {
+        let new = NewCa {
+            key_algorithm: algorithm,
+            ..NewCa::default()
         };
-        let granted = ca.issue(&request, &terms).unwrap();
-        let anchors = Anchors::new(vec![ca.root().clone()]);
+        let dir = above.path().join(algorithm.to_string());
+        let ca = CaDirectory::open_or_make(&dir, &new, NOW).unwrap();
+        let key = PrivateKey::generate(algorithm).unwrap();
+        let granted = ca.issue(&received(request(&key).der()), &TERMS).unwrap();
+        assert_leads_to_root(&granted.certificate, &ca);
+    }
+}
+
+const TERMS: Terms<'_> = Terms {
+    now: NOW,
+    ttl: Span::seconds(86_400),
+    max_ttl: Span::seconds(86_400),
+    requester: "local",
+};
+
+fn received(der: &[u8]) -> ReceivedRequest {
+    ReceivedRequest::from_der(der).unwrap()
+}
+
+fn assert_leads_to_root(certificate: &Certificate, ca: &CaDirectory) {
+    let anchors = Anchors::new(vec![ca.root().clone()]);
+    let intermediates = [ca.intermediate().clone()];
+    validate(
+        certificate,
+        &intermediates,
+        &anchors,
+        NOW,
+        Usage::Client,
+        &[],
+    )
+    .unwrap();
+}
+
+fn new_ca(above: &tempfile::TempDir) -> CaDirectory {
+    CaDirectory::open_or_make(&above.path().join("ca"), &NewCa::default(), NOW).unwrap()
+}
+
+/// What OpenSSL makes of these arguments to `openssl req`, with a fresh P-256 key.
+fn openssl_request(arguments: &[&str]) -> Vec<u8> {
+    openssl(
+        &[
+            &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+            arguments,
+        ]
+        .concat(),
+    )
+}
+
+fn openssl(arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new("openssl")
+        .args(["req", "-new", "-nodes", "-keyout", "/dev/null"])
+        .args(["-outform", "DER"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    output.stdout
+}
+
+#[test]
+fn what_this_ca_never_certifies_is_refused_in_words() {
+    let above = tempfile::tempdir().unwrap();
+    let ca = new_ca(&above);
+    for (arguments, reason) in [
+        (
+            &["-subj", "/CN=a", "-addext", "basicConstraints=CA:TRUE"][..],
+            "the request asks for a CA certificate, and this CA issues for clients and servers only",
+        ),
+        (
+            &["-subj", "/CN=a", "-addext", "keyUsage=keyCertSign"],
+            "the request asks for a CA certificate, and this CA issues for clients and servers only",
+        ),
+        (
+            &["-subj", "/CN=a", "-addext", "extendedKeyUsage=codeSigning"],
+            "the request asks for codeSigning, and this CA certifies clientAuth and serverAuth only",
+        ),
+        (
+            &["-subj", "/"],
+            "the request names nobody: it has neither a subject nor a subject alternative name",
+        ),
+    ] {
+        let error = ca.issue(&received(&openssl_request(arguments)), &TERMS);
+        assert_eq!(error.unwrap_err().to_string(), reason, "{arguments:?}");
+    }
+    assert!(ca.log().read().unwrap().entries.is_empty());
+}
+
+#[test]
+fn a_request_that_cannot_be_copied_faithfully_is_refused_in_words() {
+    for (arguments, reason) in [
+        (
+            &["-subj", "/OU=a/OU=b/CN=c"][..],
+            "its subject cannot be used: OU is given twice; name each attribute once",
+        ),
+        (
+            &["-multivalue-rdn", "-subj", "/O=a+CN=b"],
+            "its subject cannot be used: an element of it has not exactly one attribute",
+        ),
+        (
+            &["-subj", "/CN=a", "-addext", "subjectAltName=DNS:a b"],
+            "\"a b\" cannot be a subject alternative name; DNS, IP, URI and email names can",
+        ),
+    ] {
+        let error = ReceivedRequest::from_der(&openssl_request(arguments)).unwrap_err();
+        assert_eq!(error.to_string(), reason, "{arguments:?}");
+    }
+    let short = openssl(&["-newkey", "rsa:1024", "-subj", "/CN=a"]);
+    assert_eq!(
+        ReceivedRequest::from_der(&short).unwrap_err().to_string(),
+        "its public key is RSA 1024; ECDSA P-256 or P-384, Ed25519, or RSA of 2048 bits and more is needed"
+    );
+}
+
+#[test]
+fn extensions_that_this_ca_does_not_know_are_left_out_and_said() {
+    let above = tempfile::tempdir().unwrap();
+    let ca = new_ca(&above);
+    let der = openssl_request(&[
+        "-subj",
+        "/CN=app",
+        "-addext",
+        "subjectKeyIdentifier=hash",
+        "-addext",
+        "extendedKeyUsage=clientAuth,emailProtection",
+        "-addext",
+        "1.2.3.4.5=critical,ASN1:UTF8String:what",
+    ]);
+    let granted = ca.issue(&received(&der), &TERMS).unwrap();
+    assert_eq!(codes(&granted.findings), ["request-partly-granted"]);
+    assert_eq!(
+        granted.findings[0].facts["left_out"],
+        serde_json::json!(["emailProtection", "2.5.29.14", "1.2.3.4.5"])
+    );
+    let usage = &granted.certificate.facts().extended_key_usage;
+    assert_eq!(usage.as_deref().unwrap(), ["clientAuth"]);
+    assert_leads_to_root(&granted.certificate, &ca);
+}
+
+#[test]
+fn no_damage_to_a_request_changes_what_is_granted_or_ends_the_program() {
+    let whole = request(&key()).der().to_vec();
+    let meant = received(&whole);
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1 << bit;
+            // A few bits of the wrapping are not covered by the signature, and mean nothing.
+            if let Ok(read) = ReceivedRequest::from_der(&damaged) {
+                assert_eq!(read.subject_der, meant.subject_der, "{at}, {bit}");
+                assert_eq!(read.names, meant.names, "{at}, {bit}");
+                assert_eq!(read.spki, meant.spki, "{at}, {bit}");
+            }
+        }
+        assert!(ReceivedRequest::from_der(&whole[..at]).is_err(), "{at}");
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_logged_is_not_issued() {
+    let above = tempfile::tempdir().unwrap();
+    let ca = new_ca(&above);
+    fs::remove_file(ca.log().path()).unwrap();
+    fs::create_dir(ca.log().path()).unwrap();
+    let error = ca.issue(&received(request(&key()).der()), &TERMS);
+    let text = error.unwrap_err().to_string();
+    assert!(
+        text.starts_with("writing to the log of issued certificates: "),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_line_that_a_killed_run_left_half_written_spoils_no_other() {
+    let above = tempfile::tempdir().unwrap();
+    let ca = new_ca(&above);
+    let request = received(request(&key()).der());
+    let first = ca.issue(&request, &TERMS).unwrap().certificate;
+    let text = fs::read_to_string(ca.log().path()).unwrap();
+    fs::write(ca.log().path(), format!("{text}{}", &text[..40])).unwrap();
+    let second = ca.issue(&request, &TERMS).unwrap().certificate;
+    let log = ca.log().read().unwrap();
+    let serials: Vec<&str> = log.entries.iter().map(|e| e.serial.as_str()).collect();
+    assert_eq!(serials, [&first.facts().serial, &second.facts().serial]);
+    assert_eq!(log.unreadable, 1);
+}
+
+#[test]
+fn ten_orders_at_once_get_ten_serials_and_ten_lines() {
+    let above = tempfile::tempdir().unwrap();
+    let opened = open(&above.path().join("ca"), "");
+    let mut serials: Vec<String> = std::thread::scope(|scope| {
+        let orders: Vec<_> = (0..10)
+            .map(|_| {
+                scope.spawn(|| {
+                    let key = key();
+                    let issued = opened.authority.issue(&order(&key, None)).unwrap();
+                    leaf(&issued, key).facts().serial.clone()
+                })
+            })
+            .collect();
+        orders.into_iter().map(|o| o.join().unwrap()).collect()
+    });
+    let log = new_ca(&above).log().read().unwrap();
+    let mut logged: Vec<String> = log.entries.into_iter().map(|e| e.serial).collect();
+    serials.sort();
+    logged.sort();
+    assert_eq!(serials, logged);
+    logged.dedup();
+    assert_eq!(logged.len(), 10);
+}
+
+#[test]
+fn a_ca_is_not_made_among_other_peoples_files() {
+    let above = tempfile::tempdir().unwrap();
+    fs::write(above.path().join("passwd"), "").unwrap();
+    let error = CaDirectory::make(above.path(), &NewCa::default(), NOW).unwrap_err();
+    assert!(matches!(&error, CaError::Foreign { found, .. } if found == "passwd"));
+    assert_eq!(fs::read_dir(above.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn the_root_key_may_be_kept_elsewhere_until_the_intermediate_is_renewed() {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("ca");
+    let before = new_ca(&above);
+    let request = received(request(&key()).der());
+    let old = before.issue(&request, &TERMS).unwrap().certificate;
+    let offline = above.path().join("root.key");
+    fs::rename(dir.join("keys/root.key"), &offline).unwrap();
+    assert!(!before.root_key_is_here());
+    before.issue(&request, &TERMS).unwrap();
+
+    fs::remove_file(dir.join("intermediate.pem")).unwrap();
+    let error = CaDirectory::make(&dir, &NewCa::default(), NOW).unwrap_err();
+    assert!(error.to_string().ends_with("the keys/root.key to make one"));
+
+    fs::rename(&offline, dir.join("keys/root.key")).unwrap();
+    let renewed_at = NOW + time::Duration::days(1000);
+    assert!(CaDirectory::make(&dir, &NewCa::default(), renewed_at).unwrap());
+    let after = CaDirectory::open(&dir).unwrap();
+    assert_eq!(after.root(), before.root());
+    let gained = after.intermediate().window().not_after - before.intermediate().window().not_after;
+    assert_eq!(gained, time::Duration::days(1000));
+    // The same key signs: what was issued before leads to the root as before.
+    let anchors = Anchors::new(vec![after.root().clone()]);
+    for intermediate in [before.intermediate(), after.intermediate()] {
+        let at = renewed_at - time::Duration::days(1000);
+        let at = at.max(intermediate.window().not_before);
+        let leaf = if at == NOW {
+            &old
+        } else {
+            &after
+                .issue(&request, &Terms { now: at, ..TERMS })
+                .unwrap()
+                .certificate
+        };
         validate(
-            &granted.certificate,
-            &[ca.intermediate().clone()],
+            leaf,
+            std::slice::from_ref(intermediate),
             &anchors,
-            NOW,
+            at,
             Usage::Client,
             &[],
         )
         .unwrap();
     }
+}
+
+#[test]
+fn an_ended_intermediate_refuses_and_says_when_it_ended() {
+    let above = tempfile::tempdir().unwrap();
+    let ca = new_ca(&above);
+    let terms = Terms {
+        now: NOW + time::Duration::days(1825),
+        ..TERMS
+    };
+    let error = ca.issue(&received(request(&key()).der()), &terms);
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "the CA's intermediate ended at 2031-05-31T12:00:00Z"
+    );
+}
+
+#[test]
+fn a_dry_run_foresees_what_an_order_would_meet() {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("ca");
+    let foresee = |settings: &str| {
+        let preflight = open(&dir, settings).preflight.unwrap();
+        let findings = preflight.preflight(&order(&key(), Some(days(30))));
+        findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(foresee("create = false"), ["ca-directory-unusable"]);
+    assert!(foresee("").is_empty());
+    assert!(!dir.exists());
+    new_ca(&above);
+    assert_eq!(foresee("max_ttl = '10d'"), ["lifetime-capped"]);
+}
+
+fn init(dir: &Path) -> Command {
+    let mut command = Command::new("timeout");
+    command
+        .args(["--kill-after=5", "120"])
+        .arg(env!("CARGO_BIN_EXE_certbake"))
+        .args(["ca", "init", "--report", "json", "--ca-dir"])
+        .arg(dir);
+    command
+}
+
+#[test]
+fn processes_that_make_a_ca_at_once_make_one() {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("ca");
+    let running: Vec<_> = (0..6)
+        .map(|_| init(&dir).stdout(Stdio::piped()).spawn().unwrap())
+        .collect();
+    let answers: Vec<serde_json::Value> = running
+        .into_iter()
+        .map(|child| {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            serde_json::from_slice(&output.stdout).unwrap()
+        })
+        .collect();
+    let made = answers.iter().filter(|answer| answer["made"] == true);
+    assert_eq!(made.count(), 1);
+    for answer in &answers {
+        assert_eq!(answer["root"], answers[0]["root"]);
+        assert_eq!(answer["intermediate"], answers[0]["intermediate"]);
+    }
+}
+
+/// Kills the making of a CA at each of its system calls that change the disk, one after the other.
+#[test]
+fn a_ca_whose_making_was_killed_at_any_step_is_completed_by_the_next_run() {
+    let strace = Command::new("strace")
+        .args(["-o", "/dev/null", "true"])
+        .status();
+    if !strace.is_ok_and(|status| status.success()) {
+        let line = "skipped: strace is missing or may not trace here, kills are not tested\n";
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        return;
+    }
+    let kills: usize = ["mkdirat", "fchmod", "write", "fsync", "renameat"]
+        .into_iter()
+        .map(|call| {
+            (1..200)
+                .take_while(|nth| !survives_a_kill(call, *nth))
+                .count()
+        })
+        .sum();
+    // Five files, each opened, written, synced and renamed.
+    assert!(kills > 25, "{kills} kills only: strace saw too little");
+}
+
+/// Makes a CA and kills it at the `nth` such call, then makes it again. Returns whether the first was
+/// through before.
+fn survives_a_kill(call: &str, nth: usize) -> bool {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("ca");
+    let ended = Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "-e"])
+        .arg(format!("inject={call}:signal=KILL:when={nth}"))
+        .args([env!("CARGO_BIN_EXE_certbake"), "ca", "init", "--ca-dir"])
+        .arg(&dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    let root_before = fs::read_to_string(dir.join("root.pem")).ok();
+    let output = init(&dir).output().unwrap();
+    assert!(output.status.success(), "{call} {nth}: {output:?}");
+    let ca = CaDirectory::open(&dir).unwrap();
+    if let Some(root) = root_before {
+        assert_eq!(ca.root().pem(), root, "{call} {nth}");
+    }
+    for name in ["keys/root.key", "keys/intermediate.key"] {
+        let mode = fs::metadata(dir.join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{call} {nth}");
+    }
+    ended.success()
 }

@@ -369,6 +369,28 @@ mod refusals {
         assert_eq!(notes[0].code.as_str(), "csr-attributes-demanded");
     }
 
+    /// nginx in front of a CA (`ssl_verify_client on`) answers with a page, not with an alert.
+    #[test]
+    fn a_page_that_asks_for_a_certificate_is_understood() {
+        let run = Run::new(&Est, PATIENCE, |_, _, _| {
+            Reply::status(400)
+                .header("content-type", "text/html")
+                .body("<html>\r\n<head><title>400 No required SSL certificate was sent</title></head>\r\n")
+        });
+        let finding = run.refused();
+        assert_eq!(finding.code.as_str(), "ca-login-refused");
+        assert!(
+            finding.hint.contains("client certificate"),
+            "{}",
+            finding.hint
+        );
+        assert!(
+            finding
+                .summary
+                .ends_with("400: 400 No required SSL certificate was sent")
+        );
+    }
+
     #[test]
     fn a_path_that_does_not_exist_is_a_refusal() {
         let run = Run::new(&Est, PATIENCE, |_, _, _| Reply::status(404));

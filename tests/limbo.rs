@@ -2,7 +2,7 @@
 //! code of `certbake check --cert --intermediates --anchors --crl --usage --name --at --strict`, agreeing but
 //! for the listed deviations.
 
-#![allow(clippy::disallowed_methods)]
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -109,6 +109,7 @@ impl Case {
         };
         let context = Context {
             now: NOW,
+            started: std::time::Instant::now(),
             environment: &|_| None,
             progress: &Quiet,
         };
@@ -219,4 +220,57 @@ fn what_strict_refuses_beyond_the_default_is_warned_of_by_default() {
     }
     println!("x509-limbo: strict refuses {refused} cases that are warned of by default");
     assert!(refused > 0);
+}
+
+/// The words of the command line for a case.
+fn words(case: &Case, folder: &Path) -> Vec<String> {
+    let files = case.files(folder);
+    let mut words = vec!["check".to_owned(), "--strict".to_owned()];
+    let mut flag = |name: &str, value: String| words.extend([format!("--{name}"), value]);
+    flag("usage", case.validation_kind.to_lowercase());
+    flag(
+        "at",
+        case.validation_time
+            .clone()
+            .unwrap_or_else(|| NOW.format(&Rfc3339).unwrap()),
+    );
+    flag("cert", files.certificate.display().to_string());
+    for (name, paths) in [
+        ("intermediates", &files.intermediates),
+        ("anchors", &files.anchors),
+        ("crl", &files.crls),
+    ] {
+        for path in paths {
+            flag(name, path.display().to_string());
+        }
+    }
+    for name in case
+        .expected_peer_name
+        .iter()
+        .chain(&case.expected_peer_names)
+    {
+        flag("name", name.parse().to_string());
+    }
+    words
+}
+
+#[test]
+fn the_program_itself_decides_as_the_code_within_does() {
+    let folder = tempfile::tempdir().unwrap();
+    // Every seventh, so that all kinds of case are among them.
+    for case in limbo().testcases.iter().step_by(7) {
+        let expected = case.run(folder.path(), true).outcome.exit_code();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_certbake"))
+            .args(words(case, folder.path()))
+            .env_clear()
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            output.status.code(),
+            Some(i32::from(expected)),
+            "{}: {said}",
+            case.id
+        );
+    }
 }

@@ -323,6 +323,13 @@ mod time_outs {
     }
 
     #[test]
+    fn a_server_that_drips_is_not_listened_to_for_ever() {
+        let lab = Lab::new("Lab");
+        let server = FakeServer::https(&lab.server(), script([Reply::Dripping]));
+        assert_eq!(stage(&server, &lab), Stage::Reading);
+    }
+
+    #[test]
     fn a_deadline_that_has_passed_sends_nothing() {
         let lab = Lab::new("Lab");
         let server = FakeServer::https(&lab.server(), script([Reply::ok("")]));
@@ -712,6 +719,27 @@ mod proxies {
                     reason: ProxyReason::Connect(ConnectReason::Refused),
                     ..
                 }
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_proxy_without_an_address_is_not_taken_for_the_server() {
+        let lab = Lab::new("Lab");
+        let mut settings = settings(&lab);
+        settings.proxy = Proxy::Through(ProxyServer {
+            url: "http://proxy.invalid:3128".parse().unwrap(),
+            credentials: None,
+            except: String::new(),
+        });
+        let error = Client::open(settings)
+            .unwrap()
+            .send(&request())
+            .unwrap_err();
+        assert!(
+            error.to_string().starts_with(
+                "asking ca.lab:443: through the proxy proxy.invalid:3128: looking up its name: "
             ),
             "{error}"
         );

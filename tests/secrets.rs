@@ -12,9 +12,23 @@ use tempfile::TempDir;
 const EST_PASSWORD: &str = "canary-est-7f3b\"q'9Z";
 const WRONG_PASSWORD: &str = "canary-wrong-51d0&x<8";
 const STORE_PASSWORD: &str = "canary-store-c46a";
-const PARTS: &[&str] = &["canary-est", "canary-wrong", "canary-store", "7f3b\\\"q", "51d0&amp;"];
+const PARTS: &[&str] = &[
+    "canary-est",
+    "canary-wrong",
+    "canary-store",
+    "7f3b\\\"q",
+    "51d0&amp;",
+];
 
-const FORMATS: &[&str] = &["human", "json", "github", "gitlab", "junit", "prometheus", "markdown"];
+const FORMATS: &[&str] = &[
+    "human",
+    "json",
+    "github",
+    "gitlab",
+    "junit",
+    "prometheus",
+    "markdown",
+];
 
 struct Lab {
     dir: TempDir,
@@ -30,7 +44,18 @@ impl Lab {
         std::fs::create_dir(dir.path().join("rootfs")).unwrap();
         let log = std::fs::File::create(dir.path().join("server.log")).unwrap();
         let mut server = Command::new(env!("CARGO_BIN_EXE_certbake"))
-            .args(["ca", "serve", "--ca-dir", "ca", "--listen", "127.0.0.1:0", "--user", "builder", "--password", "env:P"])
+            .args([
+                "ca",
+                "serve",
+                "--ca-dir",
+                "ca",
+                "--listen",
+                "127.0.0.1:0",
+                "--user",
+                "builder",
+                "--password",
+                "env:P",
+            ])
             .env("P", EST_PASSWORD)
             .current_dir(dir.path())
             .stdout(Stdio::piped())
@@ -38,9 +63,20 @@ impl Lab {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();
-        Self { dir, server, url, printed: Vec::new() }
+        BufReader::new(server.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let url = line
+            .trim()
+            .strip_prefix("listening on ")
+            .unwrap_or_else(|| panic!("{line}"))
+            .to_owned();
+        Self {
+            dir,
+            server,
+            url,
+            printed: Vec::new(),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -49,8 +85,29 @@ impl Lab {
 
     fn provision(&mut self, password: &str, more: &[&str]) -> Output {
         let output = Command::new(env!("CARGO_BIN_EXE_certbake"))
-            .args(["provision", "--ca", "est", "--ca-url", &self.url, "--ca-anchors", "ca/root.pem", "--ca-user", "builder"])
-            .args(["--ca-password", password, "--common-name", "app", "--root", "rootfs", "--cert", "/tls.crt", "--key", "/tls.key"])
+            .args([
+                "provision",
+                "--ca",
+                "est",
+                "--ca-url",
+                &self.url,
+                "--ca-anchors",
+                "ca/root.pem",
+                "--ca-user",
+                "builder",
+            ])
+            .args([
+                "--ca-password",
+                password,
+                "--common-name",
+                "app",
+                "--root",
+                "rootfs",
+                "--cert",
+                "/tls.crt",
+                "--key",
+                "/tls.key",
+            ])
             .args(["--pkcs12", "/tls.p12", "--pkcs12-password", "env:STORE"])
             .args(more)
             .env("RIGHT", EST_PASSWORD)
@@ -112,11 +169,21 @@ fn no_secret_is_in_anything_that_is_printed_or_written() {
     std::fs::write(&secret_file, EST_PASSWORD).unwrap();
     std::fs::set_permissions(&secret_file, std::fs::Permissions::from_mode(0o600)).unwrap();
 
-    for (source, code) in [("env:RIGHT", 0), ("file:password", 0), ("cmd:printenv RIGHT", 0), ("env:WRONG", 5), ("cmd:sh -c 'printenv WRONG >&2; exit 3'", 2)] {
+    for (source, code) in [
+        ("env:RIGHT", 0),
+        ("file:password", 0),
+        ("cmd:printenv RIGHT", 0),
+        ("env:WRONG", 5),
+        ("cmd:sh -c 'printenv WRONG >&2; exit 3'", 2),
+    ] {
         for format in FORMATS {
             let file = format!("{format}=report.{format}");
             let output = lab.provision(source, &["--report", format, "--record", "record.json"]);
-            assert_eq!(output.status.code(), Some(code), "{source} {format}: {output:?}");
+            assert_eq!(
+                output.status.code(),
+                Some(code),
+                "{source} {format}: {output:?}"
+            );
             if *format != "human" {
                 lab.provision(source, &["--report", &file]);
             }
@@ -134,7 +201,17 @@ fn no_secret_is_in_anything_that_is_printed_or_written() {
 #[test]
 fn the_private_key_is_in_its_own_files_and_nowhere_else() {
     let mut lab = Lab::new();
-    let output = lab.provision("env:RIGHT", &["--report", "json", "--record", "record.json", "--combined", "/all.pem"]);
+    let output = lab.provision(
+        "env:RIGHT",
+        &[
+            "--report",
+            "json",
+            "--record",
+            "record.json",
+            "--combined",
+            "/all.pem",
+        ],
+    );
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let key_file = lab.path("rootfs/tls.key");
     let combined = lab.path("rootfs/all.pem");

@@ -4,13 +4,13 @@
 use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use certbake::authority::embedded::server::{Config, Server, Users};
 use certbake::authority::embedded::{CaDirectory, NewCa, TTL, Terms};
 use certbake::pki::{
-    AltName, Anchors, Certificate, Chain, KeyAlgorithm, PrivateKey, ReceivedRequest,
+    AltName, Anchors, Chain, KeyAlgorithm, PrivateKey, ReceivedRequest,
     SigningRequest, Subject, Usage,
 };
 use certbake::secret::Secret;
@@ -111,12 +111,4 @@ pub fn names() -> Vec<AltName> {
 
 pub fn request(key: &PrivateKey) -> SigningRequest {
     SigningRequest::new(key, subject(), names(), Usage::Client).unwrap()
-}
-
-/// `count` certificates in files of their own, as they are kept: PEM.
-pub fn certificate_files(directory: &Path, certificate: &Certificate, count: usize) {
-    std::fs::create_dir_all(directory).unwrap();
-    for number in 0..count {
-        std::fs::write(directory.join(format!("{number}.pem")), certificate.pem()).unwrap();
-    }
 }

@@ -81,7 +81,16 @@ pub fn turned_down(
             None => finding,
         })
     };
+    // nginx asks for a client certificate by a page, not by a TLS alert.
+    let wants_certificate = matches!(status, 400 | 495 | 496)
+        && said
+            .as_ref()
+            .is_some_and(|said| said.contains("SSL certificate"));
     match status {
+        _ if wants_certificate => AuthorityError::Refused(finding(
+            LOGIN_REFUSED,
+            &format!("we came with {login}: it wants a client certificate that it can verify"),
+        )),
         401 => AuthorityError::Refused(wrong_login(&finding(LOGIN_REFUSED, ""), response, login)),
         403 => AuthorityError::Refused(finding(
             LOGIN_REFUSED,

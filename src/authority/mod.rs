@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use crate::finding::Finding;
 use crate::outcome::{AuthorityPlace, Outcome};
 use crate::pki::{PrivateKey, SigningRequest};
+use crate::secret_source::SecretSource;
 use crate::span::Span;
 
 /// What is asked for.
@@ -74,6 +75,8 @@ pub struct Opened {
     pub authority: Arc<dyn Authority>,
     pub renew: Option<Arc<dyn Renew>>,
     pub preflight: Option<Arc<dyn Preflight>>,
+    /// Where its secrets come from, for a CI runner that is to hide them.
+    pub secrets: Vec<SecretSource>,
 }
 
 impl Opened {
@@ -82,6 +85,7 @@ impl Opened {
             authority: Arc::new(authority),
             renew: None,
             preflight: None,
+            secrets: Vec::new(),
         }
     }
 }

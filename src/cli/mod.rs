@@ -1,6 +1,7 @@
 //! The front: words in, words out, and the exit code.
 
 pub mod args;
+mod ca;
 pub mod file;
 mod output;
 mod progress;
@@ -18,7 +19,7 @@ use time::OffsetDateTime;
 use crate::command::{self, Context};
 use crate::outcome::{Outcome, Report};
 use crate::report;
-use args::shared::ReportArgs;
+use args::shared::{Format, ReportArgs};
 use args::{Cli, Verb};
 use output::Output;
 use progress::Waiting;
@@ -30,6 +31,8 @@ pub struct Start {
     pub now: OffsetDateTime,
     /// The moment at which `now` was read.
     pub started: Instant,
+    /// The clock itself, for a server: it outlives the moment it was started.
+    pub clock: fn() -> OffsetDateTime,
 }
 
 /// Runs a command line to its end; the exit code is that of [`Outcome::exit_code`].
@@ -60,13 +63,16 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
                 now: context.now,
                 environment: context.environment,
             };
-            resolve::provision(&args, matches, &outside)
-                .map(|plan| command::provision::run(&plan, context))
+            let plan = resolve::provision(&args, matches, &outside)?;
+            output::mask(&plan.secrets(), &args.report, context.environment);
+            Ok(command::provision::run(&plan, context))
         }),
         Verb::Check(args) => reported("check", &args.report, start, |context| {
             resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))
         }),
         Verb::Inspect(args) => inspect(&args, start),
+        Verb::Init(args) => init(&args, start),
+        Verb::Ca(args) => ca::run(args, start),
         Verb::Completions(args) => output::text(&args.text()),
         Verb::Man(args) => match args.text() {
             Some(page) => output::text(&page),
@@ -113,6 +119,17 @@ fn in_context<T>(start: &Start, run: impl FnOnce(&Context<'_>) -> T) -> T {
     done
 }
 
+fn init(args: &args::init::Args, start: &Start) -> u8 {
+    match args.plan() {
+        Ok(None) => output::text(command::init::TEMPLATE.as_bytes()),
+        Ok(Some(plan)) => match command::init::run(&plan) {
+            Ok(written) => output::text(written.to_string().as_bytes()),
+            Err(failure) => ca::failed("init", Format::Human, failure, start),
+        },
+        Err(error) => output::usage(error),
+    }
+}
+
 fn inspect(args: &args::inspect::Args, start: &Start) -> u8 {
     let plan = match args.plan() {
         Ok(plan) => plan,
@@ -120,10 +137,10 @@ fn inspect(args: &args::inspect::Args, start: &Start) -> u8 {
     };
     let inspection = in_context(start, |context| command::inspect::run(&plan, context));
     let text = match args.report {
-        args::inspect::Format::Human => {
+        Format::Human => {
             report::human::inspection(&inspection, output::style(&environment))
         }
-        args::inspect::Format::Json => report::json::text(&inspection).unwrap_or_default() + "\n",
+        Format::Json => report::json::text(&inspection).unwrap_or_default() + "\n",
     };
     match output::text(text.as_bytes()) {
         0 => inspection.exit_code,

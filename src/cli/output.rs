@@ -10,7 +10,8 @@ use super::usage::UsageError;
 use crate::finding::{Code, Finding};
 use crate::image::{self, Mode};
 use crate::outcome::{Outcome, Report};
-use crate::report::{Selection, Style};
+use crate::report::{Selection, Style, github};
+use crate::secret_source::SecretSource;
 
 /// A report could not be written where it was to go.
 const REPORT_UNWRITABLE: Code = Code::new("report-unwritable");
@@ -64,6 +65,11 @@ impl<'a> Output<'a> {
                 None => self.to_stdout(selection, report),
                 Some(path) => to_file(selection, path, report),
             };
+            let on_actions = selection.format.name == github::FORMAT.name;
+            let written = match written {
+                Ok(()) if on_actions => self.to_runner(report),
+                written => written,
+            };
             if let Err(error) = written
                 && error.kind() != io::ErrorKind::BrokenPipe
             {
@@ -94,6 +100,21 @@ impl<'a> Output<'a> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(&text)?;
         stdout.flush()
+    }
+
+    /// The step summary and the outputs of a GitHub Actions job, where the runner names the files
+    /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
+    fn to_runner(&self, report: &Report) -> io::Result<()> {
+        for (variable, text) in [
+            ("GITHUB_STEP_SUMMARY", github::step_summary(report)),
+            ("GITHUB_OUTPUT", github::outputs(report, &token()?)),
+        ] {
+            if let Some(file) = (self.environment)(variable).filter(|file| !file.is_empty()) {
+                image::append_line(Path::new(&file), Mode::new(0o644), text.trim_end())
+                    .map_err(io::Error::other)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -141,6 +162,32 @@ fn writable(path: &Path) -> io::Result<()> {
     image::can_write(directory).map_err(io::Error::other)
 }
 
+/// Text that nobody can foresee, to end a value of several lines with.
+fn token() -> io::Result<String> {
+    let mut random = [0; 16];
+    aws_lc_rs::rand::fill(&mut random)
+        .map_err(|_| io::Error::other("the system has no random numbers"))?;
+    Ok(data_encoding::HEXLOWER.encode(&random))
+}
+
+/// Has a GitHub runner hide secrets in whatever is printed after this. Only a runner is told, since
+/// the commands hold the secrets; a descriptor is left alone, since it can be read once.
+pub fn mask(sources: &[&SecretSource], args: &ReportArgs, environment: Environment<'_>) {
+    let told = args
+        .report
+        .iter()
+        .any(|report| report == github::FORMAT.name);
+    if !told || environment("GITHUB_ACTIONS").as_deref() != Some("true") {
+        return;
+    }
+    for source in sources.iter().filter(|source| source.can_be_read_again()) {
+        // One that cannot be read is told where it is needed.
+        if let Ok(secret) = source.read() {
+            text(github::masks(&secret).expose());
+        }
+    }
+}
+
 /// Help, version and words that clap cannot use.
 pub fn clap(error: &clap::Error) -> u8 {
     // A closed pipe leaves nobody to tell.
@@ -159,6 +206,11 @@ pub fn text(bytes: &[u8]) -> u8 {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Outcome::Internal.exit_code(),
         _ => 0,
     }
+}
+
+/// A line of a server's log, to standard error.
+pub fn log(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Words that cannot be used, where no report can be made of them.

@@ -46,7 +46,10 @@ pub fn report() -> Schema {
 
 /// Of `inspect --report json`.
 pub fn inspection() -> Schema {
-    titled(report::json::schema_of::<Inspection>(), "certbake inspection")
+    titled(
+        report::json::schema_of::<Inspection>(),
+        "certbake inspection",
+    )
 }
 
 /// The settings of one kind, with `kind` and `anchors` that every authority has.

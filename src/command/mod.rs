@@ -1,7 +1,9 @@
 //! The verbs: one file each, the sequence of its steps and nothing else. A command takes a checked
 //! plan and the run's context, and returns a value; it never prints.
 
+pub mod ca;
 pub mod check;
+pub mod init;
 pub mod inspect;
 pub mod provision;
 

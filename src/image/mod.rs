@@ -7,7 +7,7 @@
 //!                 -> Staged::commit()           swapped as one set, or taken back
 //! ```
 //! A run killed in between leaves a journal in the image, by which the next [`Staging::prepare`] (or
-//! [`recover`]) takes it back or completes it.
+//! [`recover()`]) takes it back or completes it.
 
 mod commit;
 mod dir;

@@ -28,7 +28,7 @@ pub(super) fn failure(error: &reqwest::Error, attempt: &Attempt<'_>) -> Failure 
         };
     }
     if error.is_dns() {
-        return resolve(error);
+        return resolve(error, attempt);
     }
     if error.is_connect() {
         return connect(error, attempt, stage);
@@ -58,7 +58,7 @@ fn is_lost(kind: io::ErrorKind) -> bool {
     )
 }
 
-fn resolve(error: &reqwest::Error) -> Failure {
+fn resolve(error: &reqwest::Error, attempt: &Attempt<'_>) -> Failure {
     let text = innermost(error);
     // getaddrinfo's EAI_AGAIN comes as text only: glibc's words, then musl's.
     let temporary = ["Temporary failure", "Try again"]
@@ -68,7 +68,14 @@ fn resolve(error: &reqwest::Error) -> Failure {
         .strip_prefix("failed to lookup address information: ")
         .unwrap_or(&text)
         .to_owned();
-    Failure::Resolve { reason, temporary }
+    // With a proxy in between, its name alone is looked up here.
+    match &attempt.proxy {
+        Some(proxy) => Failure::Proxy {
+            proxy: proxy.clone(),
+            reason: ProxyReason::Resolve(reason),
+        },
+        None => Failure::Resolve { reason, temporary },
+    }
 }
 
 fn connect(error: &reqwest::Error, attempt: &Attempt<'_>, stage: Stage) -> Failure {

@@ -45,7 +45,6 @@ impl Client {
             .tls_backend_preconfigured(config)
             .dns_resolver(Arc::new(Lookup(Arc::clone(&progress))))
             .redirect(Policy::none())
-            .retry(reqwest::retry::never())
             .referer(false)
             .user_agent(USER_AGENT)
             .connect_timeout(settings.connect_timeout)

@@ -147,6 +147,8 @@ pub enum ConnectReason {
 /// What the proxy did.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ProxyReason {
+    #[error("looking up its name: {0}")]
+    Resolve(String),
     #[error("{0}")]
     Connect(ConnectReason),
     #[error("it wants credentials (407)")]

@@ -141,7 +141,9 @@ const fn stage_hint(stage: Stage) -> &'static str {
 
 const fn proxy_hint(reason: &ProxyReason) -> &'static str {
     match reason {
-        ProxyReason::Connect(_) => "check HTTPS_PROXY; hosts in NO_PROXY are reached directly",
+        ProxyReason::Connect(_) | ProxyReason::Resolve(_) => {
+            "check HTTPS_PROXY; hosts in NO_PROXY are reached directly"
+        }
         ProxyReason::WantsCredentials => {
             "give the proxy's user name and password, or list the host in NO_PROXY"
         }

@@ -139,14 +139,48 @@ impl Response {
     }
 
     /// The server's own words, for an error: one bounded line without control characters, and
-    /// without the credentials of the request, should the server echo them.
+    /// without the credentials of the request, should the server echo them. Of a web page the text
+    /// without its tags, of JSON the member that holds the message.
     pub fn said(&self, request: &Request) -> Option<String> {
-        let mut body = self.body.clone();
+        let kind = self.header("content-type").unwrap_or_default();
+        let mut words = if kind.contains("html") {
+            without_tags(&self.body)
+        } else if kind.contains("json") {
+            message_member(&self.body).unwrap_or_else(|| self.body.clone())
+        } else {
+            self.body.clone()
+        };
         for secret in &request.withheld {
-            body = blot(&body, secret.expose());
+            words = blot(&words, secret.expose());
         }
-        line::harmless(&body, 300)
+        line::harmless(&words, 300)
     }
+}
+
+fn without_tags(page: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut in_tag = false;
+    for &byte in page {
+        match byte {
+            b'<' => in_tag = true,
+            b'>' => {
+                in_tag = false;
+                text.push(b' ');
+            }
+            _ if !in_tag => text.push(byte),
+            _ => {}
+        }
+    }
+    text
+}
+
+/// `detail` and `title` of RFC 9457, then what others call it.
+fn message_member(json: &[u8]) -> Option<Vec<u8>> {
+    let value: serde_json::Value = serde_json::from_slice(json).ok()?;
+    ["detail", "title", "message", "error_description", "error"]
+        .iter()
+        .find_map(|name| value.get(name)?.as_str())
+        .map(|text| text.as_bytes().to_vec())
 }
 
 fn blot(body: &[u8], secret: &[u8]) -> Vec<u8> {
@@ -220,6 +254,28 @@ mod tests {
         );
         assert_eq!(past.retry_after(), Some(Duration::ZERO));
         assert_eq!(answer(&[("retry-after", "soon")], b"").retry_after(), None);
+    }
+
+    #[test]
+    fn the_words_are_found_in_a_web_page_and_in_a_problem_document() {
+        let request = Request::get(Url::parse("https://ca.lab/").unwrap());
+        for (kind, body, words) in [
+            (
+                "text/html",
+                "<html><head><title>400 Bad</title></head>\r\n<h1>No certificate</h1>",
+                "400 Bad No certificate",
+            ),
+            (
+                "application/problem+json",
+                r#"{"title":"denied","detail":"quota of builder"}"#,
+                "quota of builder",
+            ),
+            ("application/json", "[1]", "[1]"),
+            ("text/plain", "a < b", "a < b"),
+        ] {
+            let response = answer(&[("content-type", kind)], body.as_bytes());
+            assert_eq!(response.said(&request).unwrap(), words);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use time::OffsetDateTime;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{ExtendedKeyUsage, GeneralName, ParsedExtension};
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
@@ -15,6 +15,8 @@ use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
 use super::digest;
 use super::name::AltName;
+pub use super::usages::KeyUsage;
+pub(super) use super::usages::purposes;
 use super::window::ValidityWindow;
 
 /// A parsed X.509 certificate. Cheap to clone.
@@ -52,38 +54,6 @@ pub struct Facts {
     pub signature_is_broken: bool,
 }
 
-/// What the key may do (RFC 5280 section 4.2.1.3).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct KeyUsage {
-    pub digital_signature: bool,
-    pub key_cert_sign: bool,
-    /// All nine bits, the standard's bit 0 lowest.
-    pub bits: u16,
-}
-
-impl KeyUsage {
-    const NAMES: [&'static str; 9] = [
-        "digitalSignature",
-        "nonRepudiation",
-        "keyEncipherment",
-        "dataEncipherment",
-        "keyAgreement",
-        "keyCertSign",
-        "cRLSign",
-        "encipherOnly",
-        "decipherOnly",
-    ];
-
-    /// The names of the bits that are set, in the standard's order.
-    pub fn names(self) -> Vec<&'static str> {
-        (0..)
-            .zip(Self::NAMES)
-            .filter(|(bit, _)| self.bits >> bit & 1 == 1)
-            .map(|(_, name)| name)
-            .collect()
-    }
-}
-
 /// What kind of public key, and how strong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum KeyFacts {
@@ -98,16 +68,6 @@ pub enum KeyFacts {
     Other {
         oid: String,
     },
-}
-
-impl From<&x509_parser::extensions::KeyUsage> for KeyUsage {
-    fn from(usage: &x509_parser::extensions::KeyUsage) -> Self {
-        Self {
-            digital_signature: usage.digital_signature(),
-            key_cert_sign: usage.key_cert_sign(),
-            bits: usage.flags,
-        }
-    }
 }
 
 impl KeyFacts {
@@ -304,25 +264,6 @@ const ATTRIBUTES: &[(&str, &str)] = &[
     ("2.5.4.11", "OU"),
     ("2.5.4.3", "CN"),
 ];
-
-/// By name, or by OID where it has none here.
-pub(super) fn purposes(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
-    let mut names: Vec<String> = [
-        (usage.any, "any"),
-        (usage.client_auth, "clientAuth"),
-        (usage.server_auth, "serverAuth"),
-        (usage.code_signing, "codeSigning"),
-        (usage.email_protection, "emailProtection"),
-        (usage.time_stamping, "timeStamping"),
-        (usage.ocsp_signing, "OCSPSigning"),
-    ]
-    .into_iter()
-    .filter(|(set, _)| *set)
-    .map(|(_, name)| name.to_owned())
-    .collect();
-    names.extend(usage.other.iter().map(ToString::to_string));
-    names
-}
 
 const BROKEN_SIGNATURES: &[&str] = &[
     "1.2.840.113549.1.1.2", // md2WithRSAEncryption

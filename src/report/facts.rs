@@ -18,12 +18,17 @@ pub fn rows(finding: &Finding, now: OffsetDateTime) -> Vec<(String, String)> {
     finding
         .facts
         .iter()
-        .filter(|(name, value)| {
-            !UNSAID.contains(&name.as_str()) && value.as_str() != finding.file.as_deref()
-        })
+        .filter(|(name, value)| !UNSAID.contains(&name.as_str()) && !is_said(finding, value, now))
         .map(|(name, value)| (plain(name), fact(name, value, now)))
         .filter(|(_, value)| !value.is_empty())
         .collect()
+}
+
+/// The file, which stands before the finding, and the run's own now.
+fn is_said(finding: &Finding, value: &Value, now: OffsetDateTime) -> bool {
+    value.as_str().is_some_and(|text| {
+        finding.file.as_deref() == Some(text) || text == crate::finding::rfc3339(now)
+    })
 }
 
 /// `short_by_seconds` is "short by": the unit is in the value.
@@ -80,6 +85,7 @@ mod tests {
         let finding = Finding::error(Code::new("x"), "")
             .in_file("/a")
             .fact("path", "/a")
+            .instant("at", now)
             .instant("not_after", datetime!(2026-11-20 23:00 UTC))
             .fact("short_by_seconds", 7 * 86_400)
             .fact("elapsed_seconds", 0.25)
@@ -103,6 +109,18 @@ mod tests {
                 ("sum", "image max age 1d, rollout 1h"),
                 ("many", "0, 1, 2, 3, 4, 5, 6, 7, and 2 more"),
             ]
+        );
+    }
+    #[test]
+    fn a_finding_about_no_file_says_all_its_facts() {
+        let now = datetime!(2026-11-23 23:00 UTC);
+        let finding = Finding::error(Code::new("x"), "")
+            .fact("attempts", 4)
+            .fact("ours", true);
+        let rows = rows(&finding, now);
+        assert_eq!(
+            rows,
+            [("attempts", "4"), ("ours", "yes")].map(|(n, v)| (n.to_owned(), v.to_owned()))
         );
     }
 }

@@ -9,9 +9,14 @@ use crate::outcome::Report;
 mod escape;
 pub mod exit_codes;
 mod facts;
+pub mod github;
+pub mod gitlab;
 mod group;
 pub mod human;
 pub mod json;
+pub mod junit;
+pub mod markdown;
+pub mod prometheus;
 mod selection;
 mod words;
 
@@ -63,7 +68,15 @@ impl std::fmt::Debug for Format {
 }
 
 /// Every format, in the order in which they are listed; the first is the default.
-pub const FORMATS: &[Format] = &[human::FORMAT, json::FORMAT];
+pub const FORMATS: &[Format] = &[
+    human::FORMAT,
+    json::FORMAT,
+    github::FORMAT,
+    gitlab::FORMAT,
+    junit::FORMAT,
+    prometheus::FORMAT,
+    markdown::FORMAT,
+];
 
 /// Where the documentation explains a finding.
 fn page(code: Code) -> String {

@@ -23,7 +23,8 @@ pub fn date(at: OffsetDateTime) -> String {
 
 /// `in 21 days`, `3 days ago`, `now`; rounded towards now, so that it never promises too much.
 pub fn distance(now: OffsetDateTime, at: OffsetDateTime) -> String {
-    let seconds = (at - now).whole_seconds();
+    // Certificates count whole seconds: half a second into a day is still that many days.
+    let seconds = at.unix_timestamp() - now.unix_timestamp();
     match seconds {
         0 => "now".to_owned(),
         1.. => format!("in {}", length(seconds)),
@@ -62,7 +63,7 @@ pub fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -104,6 +105,12 @@ mod tests {
         ] {
             assert_eq!(distance(NOW, NOW + Duration::seconds(seconds)), words);
         }
+    }
+
+    #[test]
+    fn a_clock_between_two_seconds_takes_no_day_away() {
+        let now = NOW + Duration::milliseconds(500);
+        assert_eq!(distance(now, NOW + Duration::days(30)), "in 30 days");
     }
 
     #[test]

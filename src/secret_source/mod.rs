@@ -44,6 +44,11 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
+    /// A descriptor gives what it holds once.
+    pub const fn can_be_read_again(&self) -> bool {
+        !matches!(self, Self::Descriptor(_))
+    }
+
     /// Reads the secret; one line end after it is not part of it.
     ///
     /// # Errors

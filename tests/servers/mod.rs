@@ -1,8 +1,10 @@
 //! The real servers and peers that conformance tests run: where their programs are, and how one is
 //! started on a free port, waited for, and stopped. `tests/servers/README.md` says how to add one.
-#![allow(dead_code, clippy::disallowed_methods)] // each test program uses a part
+#![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used)] // each test program uses a part
 
+pub mod certbake;
 pub mod est;
+pub mod sshd;
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -132,4 +134,13 @@ where
         output.status
     );
     output.stdout
+}
+
+/// OpenSSL agrees that the first certificate of `chain` leads over the others to one of `anchors`.
+pub fn assert_openssl_verifies(chain: &Path, anchors: &Path) {
+    let [chain, anchors] = [chain, anchors].map(|path| path.to_str().unwrap());
+    run(
+        "openssl",
+        ["verify", "-CAfile", anchors, "-untrusted", chain, chain],
+    );
 }

@@ -51,6 +51,8 @@ pub enum Reply {
     Raw(Vec<u8>),
     /// These bytes, then silence.
     Stalled(Vec<u8>),
+    /// An answer of endless small pieces, one every tenth of a second.
+    Dripping,
     /// The end of the connection.
     Close,
 }
@@ -346,9 +348,21 @@ fn converse<S: Read + Write>(
                 shared.wait_for_the_end();
                 return Ok(());
             }
+            Reply::Dripping => return drip(reader.get_mut()),
             Reply::Close => return Ok(()),
         }
     }
+}
+
+fn drip(stream: &mut impl Write) -> io::Result<()> {
+    stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
+    // Ends with the client, which no test keeps for longer than this.
+    for _ in 0..200 {
+        stream.write_all(b"1\r\nx\r\n")?;
+        stream.flush()?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
 
 fn write_reply(stream: &mut impl Write, reply: &Reply) -> io::Result<()> {

@@ -8,6 +8,7 @@ use super::super::AuthorityError;
 use super::shown;
 use crate::finding::{Code, Finding, rfc3339};
 use crate::image::{ImageError, Mode};
+use crate::outcome::Outcome;
 use crate::pki::key::KeyError;
 use crate::pki::received::ReceivedError;
 
@@ -77,6 +78,14 @@ impl CaError {
             _ => UNUSABLE,
         };
         Finding::error(code, self.to_string()).hint(self.hint())
+    }
+
+    /// How a run ends that needs the CA.
+    pub const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Io(ImageError::Busy { .. }) => Outcome::Unreachable,
+            _ => Outcome::Usage,
+        }
     }
 
     pub(super) fn into_authority_error(self) -> AuthorityError {

@@ -89,6 +89,12 @@ impl CaDirectory {
         })
     }
 
+    /// How the lifetime of an order on these terms would be shortened.
+    pub(super) fn foresee(&self, terms: &Terms<'_>) -> Result<Vec<Finding>, IssueError> {
+        let mut findings = Vec::new();
+        self.end(terms, &mut findings).map(|_| findings)
+    }
+
     fn end(
         &self,
         terms: &Terms<'_>,

@@ -32,6 +32,14 @@ pub struct IssuedEntry {
     pub requester: String,
 }
 
+/// What the log holds.
+#[derive(Debug, Default)]
+pub struct IssuedEntries {
+    pub entries: Vec<IssuedEntry>,
+    /// Lines that are none: a run that was killed may leave the beginning of one.
+    pub unreadable: usize,
+}
+
 /// `issued.jsonl`.
 pub struct IssuedLog {
     path: PathBuf,
@@ -58,28 +66,26 @@ impl IssuedLog {
         image::append_line(&self.path, Mode::new(0o600), &line)
     }
 
-    /// Every entry, the oldest first, and how many lines could not be read: a run that was killed
-    /// may leave the beginning of one.
+    /// Every entry, the oldest first.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn read(&self) -> Result<(Vec<IssuedEntry>, usize), CaError> {
+    pub fn read(&self) -> Result<IssuedEntries, CaError> {
         let text = match fs::read(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(CaError::reading(&self.path, &error)),
         };
-        let mut entries = Vec::new();
-        let mut unreadable = 0;
+        let mut read = IssuedEntries::default();
         for line in text
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
         {
             match serde_json::from_slice(line) {
-                Ok(entry) => entries.push(entry),
-                Err(_) => unreadable += 1,
+                Ok(entry) => read.entries.push(entry),
+                Err(_) => read.unreadable += 1,
             }
         }
-        Ok((entries, unreadable))
+        Ok(read)
     }
 }

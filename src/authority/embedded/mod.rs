@@ -16,9 +16,10 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::{
-    Authority, AuthorityError, Current, Entry, Issued, Opened, Order, Renew, Settings,
+    Authority, AuthorityError, Current, Entry, Issued, Opened, Order, Preflight, Renew, Settings,
     SettingsError,
 };
+use crate::finding::Finding;
 use crate::outcome::AuthorityPlace;
 use crate::pki::ReceivedRequest;
 use crate::span::Span;
@@ -26,7 +27,7 @@ use crate::span::Span;
 pub use directory::CaDirectory;
 pub use error::{CaError, IssueError};
 pub use issue::{Granted, Terms};
-pub use log::{IssuedEntry, IssuedLog};
+pub use log::{IssuedEntries, IssuedEntry, IssuedLog};
 pub use make::{CaName, CaNameError, NewCa};
 
 /// The row in the catalogue.
@@ -82,8 +83,9 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     });
     Ok(Opened {
         authority: embedded.clone(),
-        renew: Some(embedded),
-        preflight: None,
+        renew: Some(embedded.clone()),
+        preflight: Some(embedded),
+        secrets: Vec::new(),
     })
 }
 
@@ -113,15 +115,21 @@ impl Embedded {
     }
 }
 
-impl Authority for Embedded {
-    fn issue(&self, order: &Order) -> Result<Issued, AuthorityError> {
-        let ca = self.ca().map_err(CaError::into_authority_error)?;
-        let terms = Terms {
+impl Embedded {
+    fn terms(&self, order: &Order) -> Terms<'static> {
+        Terms {
             now: self.now,
             ttl: order.ttl.unwrap_or(TTL.min(self.max_ttl)),
             max_ttl: self.max_ttl,
             requester: "local",
-        };
+        }
+    }
+}
+
+impl Authority for Embedded {
+    fn issue(&self, order: &Order) -> Result<Issued, AuthorityError> {
+        let ca = self.ca().map_err(CaError::into_authority_error)?;
+        let terms = self.terms(order);
         let granted = ReceivedRequest::from_der(order.request.der())
             .map_err(IssueError::from)
             .and_then(|request| ca.issue(&request, &terms))
@@ -150,6 +158,19 @@ impl Authority for Embedded {
 impl Renew for Embedded {
     fn renew(&self, order: &Order, _: &Current<'_>) -> Result<Issued, AuthorityError> {
         self.issue(order)
+    }
+}
+
+/// A CA that is not there yet will be made by the order, and has nothing to tell before.
+impl Preflight for Embedded {
+    fn preflight(&self, order: &Order) -> Vec<Finding> {
+        match CaDirectory::open(&self.dir) {
+            Ok(ca) => ca
+                .foresee(&self.terms(order))
+                .unwrap_or_else(|error| vec![error.into_authority_error(&self.dir).into_finding()]),
+            Err(CaError::Missing { .. }) if self.create => Vec::new(),
+            Err(error) => vec![error.finding()],
+        }
     }
 }
 

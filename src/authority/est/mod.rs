@@ -41,6 +41,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         state: Mutex::default(),
     });
     Ok(Opened {
+        secrets: est.settings.secrets(),
         authority: est.clone(),
         renew: Some(est.clone()),
         preflight: Some(est),

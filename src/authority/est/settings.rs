@@ -104,6 +104,16 @@ pub struct ProxyChoice {
 }
 
 impl Checked {
+    /// Where the passwords come from.
+    pub fn secrets(&self) -> Vec<SecretSource> {
+        let logins = [&self.basic, &self.proxy.credentials];
+        logins
+            .into_iter()
+            .flatten()
+            .map(|(_, source)| source.clone())
+            .collect()
+    }
+
     pub fn read(settings: &Settings<'_>) -> Result<Self, SettingsError> {
         let words: Words = settings.read()?;
         let beside = |path: &PathBuf| settings.directory.join(path);

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
 
+use super::shared::Format;
 use crate::cli::usage::UsageError;
 use crate::command::inspect::{Input, Plan};
 
@@ -20,18 +21,9 @@ pub struct Args {
     /// Where the password of keys and key stores is: env:NAME, file:PATH, fd:N or cmd:…
     #[arg(long, value_name = "SOURCE")]
     pub password: Option<String>,
-    /// How to show it
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    /// For people or for programs; `certbake schema inspection` says what programs read
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     pub report: Format,
-}
-
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-pub enum Format {
-    /// For people
-    #[default]
-    Human,
-    /// For programs; `certbake schema inspection` has its schema
-    Json,
 }
 
 impl Args {

@@ -1,7 +1,9 @@
 //! The command line: one file per verb, its words and how they become a plan.
 
+pub mod ca;
 pub mod check;
 pub mod generated;
+pub mod init;
 pub mod inspect;
 pub mod provision;
 pub mod shared;
@@ -30,6 +32,8 @@ pub enum Verb {
     Provision(Box<provision::Args>),
     Check(Box<check::Args>),
     Inspect(inspect::Args),
+    Init(init::Args),
+    Ca(ca::Args),
     Completions(generated::Completions),
     Man(generated::Man),
     Schema(generated::Schema),

@@ -1,6 +1,6 @@
-//! Words that several verbs share: reports.
+//! Words that several verbs share: reports, and the form of what is shown.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// How a run reports.
 #[derive(Args, Clone, Debug, Default)]
@@ -14,4 +14,11 @@ pub struct ReportArgs {
         value_delimiter = ','
     )]
     pub report: Vec<String>,
+}
+
+/// The form of what a verb shows instead of a report.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Format {
+    Human,
+    Json,
 }

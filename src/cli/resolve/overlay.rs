@@ -158,36 +158,7 @@ fn placements(
             *list = paths.iter().map(|path| file(path, mode)).collect();
         }
     }
-    match (&words.pkcs12, &words.pkcs12_password) {
-        (Some(path), Some(password)) => {
-            let Placement {
-                path,
-                mode,
-                owner,
-                group,
-                danger_readable_key,
-            } = file(path, &words.key_mode);
-            let encryption = words.pkcs12_legacy.then_some(Pkcs12Encryption::Legacy);
-            let one = Pkcs12Placement {
-                path,
-                mode,
-                owner,
-                group,
-                danger_readable_key,
-                password: password.clone(),
-                encryption,
-                alias: None,
-            };
-            placements.pkcs12 = std::iter::once(one).collect();
-        }
-        (Some(_), None) => {
-            return Err(
-                UsageError::new("--pkcs12", "a PKCS#12 file needs a password")
-                    .hint("give its source: --pkcs12-password env:NAME"),
-            );
-        }
-        (None, _) => {}
-    }
+    key_store(draft, words)?;
     replace(&mut draft.identity.record, words.record.as_ref());
     for (id, key) in [
         ("cert", "placements.full_chain"),
@@ -201,6 +172,30 @@ fn placements(
     ] {
         note(draft, matches, id, key);
     }
+    Ok(())
+}
+
+fn key_store(draft: &mut Draft<'_>, words: &PlacementArgs) -> Result<(), UsageError> {
+    let Some(path) = &words.pkcs12 else {
+        return Ok(());
+    };
+    let Some(password) = &words.pkcs12_password else {
+        return Err(
+            UsageError::new("--pkcs12", "a PKCS#12 file needs a password")
+                .hint("give its source: --pkcs12-password env:NAME"),
+        );
+    };
+    let one = Pkcs12Placement {
+        path: path.clone(),
+        mode: words.key_mode.clone(),
+        owner: words.owner.clone(),
+        group: words.group.clone(),
+        danger_readable_key: false,
+        password: password.clone(),
+        encryption: words.pkcs12_legacy.then_some(Pkcs12Encryption::Legacy),
+        alias: None,
+    };
+    draft.identity.placements.pkcs12 = std::iter::once(one).collect();
     Ok(())
 }
 

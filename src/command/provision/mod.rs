@@ -79,12 +79,12 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     let records = recording::texts(plan, &contents);
     context.progress.step("writing into the image");
     let landed = staging.write(contents)?.commit()?;
+    summary::landed(report, plan, &landed);
+    report.findings.extend(landed.notes.iter().cloned());
     landing::verify(&root, &landed).map_err(|findings| Stop {
         outcome: Outcome::Flawed,
         findings,
     })?;
-    report.findings.extend(landed.notes.iter().cloned());
-    summary::landed(report, plan, &landed);
     recording::write_outside(plan, &records)
 }
 

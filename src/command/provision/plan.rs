@@ -18,6 +18,25 @@ pub struct Plan {
     pub dry_run: bool,
 }
 
+impl Plan {
+    /// Where every secret of this run comes from.
+    pub fn secrets(&self) -> Vec<&SecretSource> {
+        let of_authorities = self
+            .identities
+            .iter()
+            .flat_map(|identity| &identity.authority.secrets);
+        let of_stores = self
+            .identities
+            .iter()
+            .flat_map(|identity| &identity.placements)
+            .filter_map(|placement| match &placement.content {
+                Content::Pkcs12(store) => Some(&store.password),
+                _ => None,
+            });
+        of_authorities.chain(of_stores).collect()
+    }
+}
+
 /// One named certificate that the image is to carry.
 pub struct Identity {
     pub name: String,

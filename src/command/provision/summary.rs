@@ -4,6 +4,7 @@ use super::order::Ordered;
 use super::plan::{Identity, Plan};
 use crate::image::{Landed, Owner, PlannedFile};
 use crate::outcome::{Asked, CertificateSummary, Change, IdentityReport, PlacementReport, Report};
+use crate::verify;
 
 /// What is asked for, before anything happened.
 pub fn asked(identity: &Identity) -> IdentityReport {
@@ -36,6 +37,7 @@ pub fn asked(identity: &Identity) -> IdentityReport {
 /// What came.
 pub fn issued(summary: &mut IdentityReport, ordered: &Ordered) {
     summary.certificate = Some(CertificateSummary::from(ordered.credential.chain()));
+    summary.checks = verify::CHECKS.iter().map(|check| check.code).collect();
     summary.window = Some(ordered.window.clone());
 }
 

@@ -21,7 +21,7 @@ pub fn write(paper: &mut Paper, report: &Report, told: Option<&Finding>) {
     for group in groups.iter().take(KINDS) {
         paper.blank();
         match group.rest.as_slice() {
-            [] => single(paper, report, group.first),
+            [] => single(paper, report, group.first, told),
             _ => several(paper, group),
         }
     }
@@ -60,7 +60,7 @@ pub(super) const fn tone(severity: Severity) -> Tone {
     }
 }
 
-fn single(paper: &mut Paper, report: &Report, finding: &Finding) {
+fn single(paper: &mut Paper, report: &Report, finding: &Finding, told: Option<&Finding>) {
     let severity = finding.severity;
     let text = match group::place(finding) {
         Some(place) if report.identities.len() != 1 && !finding.summary.contains(&place) => {
@@ -69,8 +69,8 @@ fn single(paper: &mut Paper, report: &Report, finding: &Finding) {
         _ => finding.summary.clone(),
     };
     paper.row_in(severity.as_str(), tone(severity), &text);
-    if severity == Severity::Note {
-        // A note is for knowing, not for doing: its page has the rest.
+    // A note is for knowing, not for doing; and what was told once is not told again.
+    if severity == Severity::Note || told.is_some_and(|told| told.code == finding.code) {
         return;
     }
     for (name, value) in facts::rows(finding, report.at) {

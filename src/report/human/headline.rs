@@ -28,7 +28,7 @@ pub fn write<'a>(paper: &mut Paper, report: &'a Report) -> Option<&'a Finding> {
             None
         }
         Some(finding) => {
-            paper.headline(word.0, word.1, &sentence(finding, report));
+            paper.headline(word.0, word.1, &sentence(finding));
             paper.blank();
             proof(paper, finding, report);
             Some(finding)
@@ -42,17 +42,12 @@ pub fn write<'a>(paper: &mut Paper, report: &'a Report) -> Option<&'a Finding> {
 }
 
 /// `app-server: the certificate ends the window in 14d, 7d short of the floor of 21d`.
-fn sentence(finding: &Finding, report: &Report) -> String {
-    let about = match (&finding.identity, group::place(finding)) {
-        (Some(name), _) if report.identities.len() > 1 || finding.file.is_none() => {
-            Some(name.clone())
-        }
-        (_, place) => place,
-    };
-    match about {
+fn sentence(finding: &Finding) -> String {
+    match (&finding.identity, group::place(finding)) {
+        (Some(name), _) => format!("{name}: {}", finding.summary),
         // Most summaries name their file themselves.
-        Some(about) if !finding.summary.contains(&about) => {
-            format!("{about}: {}", finding.summary)
+        (None, Some(place)) if !finding.summary.contains(&place) => {
+            format!("{place}: {}", finding.summary)
         }
         _ => finding.summary.clone(),
     }

@@ -7,8 +7,8 @@ use super::headline::verb;
 use super::paper::Paper;
 use super::table;
 use crate::outcome::{
-    AuthorityPlace, CertificateSummary, FloorSummary, IdentityReport, PlacementReport, Report,
-    WindowSummary,
+    AuthorityPlace, CertificateSummary, Change, FloorSummary, IdentityReport, PlacementReport,
+    Report, WindowSummary,
 };
 use crate::report::words;
 
@@ -24,7 +24,7 @@ const SMALL_BAR: usize = 24;
 pub fn write(paper: &mut Paper, report: &Report, identity: &IdentityReport) {
     asked(paper, identity);
     if let Some(certificate) = &identity.certificate {
-        came(paper, certificate);
+        came(paper, certificate, report.exit_code == 0);
     }
     paper.blank();
     if let Some(window) = &identity.window {
@@ -58,13 +58,16 @@ fn authority(place: &AuthorityPlace) -> String {
     }
 }
 
-fn came(paper: &mut Paper, certificate: &CertificateSummary) {
+/// A certificate that was not kept needs no serial and no fingerprint to be found again by.
+fn came(paper: &mut Paper, certificate: &CertificateSummary, kept: bool) {
     paper.row(
         "came",
         &format!("{}, issued by {}", certificate.subject, certificate.issuer),
     );
-    paper.row("serial", &certificate.serial);
-    paper.row("fingerprint", &certificate.fingerprint);
+    if kept {
+        paper.row("serial", &certificate.serial);
+        paper.row("fingerprint", &certificate.fingerprint);
+    }
 }
 
 fn lasts(paper: &mut Paper, window: &WindowSummary, now: OffsetDateTime) {
@@ -113,25 +116,21 @@ fn landed(paper: &mut Paper, root: Option<&str>, placements: &[PlacementReport])
     let Some(first) = placements.first() else {
         return;
     };
-    let alike = placements.iter().all(|file| file.change == first.change);
-    let rows: Vec<Vec<String>> = placements
+    if placements
         .iter()
-        .take(FILES)
-        .map(|file| {
-            vec![
-                file.what.clone(),
-                file.path.clone(),
-                file.mode.clone(),
-                format!("{}:{}", file.owner, file.group),
-                if alike {
-                    String::new()
-                } else {
-                    verb(file.change).to_owned()
-                },
-            ]
-        })
-        .collect();
-    for (index, line) in table::lines(&rows).iter().enumerate() {
+        .all(|file| file.change == Change::NotWritten)
+    {
+        paper.row("written", "nothing");
+        return;
+    }
+    let alike = placements.iter().all(|file| file.change == first.change);
+    let shown = &placements[..placements.len().min(FILES)];
+    let mut lines = files(shown, true, !alike);
+    if lines.iter().any(|line| line.chars().count() > paper.body()) {
+        // What a file is can be left out: its path says it.
+        lines = files(shown, false, !alike);
+    }
+    for (index, line) in lines.iter().enumerate() {
         let label = match index {
             0 if alike => verb(first.change),
             0 => "files",
@@ -151,6 +150,29 @@ fn landed(paper: &mut Paper, root: Option<&str>, placements: &[PlacementReport])
     if let Some(root) = root {
         paper.row("in", root);
     }
+}
+
+fn files(placements: &[PlacementReport], what: bool, change: bool) -> Vec<String> {
+    let only = |wanted: bool, text: &str| {
+        if wanted {
+            text.to_owned()
+        } else {
+            String::new()
+        }
+    };
+    let rows: Vec<Vec<String>> = placements
+        .iter()
+        .map(|file| {
+            vec![
+                only(what, &file.what),
+                file.path.clone(),
+                file.mode.clone(),
+                format!("{}:{}", file.owner, file.group),
+                only(change, verb(file.change)),
+            ]
+        })
+        .collect();
+    table::lines(&rows)
 }
 
 pub fn write_several(paper: &mut Paper, report: &Report, identities: &[IdentityReport]) {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use super::{Format, Renderer, Style, escape};
 use crate::outcome::{Outcome, Report};
+pub(super) use headline::verb;
 use paper::Paper;
 
 pub use inspection::inspection;
@@ -32,36 +33,45 @@ impl Renderer for Human {
     }
 }
 
-/// The screen for a report whose texts are visible already.
+/// The screen for a report whose texts are visible already. After a failure, everything that was
+/// found stands before what was asked for.
 pub(super) fn screen(report: &Report, style: Style) -> String {
     let mut paper = Paper::new(style);
     let told = headline::write(&mut paper, report);
-    match report.identities.as_slice() {
-        [] => {}
-        [one] => identity::write(&mut paper, report, one),
-        several => identity::write_several(&mut paper, report, several),
+    if report.exit_code == 0 {
+        identities(&mut paper, report);
+        findings::write(&mut paper, report, told);
+    } else {
+        findings::write(&mut paper, report, told);
+        paper.blank();
+        identities(&mut paper, report);
     }
-    findings::write(&mut paper, report, told);
     ending(&mut paper, report.outcome);
     paper.finish()
 }
 
-/// The exit code in words, where it is not 0: whoever reads a log has no `$?`.
+fn identities(paper: &mut Paper, report: &Report) {
+    match report.identities.as_slice() {
+        [] => {}
+        [one] => identity::write(paper, report, one),
+        several => identity::write_several(paper, report, several),
+    }
+}
+
+/// The exit code, where it is not 0: whoever reads a log has no `$?`.
 fn ending(paper: &mut Paper, outcome: Outcome) {
     if outcome.exit_code() == 0 {
         return;
     }
-    let row = super::exit_codes::of(outcome);
-    let again = match row.again {
+    let again = match super::exit_codes::of(outcome).again {
         "yes" => "; trying again may help",
         "no" => "; trying again will not help",
         _ => "",
     };
     paper.blank();
     paper.dim(&format!(
-        "exit {} ({}): {}{again}",
+        "exit {} ({}), see docs/exit-codes.md{again}",
         outcome.exit_code(),
         outcome.as_str(),
-        row.meaning
     ));
 }

@@ -6,6 +6,9 @@ use hyper::StatusCode;
 /// Base64 in 64-column lines, LF between them.
 const COLUMNS: usize = 64;
 
+/// Name, in lower case, and value.
+pub(super) type Header = (&'static str, &'static str);
+
 #[derive(Debug)]
 pub(super) struct Answer {
     pub status: StatusCode,
@@ -13,7 +16,7 @@ pub(super) struct Answer {
     pub content_type: Option<&'static str>,
     pub body: String,
     /// One further header.
-    pub header: Option<(&'static str, &'static str)>,
+    pub header: Option<&'static Header>,
     /// Who asked: a user, a subject, or `-`.
     pub caller: String,
     /// For the log: the serial, or the reason.
@@ -37,7 +40,7 @@ impl Answer {
             status: StatusCode::OK,
             content_type: Some(content_type),
             body,
-            header: Some(("content-transfer-encoding", "base64")),
+            header: Some(&("content-transfer-encoding", "base64")),
             caller: "-".to_owned(),
             note: "-".to_owned(),
         }
@@ -64,8 +67,8 @@ impl Answer {
         }
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: &'static str) -> Self {
-        self.header = Some((name, value));
+    pub(super) fn with(mut self, header: &'static Header) -> Self {
+        self.header = Some(header);
         self
     }
 

@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Bytes, Incoming};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -187,16 +187,9 @@ impl Connections {
 
     async fn answer(&self, request: Request<Incoming>, client: Arc<[Certificate]>) -> Answer {
         let (head, body) = request.into_parts();
-        let limit = self.limits.body;
-        if body.size_hint().lower() > limit as u64 {
-            return too_large(limit);
-        }
-        let body = match Limited::new(body, limit).collect().await {
-            Ok(body) => body.to_bytes().to_vec(),
-            Err(error) if error.is::<LengthLimitError>() => return too_large(limit),
-            Err(_) => {
-                return Answer::refusal(StatusCode::BAD_REQUEST, "the body ended too early");
-            }
+        let body = match read(body, self.limits.body).await {
+            Ok(body) => body,
+            Err(refusal) => return refusal,
         };
         let header = |name: HeaderName| head.headers.get(name).map(HeaderValue::as_bytes);
         let asked = Asked {
@@ -221,11 +214,32 @@ impl Connections {
     }
 }
 
-fn too_large(limit: usize) -> Answer {
-    Answer::refusal(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        format!("a request has at most {limit} bytes"),
-    )
+/// The body whole. Somewhat more than the limit is read and thrown away: a client that is still
+/// sending would see its connection break instead of the answer.
+async fn read(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Answer> {
+    const PATIENCE: usize = 16;
+    let mut kept = Vec::new();
+    let mut size = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame
+            .map_err(|_| Answer::refusal(StatusCode::BAD_REQUEST, "the body ended too early"))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        size += data.len();
+        if size <= limit {
+            kept.extend_from_slice(&data);
+        } else if size > limit * PATIENCE {
+            break;
+        }
+    }
+    if size > limit {
+        return Err(Answer::refusal(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("a request has at most {limit} bytes"),
+        ));
+    }
+    Ok(kept)
 }
 
 fn response(answer: Answer) -> Response<Full<Bytes>> {
@@ -235,7 +249,7 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
     if let Some(content_type) = answer.content_type {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
-    if let Some((name, value)) = answer.header {
+    if let Some(&(name, value)) = answer.header {
         headers.insert(
             HeaderName::from_static(name),
             HeaderValue::from_static(value),

@@ -8,7 +8,7 @@ use hyper::{Method, StatusCode};
 
 use super::super::issue::BACKDATED;
 use super::super::{CaDirectory, IssueError, Terms};
-use super::answer::Answer;
+use super::answer::{Answer, Header};
 use super::users::{ByCertificate, User};
 use super::{Clock, Config, Users};
 use crate::finding::rfc3339;
@@ -84,9 +84,9 @@ impl Operations {
             "cacerts" if reading => self.cacerts(),
             // Nothing is demanded of a request (RFC 7030 section 4.5.2).
             "csrattrs" if reading => Answer::empty(StatusCode::NO_CONTENT),
-            "cacerts" | "csrattrs" => not_allowed("GET, HEAD"),
+            "cacerts" | "csrattrs" => not_allowed(&READ),
             "simpleenroll" | "simplereenroll" if asked.method != Method::POST => {
-                not_allowed("POST")
+                not_allowed(&WRITE)
             }
             "simpleenroll" => answer(self.simpleenroll(asked)),
             "simplereenroll" => answer(self.simplereenroll(asked)),
@@ -213,20 +213,21 @@ fn answer(result: Result<Answer, Answer>) -> Answer {
     result.unwrap_or_else(|refusal| refusal)
 }
 
-fn not_allowed(allowed: &'static str) -> Answer {
-    Answer::refusal(
-        StatusCode::METHOD_NOT_ALLOWED,
-        format!("this operation takes {allowed}"),
-    )
-    .with("allow", allowed)
+const READ: Header = ("allow", "GET, HEAD");
+const WRITE: Header = ("allow", "POST");
+/// RFC 7617 section 2.
+const LOGIN: Header = (
+    "www-authenticate",
+    "Basic realm=\"certbake\", charset=\"UTF-8\"",
+);
+
+fn not_allowed(allow: &'static Header) -> Answer {
+    let reason = format!("this operation takes {}", allow.1);
+    Answer::refusal(StatusCode::METHOD_NOT_ALLOWED, reason).with(allow)
 }
 
-/// RFC 7617 section 2.
 fn unauthorized(reason: &str) -> Answer {
-    Answer::refusal(StatusCode::UNAUTHORIZED, reason).with(
-        "www-authenticate",
-        "Basic realm=\"certbake\", charset=\"UTF-8\"",
-    )
+    Answer::refusal(StatusCode::UNAUTHORIZED, reason).with(&LOGIN)
 }
 
 /// Content that is certainly something else; what curl says by default passes.

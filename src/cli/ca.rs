@@ -1,0 +1,124 @@
+//! `certbake ca …`: shown values to standard output, the server's log to standard error.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::args::ca::{Args, Format, Serve, Verb};
+use super::args::shared::ReportArgs;
+use super::output::{self, Output};
+use super::progress::Waiting;
+use super::{Start, environment};
+use crate::authority::embedded::server::Event;
+use crate::command::ca::{Failure, init, issue_log, serve, show};
+use crate::command::{Context, Progress, Quiet};
+use crate::finding::rfc3339;
+use crate::outcome::Report;
+
+pub fn run(args: Args, start: &Start) -> u8 {
+    match args.verb {
+        Verb::Init(args) => {
+            let format = args.shape.report;
+            match args.plan() {
+                Ok(plan) => shown("ca init", format, start, |context| {
+                    init::run(&plan, context)
+                }),
+                Err(error) => output::usage(error),
+            }
+        }
+        Verb::Show(args) => {
+            let format = args.shape.report;
+            let plan = args.plan();
+            shown("ca show", format, start, |context| {
+                show::run(&plan, context)
+            })
+        }
+        Verb::IssueLog(args) => {
+            let format = args.shape.report;
+            let plan = args.plan();
+            shown("ca issue-log", format, start, |context| {
+                issue_log::run(&plan, context)
+            })
+        }
+        Verb::Serve(args) => served(*args, start),
+    }
+}
+
+fn shown<T: fmt::Display + Serialize>(
+    verb: &'static str,
+    format: Format,
+    start: &Start,
+    run: impl FnOnce(&Context<'_>) -> Result<T, Failure>,
+) -> u8 {
+    let waiting = Waiting::new();
+    let made = run(&context(start, &waiting));
+    waiting.end();
+    match (made, format) {
+        (Ok(value), Format::Human) => output::text(value.to_string().as_bytes()),
+        (Ok(value), Format::Json) => {
+            let document = Document {
+                schema: 1,
+                command: verb,
+                value,
+            };
+            let mut json = serde_json::to_vec_pretty(&document).unwrap_or_default();
+            json.push(b'\n');
+            output::text(&json)
+        }
+        (Err(failure), format) => failed(verb, format, failure, start),
+    }
+}
+
+/// As programs read it; fields are added, never renamed.
+#[derive(Serialize)]
+struct Document<T> {
+    schema: u32,
+    command: &'static str,
+    #[serde(flatten)]
+    value: T,
+}
+
+fn served(args: Serve, start: &Start) -> u8 {
+    let plan = match args.plan() {
+        Ok(plan) => plan,
+        Err(error) => return output::usage(error),
+    };
+    let clock = start.clock;
+    let events = Arc::new(move |event: Event| match event {
+        Event::Listening { .. } => {
+            output::text(format!("{event}\n").as_bytes());
+        }
+        event => output::log(&format!("{} {event}", rfc3339(clock()))),
+    });
+    match serve::run(plan, &context(start, &Quiet), Arc::new(clock), events) {
+        Ok(()) => 0,
+        Err(failure) => failed("ca serve", Format::Human, failure, start),
+    }
+}
+
+fn context<'a>(start: &Start, progress: &'a dyn Progress) -> Context<'a> {
+    Context {
+        now: start.now,
+        started: start.started,
+        environment: &environment,
+        progress,
+    }
+}
+
+/// What went wrong, as every other verb reports it.
+pub fn failed(verb: &'static str, format: Format, failure: Failure, start: &Start) -> u8 {
+    let args = ReportArgs {
+        report: match format {
+            Format::Human => Vec::new(),
+            Format::Json => vec!["json".to_owned()],
+        },
+    };
+    let mut report = Report::new(verb, start.now);
+    report.conclude(failure.outcome);
+    report.findings.push(*failure.finding);
+    match Output::prepare(&args, &environment) {
+        Ok(output) => output.report(&report),
+        Err(error) => output::usage(error),
+    }
+}

@@ -1,0 +1,52 @@
+//! `certbake ca init`: makes a CA, or completes one that was half made.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::Failure;
+use super::show::Shown;
+use crate::authority::embedded::{CaDirectory, NewCa};
+use crate::command::Context;
+
+pub struct Plan {
+    pub dir: PathBuf,
+    pub new: NewCa,
+}
+
+/// The CA, and whether this run made it.
+#[derive(Debug, Serialize)]
+pub struct Initialised {
+    pub made: bool,
+    #[serde(flatten)]
+    pub ca: Shown,
+}
+
+/// # Errors
+/// When the directory cannot be used.
+pub fn run(plan: &Plan, context: &Context<'_>) -> Result<Initialised, Failure> {
+    context.progress.step("making the CA's keys");
+    let made = CaDirectory::make(&plan.dir, &plan.new, context.moment())?;
+    let ca = CaDirectory::open(&plan.dir)?;
+    Ok(Initialised {
+        made,
+        ca: Shown::of(&ca, context.moment())?,
+    })
+}
+
+impl fmt::Display for Initialised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.made {
+            writeln!(f, "made a CA in {}", self.ca.directory)?;
+        } else {
+            writeln!(
+                f,
+                "there is a CA in {} already: nothing changed",
+                self.ca.directory
+            )?;
+        }
+        writeln!(f)?;
+        self.ca.fmt(f)
+    }
+}

@@ -1,0 +1,98 @@
+//! `certbake ca issue-log`: what a CA has issued, and how long each certificate lasts still.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::Failure;
+use crate::authority::embedded::{CaDirectory, IssuedEntry};
+use crate::command::Context;
+use crate::span::Span;
+
+pub struct Plan {
+    pub dir: PathBuf,
+}
+
+/// The log, the oldest entry first.
+#[derive(Debug, Serialize)]
+pub struct Log {
+    pub issued: Vec<Line>,
+    /// Lines that a killed run left half-written: their certificates never left the CA.
+    pub unreadable: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Line {
+    #[serde(flatten)]
+    pub entry: IssuedEntry,
+    /// Negative once past.
+    pub remaining_seconds: i64,
+}
+
+/// # Errors
+/// When there is no usable CA in the directory.
+pub fn run(plan: &Plan, context: &Context<'_>) -> Result<Log, Failure> {
+    let log = CaDirectory::open(&plan.dir)?.log().read()?;
+    let now = context.moment();
+    let issued = log.entries.into_iter().map(|entry| Line {
+        remaining_seconds: remaining(&entry, now),
+        entry,
+    });
+    Ok(Log {
+        issued: issued.collect(),
+        unreadable: log.unreadable,
+    })
+}
+
+fn remaining(entry: &IssuedEntry, now: OffsetDateTime) -> i64 {
+    OffsetDateTime::parse(&entry.not_after, &Rfc3339)
+        .map_or(0, |not_after| (not_after - now).whole_seconds())
+}
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.issued.is_empty() {
+            writeln!(f, "nothing issued yet")?;
+        }
+        for Line {
+            entry,
+            remaining_seconds,
+        } in &self.issued
+        {
+            let subject = if entry.subject.is_empty() {
+                "(no subject)"
+            } else {
+                &entry.subject
+            };
+            writeln!(f, "{}  {subject}  {}", entry.at, left(*remaining_seconds))?;
+            writeln!(
+                f,
+                "  {}  {}",
+                entry.usage.join(", "),
+                entry.names.join(", ")
+            )?;
+            writeln!(f, "  serial {}  by {}", entry.serial, entry.requester)?;
+        }
+        if self.unreadable > 0 {
+            writeln!(
+                f,
+                "{} lines could not be read: a run was killed while it wrote them",
+                self.unreadable
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// `6d 23h left`, or `over since 2h`.
+pub(super) fn left(seconds: i64) -> String {
+    let span = Span::seconds(seconds.abs());
+    if seconds < 0 {
+        format!("over since {span}")
+    } else {
+        format!("{span} left")
+    }
+}

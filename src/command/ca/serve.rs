@@ -1,0 +1,141 @@
+//! `certbake ca serve`: the embedded CA as an EST server, until it is told to stop.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use crate::authority::embedded::server::{
+    self, Clock, Config, Events, ServeError, Users, UsersError,
+};
+use crate::authority::embedded::{CaDirectory, NewCa};
+use crate::command::Context;
+use crate::finding::{Code, Finding};
+use crate::outcome::Outcome;
+use crate::pki::{AltName, Certificate, pem};
+use crate::secret_source::SecretSource;
+use crate::span::Span;
+
+const USERS: Code = Code::new("users-unusable");
+const ANCHORS: Code = Code::new("client-anchors-unusable");
+const START: Code = Code::new("server-cannot-start");
+
+pub struct Plan {
+    pub dir: PathBuf,
+    pub listen: SocketAddr,
+    pub names: Vec<AltName>,
+    pub login: Login,
+    /// PEM file of roots whose client certificates may log in.
+    pub client_anchors: Option<PathBuf>,
+    pub label: Option<String>,
+    pub ttl: Span,
+}
+
+/// Who may log in by password.
+pub enum Login {
+    /// Nobody: client certificates alone.
+    Certificates,
+    One {
+        name: String,
+        password: SecretSource,
+    },
+    File(PathBuf),
+}
+
+/// Returns when the server was told to stop and has finished what it was doing.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(plan: Plan, context: &Context<'_>, clock: Clock, events: Events) -> Result<(), Failure> {
+    let users = match &plan.login {
+        Login::Certificates => Users::default(),
+        Login::One { name, password } => Users::single(
+            name,
+            password.read().map_err(|error| Failure {
+                finding: Box::new(error.finding()),
+                outcome: Outcome::Usage,
+            })?,
+        ),
+        Login::File(path) => users(path)?,
+    };
+    let client_anchors = match &plan.client_anchors {
+        Some(path) => anchors(path)?,
+        None => Vec::new(),
+    };
+    let ca = CaDirectory::open_or_make(&plan.dir, &NewCa::default(), context.moment())?;
+    let config = Config {
+        names: plan.names,
+        users,
+        client_anchors,
+        label: plan.label,
+        ttl: plan.ttl,
+        ..Config::new(plan.listen, clock)
+    };
+    server::serve(ca, config, events).map_err(cannot_start)
+}
+
+fn users(path: &Path) -> Result<Users, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| unreadable(USERS, path, &error))?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    Users::parse(&text, directory).map_err(|error| {
+        if let UsersError::Password { name, source } = &error {
+            return usage(source.finding().fact("user", name.as_str()));
+        }
+        let mut finding = Finding::error(USERS, format!("reading the users: {error}"))
+            .in_file(path.display().to_string())
+            .hint("docs/est-server.md shows what the file may say");
+        if let UsersError::Text { line, .. } = error {
+            finding.line = line;
+        }
+        usage(finding)
+    })
+}
+
+fn anchors(path: &Path) -> Result<Vec<Certificate>, Failure> {
+    let text = fs::read(path).map_err(|error| unreadable(ANCHORS, path, &error))?;
+    let certificates = pem::certificates(&text)
+        .map_err(|error| error.to_string())
+        .and_then(|ders| {
+            ders.into_iter()
+                .map(|der| Certificate::from_der(der).map_err(|error| error.to_string()))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .and_then(|found| {
+            if found.is_empty() {
+                Err("it holds no PEM certificate".to_owned())
+            } else {
+                Ok(found)
+            }
+        });
+    certificates.map_err(|reason| {
+        usage(
+            Finding::error(ANCHORS, format!("reading the client anchors: {reason}"))
+                .in_file(path.display().to_string())
+                .hint("give a PEM file of the roots whose client certificates may log in"),
+        )
+    })
+}
+
+fn unreadable(code: Code, path: &Path, error: &std::io::Error) -> Failure {
+    usage(
+        Finding::error(code, format!("reading {}: {error}", path.display()))
+            .hint("give a file that this user can read"),
+    )
+}
+
+fn cannot_start(error: ServeError) -> Failure {
+    let hint = match &error {
+        ServeError::Listen { .. } => {
+            "choose another address with --listen; port 0 lets the system choose"
+        }
+        _ => "see `certbake ca show` for the state of the CA",
+    };
+    usage(Finding::error(START, error.to_string()).hint(hint))
+}
+
+fn usage(finding: Finding) -> Failure {
+    Failure {
+        finding: Box::new(finding),
+        outcome: Outcome::Usage,
+    }
+}

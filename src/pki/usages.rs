@@ -1,0 +1,65 @@
+//! What a key may be used for: the key usage and extended key usage extensions (RFC 5280 section
+//! 4.2.1.3 and 4.2.1.12) by their names.
+
+use x509_parser::extensions::ExtendedKeyUsage;
+
+/// What the key may do (RFC 5280 section 4.2.1.3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyUsage {
+    pub digital_signature: bool,
+    pub key_cert_sign: bool,
+    /// All nine bits, the standard's bit 0 lowest.
+    pub bits: u16,
+}
+
+impl KeyUsage {
+    const NAMES: [&'static str; 9] = [
+        "digitalSignature",
+        "nonRepudiation",
+        "keyEncipherment",
+        "dataEncipherment",
+        "keyAgreement",
+        "keyCertSign",
+        "cRLSign",
+        "encipherOnly",
+        "decipherOnly",
+    ];
+
+    /// The names of the bits that are set, in the standard's order.
+    pub fn names(self) -> Vec<&'static str> {
+        (0..)
+            .zip(Self::NAMES)
+            .filter(|(bit, _)| self.bits >> bit & 1 == 1)
+            .map(|(_, name)| name)
+            .collect()
+    }
+}
+
+impl From<&x509_parser::extensions::KeyUsage> for KeyUsage {
+    fn from(usage: &x509_parser::extensions::KeyUsage) -> Self {
+        Self {
+            digital_signature: usage.digital_signature(),
+            key_cert_sign: usage.key_cert_sign(),
+            bits: usage.flags,
+        }
+    }
+}
+
+/// By name, or by OID where it has none here.
+pub(super) fn purposes(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
+    let mut names: Vec<String> = [
+        (usage.any, "any"),
+        (usage.client_auth, "clientAuth"),
+        (usage.server_auth, "serverAuth"),
+        (usage.code_signing, "codeSigning"),
+        (usage.email_protection, "emailProtection"),
+        (usage.time_stamping, "timeStamping"),
+        (usage.ocsp_signing, "OCSPSigning"),
+    ]
+    .into_iter()
+    .filter(|(set, _)| *set)
+    .map(|(_, name)| name.to_owned())
+    .collect();
+    names.extend(usage.other.iter().map(ToString::to_string));
+    names
+}

@@ -1,0 +1,656 @@
+//! `certbake check` as it is run: files, folders and image roots in, findings and an exit code out.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+#[path = "verify/lab.rs"]
+mod lab;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lab::{Authority, Leaf, NOW, window};
+use serde_json::Value;
+use tempfile::TempDir;
+use time::Duration;
+use time::format_description::well_known::Rfc3339;
+
+const DAY: Duration = Duration::DAY;
+
+/// A run that has ended.
+struct Run {
+    exit: i32,
+    report: Value,
+}
+
+impl Run {
+    #[track_caller]
+    fn ends(self, exit: i32) -> Self {
+        assert_eq!(self.exit, exit, "{:#}", self.report);
+        self
+    }
+
+    /// `code file:line` of each finding.
+    fn findings(&self) -> Vec<String> {
+        let text =
+            |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+        self.report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|finding| {
+                let place = match finding["line"].as_u64() {
+                    Some(line) => format!("{}:{line}", text(finding, "file")),
+                    None => text(finding, "file"),
+                };
+                let name = place.rsplit('/').next().unwrap_or_default();
+                format!("{} {name}", text(finding, "code"))
+                    .trim_end()
+                    .to_owned()
+            })
+            .collect()
+    }
+
+    fn checked(&self) -> u64 {
+        self.report["checked"].as_u64().unwrap()
+    }
+}
+
+/// `certbake check --report json …`, as of [`NOW`] unless the words say otherwise.
+fn check(words: &[&str]) -> Run {
+    let now = NOW.format(&Rfc3339).unwrap();
+    let at = ["--at", now.as_str()];
+    let at = if words.contains(&"--at") {
+        &[][..]
+    } else {
+        &at[..]
+    };
+    run(&[&["check", "--report", "json"], words, at].concat(), &[])
+}
+
+fn run(words: &[&str], environment: &[(&str, &str)]) -> Run {
+    let output = Command::new(env!("CARGO_BIN_EXE_certbake"))
+        .args(words)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!(
+            "{error}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    });
+    Run {
+        exit: output.status.code().unwrap(),
+        report,
+    }
+}
+
+/// A folder with files of certificates in it.
+struct Desk {
+    folder: TempDir,
+    root: Authority,
+    issuing: Authority,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let root = Authority::root("Lab Root");
+        Self {
+            issuing: root.intermediate("Lab Issuing"),
+            root,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn put(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        self.path(name)
+    }
+
+    fn expired(&self) -> Leaf {
+        self.issuing.leaf_with(window(-30 * DAY, -DAY))
+    }
+
+    /// Certificate with its chain, anchors, key.
+    fn credential(&self, leaf: &Leaf) -> (String, String, String) {
+        (
+            self.put(
+                "app.crt",
+                leaf.certificate.pem() + &self.issuing.certificate.pem(),
+            ),
+            self.put("ca.crt", self.root.certificate.pem()),
+            self.put(
+                "app.key",
+                certbake::pki::pem::encode("PRIVATE KEY", leaf.key.expose_pkcs8()),
+            ),
+        )
+    }
+}
+
+#[test]
+fn a_good_credential_passes_and_is_shown() {
+    let desk = Desk::new();
+    let (cert, anchors, key) = desk.credential(&desk.issuing.leaf());
+    let run = check(&[
+        "--cert",
+        &cert,
+        "--anchors",
+        &anchors,
+        "--key",
+        &key,
+        "--usage",
+        "client",
+        "--name",
+        "app.internal",
+        "--min-validity",
+        "21d",
+    ])
+    .ends(0);
+    assert_eq!(run.findings(), [""; 0]);
+    assert_eq!(run.checked(), 2);
+    let identity = &run.report["identities"][0];
+    assert_eq!(identity["name"], "app-server");
+    assert_eq!(identity["certificate"]["chain"][0], "Lab Issuing");
+    assert_eq!(identity["window"]["remaining_seconds"], 30 * 86_400);
+    assert_eq!(identity["window"]["floor"]["origin"], "--min-validity");
+}
+
+#[test]
+fn intermediates_may_come_in_a_file_of_their_own_and_files_may_be_der() {
+    let desk = Desk::new();
+    let leaf = desk.issuing.leaf();
+    let cert = desk.put("app.der", leaf.certificate.der());
+    let key = desk.put("app.key", leaf.key.expose_pkcs8());
+    let intermediates = desk.put(
+        "issuers.pem",
+        desk.issuing.certificate.pem().replace('\n', "\r\n"),
+    );
+    let anchors = desk.put("ca.der", desk.root.certificate.der());
+    check(&[
+        "--cert",
+        &cert,
+        "--key",
+        &key,
+        "--intermediates",
+        &intermediates,
+        "--anchors",
+        &anchors,
+    ])
+    .ends(0);
+
+    let run = check(&["--cert", &cert, "--anchors", &anchors]).ends(4);
+    assert_eq!(run.findings(), ["chain-incomplete app.der"]);
+}
+
+#[test]
+fn a_window_that_is_too_short_ends_with_the_code_of_the_window() {
+    let desk = Desk::new();
+    let (cert, anchors, _) = desk.credential(&desk.issuing.leaf());
+    let run = check(&[
+        "--cert",
+        &cert,
+        "--anchors",
+        &anchors,
+        "--min-validity",
+        "31d",
+    ])
+    .ends(3);
+    assert_eq!(run.findings(), ["window-below-floor app.crt"]);
+    assert_eq!(run.report["outcome"], "window");
+
+    let run = check(&["--cert", &cert, "--at", "2026-07-02T00:00:00Z"]).ends(3);
+    assert_eq!(run.findings(), ["expired app.crt"]);
+}
+
+#[test]
+fn a_key_of_another_issuance_is_found_out() {
+    let desk = Desk::new();
+    let (cert, ..) = desk.credential(&desk.issuing.leaf());
+    let (_, _, key) = desk.credential(&desk.issuing.leaf());
+    let cert_of_first = desk.put("first.crt", desk.issuing.leaf().certificate.pem());
+    let run = check(&["--cert", &cert_of_first, "--key", &key]).ends(4);
+    assert_eq!(run.findings(), ["key-mismatch first.crt"]);
+
+    let run = check(&["--cert", &cert, "--key", &cert]).ends(4);
+    assert_eq!(run.findings(), ["key-unreadable app.crt"]);
+}
+
+#[test]
+fn many_files_and_folders_are_checked_at_once_and_reported_in_their_order() {
+    let desk = Desk::new();
+    let good = desk.issuing.leaf().certificate.pem();
+    for folder in ["a", "b/deep", "c"] {
+        for file in 0..150 {
+            desk.put(&format!("{folder}/{file:03}.pem"), &good);
+        }
+    }
+    let bad = desk.expired().certificate.pem();
+    desk.put("a/077.pem", &bad);
+    desk.put("b/deep/149.pem", &bad);
+    let single = desk.put("single.pem", &bad);
+    let run = check(&[&desk.path("a"), &desk.path("b"), &desk.path("c"), &single]).ends(3);
+    assert_eq!(run.checked(), 451);
+    assert_eq!(
+        run.findings(),
+        [
+            "expired 077.pem:1",
+            "expired 149.pem:1",
+            "expired single.pem:1"
+        ]
+    );
+    assert_eq!(run.report["identities"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_bundle_of_roots_is_checked_by_its_dates_and_a_fault_names_its_line() {
+    let desk = Desk::new();
+    let old = Authority::root_with("Old Root", window(-3650 * DAY, -DAY));
+    let bundle = format!(
+        "# ours\n{}\n# theirs\n{}",
+        desk.root.certificate.pem(),
+        old.certificate.pem()
+    );
+    let lines_before = bundle[..bundle.rfind("-----BEGIN").unwrap()]
+        .lines()
+        .count();
+    desk.put("trust/ca-bundle.crt", bundle);
+    let run = check(&[&desk.path("trust"), "--usage", "client"]).ends(3);
+    assert_eq!(run.checked(), 2);
+    assert_eq!(
+        run.findings(),
+        [format!("expired ca-bundle.crt:{}", lines_before + 1)]
+    );
+}
+
+#[test]
+fn a_file_with_one_end_entity_certificate_is_its_chain_wherever_that_stands() {
+    let desk = Desk::new();
+    let leaf = desk.issuing.leaf();
+    desk.put(
+        "d/chain.pem",
+        desk.issuing.certificate.pem() + &leaf.certificate.pem(),
+    );
+    let anchors = desk.put("ca.crt", desk.root.certificate.pem());
+    let run = check(&[&desk.path("d"), "--anchors", &anchors]).ends(0);
+    assert!(
+        run.findings()[0].starts_with("chain-misordered chain.pem:"),
+        "{:?}",
+        run.findings()
+    );
+}
+
+#[test]
+fn an_empty_match_is_a_failure_even_beside_a_full_one() {
+    let desk = Desk::new();
+    desk.put("full/app.pem", desk.issuing.leaf().certificate.pem());
+    desk.put("empty/readme.txt", "no certificates here");
+    let run = check(&[&desk.path("full"), &desk.path("empty")]).ends(4);
+    assert_eq!(run.findings(), ["nothing-to-check empty"]);
+    assert_eq!(run.checked(), 1);
+
+    let text = desk.path("empty/readme.txt");
+    let run = check(&[&text]).ends(4);
+    assert_eq!(run.findings(), ["nothing-to-check readme.txt"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_a_finding_with_its_file_and_line() {
+    let desk = Desk::new();
+    let pem = desk.issuing.leaf().certificate.pem();
+    desk.put("d/cut.pem", format!("{pem}{}", &pem[..200]));
+    desk.put(
+        "d/damaged.pem",
+        format!("{pem}{}", pem.replace("MII", "MIA")),
+    );
+    desk.put("d/good.pem", &pem);
+    symlink("nowhere", desk.path("d/dangling.pem")).unwrap();
+    let run = check(&[&desk.path("d"), &desk.path("missing.pem")]).ends(4);
+    let second = pem.lines().count() + 1;
+    assert_eq!(
+        run.findings(),
+        [
+            format!("file-unreadable cut.pem:{second}"),
+            format!("file-unreadable damaged.pem:{second}"),
+            "file-unreadable dangling.pem".to_owned(),
+            "file-unreadable missing.pem".to_owned(),
+        ]
+    );
+    assert_eq!(run.checked(), 1);
+}
+
+#[test]
+fn pipes_sockets_and_circles_in_a_folder_hold_nobody_up() {
+    let desk = Desk::new();
+    desk.put("d/app.pem", desk.issuing.leaf().certificate.pem());
+    symlink(".", desk.path("d/circle")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(desk.path("d/socket.pem")).unwrap();
+    let made = Command::new("mkfifo")
+        .arg(desk.path("d/pipe.pem"))
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let run = check(&[&desk.path("d")]).ends(0);
+    assert_eq!(run.checked(), 1);
+}
+
+#[test]
+fn keys_and_other_files_in_a_folder_are_passed_over() {
+    let desk = Desk::new();
+    let leaf = desk.issuing.leaf();
+    desk.put("d/app.pem", leaf.certificate.pem());
+    desk.put(
+        "d/app.key",
+        "-----BEGIN PRIVATE KEY-----\nnot base64!\n-----END PRIVATE KEY-----\n",
+    );
+    desk.put("d/blob", [0x30, 0x82, 0xff]);
+    assert_eq!(check(&[&desk.path("d")]).ends(0).checked(), 1);
+    desk.put("d/broken.crt", [0x30, 0x82, 0xff]);
+    let run = check(&[&desk.path("d")]).ends(4);
+    assert_eq!(run.findings(), ["file-unreadable broken.crt"]);
+}
+
+#[test]
+fn words_that_cannot_be_used_are_refused_and_say_why() {
+    let desk = Desk::new();
+    let (cert, ..) = desk.credential(&desk.issuing.leaf());
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "nothing says what to check"),
+        (&["--cert", &cert, &cert], "three ways"),
+        (&["--key", &cert, &cert], "--key: it belongs to --cert"),
+        (
+            &["--cert", &cert, "--config", "x"],
+            "--config: it belongs to --root",
+        ),
+        (
+            &["--cert", &cert, "--min-validity", "disabled"],
+            "--min-validity",
+        ),
+        (&["--cert", &cert, "--usage", "both"], "--usage"),
+        (&["--cert", &cert, "--name", "a b"], "--name"),
+        (&["--cert", &cert, "--at", "tomorrow"], "--at"),
+    ];
+    for (words, reason) in cases {
+        let run = check(words).ends(2);
+        let summary = run.report["findings"][0]["summary"].as_str().unwrap();
+        assert!(summary.contains(reason), "{words:?}: {summary}");
+    }
+}
+
+#[test]
+fn a_root_in_the_environment_gives_way_to_what_was_asked_for() {
+    let desk = Desk::new();
+    let (cert, ..) = desk.credential(&desk.issuing.leaf());
+    let now = NOW.format(&Rfc3339).unwrap();
+    let words = ["check", "--report", "json", "--cert", &cert, "--at", &now];
+    run(
+        &words,
+        &[
+            ("CERTBAKE_ROOT", "/nowhere"),
+            ("CERTBAKE_MIN_VALIDITY", "1d"),
+        ],
+    )
+    .ends(0);
+    run(&words, &[("CERTBAKE_MIN_VALIDITY", "31d")]).ends(3);
+}
+
+/// An image baked by certbake itself, with the embedded CA.
+struct Image {
+    desk: TempDir,
+}
+
+const KEY: &str = "etc/app/client.key";
+const CERT: &str = "etc/app/client.crt";
+const RECORD: &str = "var/lib/certbake/app-server.json";
+
+impl Image {
+    fn baked() -> Self {
+        let image = Self {
+            desk: tempfile::tempdir().unwrap(),
+        };
+        fs::create_dir(image.root()).unwrap();
+        fs::write(image.config(), CONFIG).unwrap();
+        let output = image.certbake(&["provision"]);
+        assert_eq!(output.exit, 0, "{:#}", output.report);
+        image
+    }
+
+    fn root(&self) -> PathBuf {
+        self.desk.path().join("rootfs")
+    }
+
+    fn config(&self) -> PathBuf {
+        self.desk.path().join("certbake.toml")
+    }
+
+    fn file(&self, path: &str) -> PathBuf {
+        self.root().join(path)
+    }
+
+    fn certbake(&self, words: &[&str]) -> Run {
+        let config = self.config();
+        let root = self.root();
+        let fixed = [
+            "--report",
+            "json",
+            "--root",
+            root.to_str().unwrap(),
+            "--config",
+            config.to_str().unwrap(),
+        ];
+        run(&[words, &fixed].concat(), &[])
+    }
+
+    /// By the records alone.
+    fn check(&self, words: &[&str]) -> Run {
+        let root = self.root();
+        run(
+            &[
+                &[
+                    "check",
+                    "--report",
+                    "json",
+                    "--root",
+                    root.to_str().unwrap(),
+                ],
+                words,
+            ]
+            .concat(),
+            &[],
+        )
+    }
+
+    fn edit(&self, path: &str, change: impl FnOnce(String) -> String) {
+        let path = self.file(path);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, change(text)).unwrap();
+    }
+}
+
+const CONFIG: &str = r#"
+[ca.lab]
+kind = "embedded"
+dir = "ca"
+
+[identity.app-server]
+common_name = "app-server"
+dns = ["app.internal"]
+ttl = "30d"
+min_validity = "21d"
+
+[identity.app-server.placements]
+full_chain = "/etc/app/client.crt"
+private_key = "/etc/app/client.key"
+anchors = "/etc/app/ca.crt"
+"#;
+
+#[test]
+fn an_image_as_it_was_baked_passes_by_its_records_and_by_the_configuration() {
+    let image = Image::baked();
+    for run in [
+        image.check(&[]),
+        image.certbake(&["check"]),
+        image.check(&["--identity", "app-server"]),
+    ] {
+        let run = run.ends(0);
+        assert_eq!(run.report["identities"][0]["name"], "app-server");
+        let placements = run.report["identities"][0]["placements"]
+            .as_array()
+            .unwrap();
+        assert_eq!(placements.len(), 3);
+        assert_eq!(
+            run.report["identities"][0]["window"]["floor"]["required_seconds"],
+            21 * 86_400
+        );
+    }
+}
+
+#[test]
+fn an_image_that_has_grown_too_old_fails_by_the_floor_that_was_recorded() {
+    let image = Image::baked();
+    let later = (time::OffsetDateTime::now_utc() + Duration::days(10))
+        .format(&Rfc3339)
+        .unwrap();
+    let run = image.check(&["--at", &later]).ends(3);
+    assert_eq!(run.findings(), ["window-below-floor"]);
+    image
+        .check(&["--at", &later, "--min-validity", "7d"])
+        .ends(0);
+}
+
+#[test]
+fn a_mode_that_a_later_step_has_changed_is_found() {
+    let image = Image::baked();
+    fs::set_permissions(image.file(KEY), fs::Permissions::from_mode(0o644)).unwrap();
+    let run = image.check(&[]).ends(4);
+    assert_eq!(run.findings(), ["placement-mode client.key"]);
+    assert_eq!(run.report["findings"][0]["facts"]["recorded_mode"], "0600");
+}
+
+#[test]
+fn a_file_that_a_later_step_has_replaced_is_found() {
+    let image = Image::baked();
+    let other = Image::baked();
+    fs::copy(other.file(KEY), image.file(KEY)).unwrap();
+    let run = image.check(&[]).ends(4);
+    assert_eq!(
+        run.findings(),
+        ["placement-changed client.key", "key-mismatch"]
+    );
+
+    let image = Image::baked();
+    image.edit(CERT, |text| text + "\n");
+    assert_eq!(
+        image.check(&[]).ends(4).findings(),
+        ["placement-changed client.crt"]
+    );
+
+    fs::remove_file(image.file(CERT)).unwrap();
+    assert_eq!(
+        image.check(&[]).ends(4).findings(),
+        ["image-file-missing client.crt"]
+    );
+}
+
+#[test]
+fn a_record_that_is_gone_or_broken_is_found() {
+    let image = Image::baked();
+    image.edit(RECORD, |text| {
+        text.replace("\"schema\": 1", "\"schema\": 7")
+    });
+    assert_eq!(
+        image.check(&[]).ends(4).findings(),
+        ["record-unreadable app-server.json"]
+    );
+    image.edit(RECORD, |text| text[..text.len() / 2].to_owned());
+    let run = image.check(&[]).ends(4);
+    assert!(
+        run.findings()[0].starts_with("record-unreadable app-server.json:"),
+        "{:?}",
+        run.findings()
+    );
+
+    fs::remove_file(image.file(RECORD)).unwrap();
+    assert_eq!(
+        image.certbake(&["check"]).ends(4).findings(),
+        ["record-missing app-server.json"]
+    );
+    assert_eq!(
+        image.check(&[]).ends(4).findings(),
+        ["nothing-to-check rootfs"]
+    );
+}
+
+#[test]
+fn a_placement_that_the_configuration_has_gained_since_is_missing() {
+    let image = Image::baked();
+    let more = CONFIG.replace(
+        "full_chain = \"/etc/app/client.crt\"",
+        "full_chain = [\"/etc/app/client.crt\", \"/srv/new.crt\"]",
+    );
+    fs::write(image.config(), more).unwrap();
+    assert_eq!(
+        image.certbake(&["check"]).ends(4).findings(),
+        ["placement-missing new.crt"]
+    );
+}
+
+#[test]
+fn a_root_that_is_not_there_is_the_image_s_fault() {
+    let image = Image::baked();
+    fs::remove_dir_all(image.root()).unwrap();
+    image.check(&[]).ends(7);
+}
+
+#[test]
+fn a_landing_that_was_cut_short_is_settled_and_then_checked() {
+    let image = Image::baked();
+    let left = ".certbake-0123456789abcdef";
+    let owner = fs::metadata(image.file(KEY)).unwrap();
+    fs::write(image.file("etc/app").join(left), "half a key").unwrap();
+    let journal = serde_json::json!({
+        "schema": 1,
+        "phase": "staging",
+        "directories": [],
+        "files": [{
+            "directory": "/etc/app",
+            "name": "client.key",
+            "temporary": left,
+            "backup": ".certbake-fedcba9876543210",
+            "shape": { "sha256": "00", "mode": 384, "uid": uid(&owner), "gid": gid(&owner) },
+        }],
+    });
+    let journal_file = image.file("var/lib/certbake/journal.json");
+    fs::write(&journal_file, journal.to_string()).unwrap();
+    let run = image.check(&[]).ends(0);
+    assert_eq!(run.findings(), ["image-recovered"]);
+    assert!(!image.file("etc/app").join(left).exists() && !journal_file.exists());
+}
+
+fn uid(metadata: &fs::Metadata) -> u32 {
+    std::os::unix::fs::MetadataExt::uid(metadata)
+}
+
+fn gid(metadata: &fs::Metadata) -> u32 {
+    std::os::unix::fs::MetadataExt::gid(metadata)
+}
+
+#[test]
+fn a_folder_given_as_a_certificate_is_said_to_be_one() {
+    let desk = Desk::new();
+    let run = check(&["--cert", Path::new(&desk.path("")).to_str().unwrap()]).ends(4);
+    assert!(
+        run.findings()[0].starts_with("file-unreadable"),
+        "{:?}",
+        run.findings()
+    );
+}

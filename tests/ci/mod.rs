@@ -1,0 +1,201 @@
+//! What the emulated runners share: a project directory as the example's reader has it, and what a
+//! job leaves.
+#![allow(dead_code)] // each test program uses a part
+
+pub mod github;
+pub mod gitlab;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use saphyr::{LoadableYamlNode, Yaml};
+use tempfile::TempDir;
+
+use crate::servers::certbake::{self, ServedCa};
+use crate::servers::{Running, assert_openssl_verifies, run};
+
+/// The step that installs certbake from crates.io; the binary under test is on PATH instead.
+const INSTALLATION: &str = "cargo install certbake --locked";
+
+/// A project with the configuration of an example and an EST server to ask: `certbake ca serve`.
+pub struct Project {
+    pub ca: ServedCa,
+    directory: TempDir,
+    server: Option<Running>,
+}
+
+impl Project {
+    /// `config` is the path of the example's certbake.toml in this repository; what the CA signs
+    /// lives for `ttl`, such as `30d`.
+    pub fn new(config: &str, ttl: &str) -> Self {
+        let ca = ServedCa::make();
+        let directory = tempfile::tempdir().unwrap();
+        let config = fs::read_to_string(repository().join(config)).unwrap();
+        let url = "https://ca.example:8443";
+        assert!(config.contains(url) && config.contains(certbake::USER));
+        fs::write(
+            directory.path().join("certbake.toml"),
+            config.replace(url, &ca.url),
+        )
+        .unwrap();
+        fs::copy(&ca.anchors, directory.path().join("ca.pem")).unwrap();
+        let mut project = Self {
+            ca,
+            directory,
+            server: None,
+        };
+        project.serve(ttl);
+        project
+    }
+
+    /// From now on the CA grants `ttl`.
+    pub fn serve(&mut self, ttl: &str) {
+        self.server = None;
+        self.server = Some(self.ca.serve(ttl));
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The image holds the key, and a certificate that OpenSSL verifies.
+    pub fn assert_packed_and_verified(&self) {
+        let unpacked = self.path("unpacked");
+        fs::create_dir(&unpacked).unwrap();
+        let (image, to) = (self.path("image.tar"), unpacked.to_str().unwrap());
+        run("tar", ["-xf", image.to_str().unwrap(), "-C", to]);
+        let tls = unpacked.join("etc/app/tls");
+        assert_openssl_verifies(&tls.join("client.crt"), &self.ca.anchors);
+        assert!(tls.join("client.key").is_file());
+    }
+
+    /// Runs `script` with the arguments of bash that the runner gives, in the project and an
+    /// environment of its own.
+    pub fn bash(
+        &self,
+        options: &[&str],
+        script: &str,
+        environment: &BTreeMap<String, String>,
+    ) -> Ran {
+        let binaries = Path::new(env!("CARGO_BIN_EXE_certbake")).parent().unwrap();
+        let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
+        let file = self.path("script.sh");
+        fs::write(&file, script).unwrap();
+        let output = Command::new("timeout")
+            .args(["--kill-after=5", "120", "bash"])
+            .args(options)
+            .arg(&file)
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", self.directory.path())
+            .env("CI", "true")
+            .envs(environment)
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        fs::remove_file(&file).unwrap();
+        let log = [output.stdout, output.stderr].concat();
+        Ran {
+            exit_code: output.status.code().unwrap(),
+            log: String::from_utf8(log).unwrap(),
+        }
+    }
+}
+
+/// How one script ended, and what it printed.
+pub struct Ran {
+    pub exit_code: i32,
+    pub log: String,
+}
+
+/// How a job ended and what it left.
+pub struct Job {
+    pub exit_code: i32,
+    /// What the runner would show.
+    pub log: String,
+    /// By the step's id, then by name.
+    pub outputs: BTreeMap<String, BTreeMap<String, String>>,
+    /// GitHub's step summary, Markdown.
+    pub summary: String,
+}
+
+impl Job {
+    /// The password is in no line of the log but the one that asks the runner to mask it, and in no
+    /// file of the project.
+    pub fn assert_password_nowhere(&self, project: &Project) {
+        let shown = self
+            .log
+            .lines()
+            .filter(|line| !line.starts_with("::add-mask::"));
+        assert_eq!(
+            shown
+                .filter(|line| line.contains(certbake::PASSWORD))
+                .count(),
+            0,
+            "{}",
+            self.log
+        );
+        let directory = project.directory.path();
+        let found = Command::new("grep")
+            .args(["-rlF", certbake::PASSWORD])
+            .arg(directory)
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&found.stdout),
+            "",
+            "these files hold the password"
+        );
+    }
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn parse(path: &Path) -> Yaml<'static> {
+    let text = fs::read_to_string(path).unwrap();
+    let mut documents =
+        Yaml::load_from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(documents.len(), 1, "{}", path.display());
+    documents.remove(0)
+}
+
+/// The value under `key`, which must be there.
+fn at<'a, 'y>(node: &'a Yaml<'y>, key: &str) -> &'a Yaml<'y> {
+    node.as_mapping_get(key)
+        .unwrap_or_else(|| panic!("`{key}` is missing"))
+}
+
+fn text(node: &Yaml<'_>) -> String {
+    node.as_str()
+        .unwrap_or_else(|| panic!("{node:?} is not a string"))
+        .to_owned()
+}
+
+/// A mapping of strings to strings, or nothing where the key is missing.
+fn strings(node: &Yaml<'_>, key: &str) -> BTreeMap<String, String> {
+    let Some(mapping) = node.as_mapping_get(key) else {
+        return BTreeMap::new();
+    };
+    let mapping = mapping
+        .as_mapping()
+        .unwrap_or_else(|| panic!("`{key}` is not a mapping"));
+    mapping
+        .iter()
+        .map(|(name, value)| (text(name), text(value)))
+        .collect()
+}
+
+/// A list of strings.
+fn list(node: &Yaml<'_>, key: &str) -> Vec<String> {
+    at(node, key)
+        .as_sequence()
+        .unwrap()
+        .iter()
+        .map(text)
+        .collect()
+}

@@ -1,0 +1,409 @@
+//! Who gets what: logins, names, lifetimes, renewals, and what is refused in words.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use certbake::authority::embedded::server::{Clock, Users};
+use certbake::authority::embedded::{CaDirectory, NewCa, Terms};
+use certbake::pki::path::validate;
+use certbake::pki::{Anchors, Certificate, PrivateKey, ReceivedRequest, SigningRequest, Usage};
+use certbake::span::Span;
+
+use super::support::{Lab, USER, base64, key, key_pem, now, request, request_for};
+
+const DAY: i64 = 86_400;
+
+#[test]
+fn everybody_gets_the_root_and_the_intermediate() {
+    let lab = Lab::new();
+    for version in ["--http1.1", "--http2"] {
+        let reply = lab.curl("cacerts", &[version], None);
+        let certificates = reply.certificates();
+        let ca = lab.ca();
+        assert_eq!(certificates, [ca.root().clone(), ca.intermediate().clone()]);
+        let named = "content-type: application/pkcs7-mime; smime-type=certs-only";
+        assert!(reply.head.contains(named), "{}", reply.head);
+        assert!(reply.body.lines().all(|line| line.len() <= 64));
+    }
+}
+
+#[test]
+fn a_user_gets_a_certificate_that_leads_to_the_root() {
+    let lab = Lab::new();
+    let key = key();
+    let request = request(&key, "app", &["dns:app.internal", "uri:spiffe://lab/app"]);
+    for version in ["--http1.1", "--http2"] {
+        let arguments = [
+            "-u",
+            USER,
+            version,
+            "-H",
+            "Content-Type: application/pkcs10",
+        ];
+        let reply = lab.curl("simpleenroll", &arguments, Some(&base64(&request)));
+        let certificate = reply.certificate();
+        assert_eq!(certificate.facts().spki, key.spki());
+        assert_eq!(certificate.facts().names, request.names);
+        let anchors = Anchors::new(vec![lab.ca().root().clone()]);
+        let others = [lab.ca().intermediate().clone()];
+        validate(&certificate, &others, &anchors, now(), Usage::Client, &[]).unwrap();
+    }
+    let log = lab.ca().log().read().unwrap().entries;
+    let requesters: Vec<&str> = log.iter().map(|entry| entry.requester.as_str()).collect();
+    assert_eq!(requesters, ["server", "user:builder", "user:builder"]);
+}
+
+#[test]
+fn base64_in_one_line_or_many_pem_and_der_are_all_read() {
+    let lab = Lab::new();
+    let request = request(&key(), "app", &[]);
+    let lines = data_encoding::BASE64_MIME.encode(request.der());
+    for body in [
+        base64(&request),
+        lines.into_bytes(),
+        request.pem().into_bytes(),
+        request.der().to_vec(),
+    ] {
+        let reply = lab.curl("simpleenroll", &["-u", USER], Some(&body));
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    }
+}
+
+#[test]
+fn whoever_cannot_log_in_is_told_how() {
+    let lab = Lab::new();
+    let request = base64(&request(&key(), "app", &[]));
+    for (arguments, reason) in [
+        (&[][..], "a login is needed\n"),
+        (&["-u", "builder:wrong"], "user name or password is wrong\n"),
+        (
+            &["-u", "nobody:xyzzy-canary"],
+            "user name or password is wrong\n",
+        ),
+        (&["-u", "nobody:"], "user name or password is wrong\n"),
+        (&["-u", ":"], "user name or password is wrong\n"),
+        (
+            &["-H", "Authorization: Basic ???"],
+            "user name or password is wrong\n",
+        ),
+        (
+            &["-H", "Authorization: Bearer xyzzy"],
+            "user name or password is wrong\n",
+        ),
+    ] {
+        let reply = lab.curl("simpleenroll", arguments, Some(&request));
+        assert_eq!(
+            (reply.status, reply.body.as_str()),
+            (401, reason),
+            "{arguments:?}"
+        );
+        assert!(reply.head.contains("\r\nwww-authenticate: basic realm="));
+    }
+    assert_eq!(lab.ca().log().read().unwrap().entries.len(), 1);
+    let events = lab.stop().concat();
+    assert!(!events.contains("xyzzy"), "{events}");
+}
+
+#[test]
+fn what_is_no_request_is_refused_in_words() {
+    let lab = Lab::new();
+    let mut forged = request(&key(), "app", &[]).der().to_vec();
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    let certificate = lab.ca().root().der().to_vec();
+    let not_pkcs10 = "the body is not a PKCS#10 request in base64\n";
+    for (body, reason) in [
+        (b"".to_vec(), not_pkcs10),
+        (b"%%%% not base64 %%%%".to_vec(), not_pkcs10),
+        (
+            b"-----BEGIN CERTIFICATE REQUEST-----\nMII".to_vec(),
+            not_pkcs10,
+        ),
+        (
+            certificate,
+            "the request cannot be used: it is not one DER PKCS#10 request\n",
+        ),
+        (
+            vec![0x30; 4000],
+            "the request cannot be used: it is not one DER PKCS#10 request\n",
+        ),
+        (
+            forged,
+            "the request cannot be used: its signature does not verify",
+        ),
+    ] {
+        let reply = lab.curl("simpleenroll", &["-u", USER], Some(&body));
+        assert_eq!(reply.status, 400);
+        assert!(reply.body.starts_with(reason), "{}", reply.body);
+    }
+}
+
+#[test]
+fn other_paths_methods_and_contents_have_their_own_answers() {
+    let lab = Lab::with(|config| config.label = Some("devices".to_owned()));
+    let request = base64(&request(&key(), "app", &[]));
+    let json = ["-u", USER, "-H", "Content-Type: application/json"];
+    for (operation, arguments, body, status) in [
+        ("cacerts", &[][..], None, 200),
+        ("devices/cacerts", &[], None, 200),
+        ("others/cacerts", &[], None, 404),
+        ("devices/devices/cacerts", &[], None, 404),
+        ("../../", &[], None, 404),
+        ("", &[], None, 404),
+        ("csrattrs", &[], None, 204),
+        ("cacerts", &["-X", "DELETE"], None, 405),
+        ("simpleenroll", &["-u", USER], None, 405),
+        ("devices/simpleenroll", &["-u", USER], Some(&request), 200),
+        ("simpleenroll", &json, Some(&request), 415),
+        ("serverkeygen", &["-u", USER], Some(&request), 501),
+    ] {
+        let body = body.map(Vec::as_slice);
+        let reply = lab.curl(operation, arguments, body);
+        assert_eq!(reply.status, status, "{operation}: {}", reply.body);
+    }
+    let reply = lab.curl("simpleenroll", &["-u", USER], None);
+    assert!(reply.head.contains("\r\nallow: post"), "{}", reply.head);
+}
+
+const USERS: &str = r#"
+[user.builder]
+password = "file:password"
+allowed_names = ["*.internal", "cn:app-*", "spiffe://lab/*"]
+max_ttl = "3d"
+
+[user.gateway]
+allowed_names = ["gateway.internal"]
+"#;
+
+fn users(lab_directory: &Path) -> Users {
+    use std::os::unix::fs::PermissionsExt;
+    let password = lab_directory.join("password");
+    std::fs::write(&password, "xyzzy-canary\n").unwrap();
+    std::fs::set_permissions(password, std::fs::Permissions::from_mode(0o600)).unwrap();
+    Users::parse(USERS, lab_directory).unwrap()
+}
+
+fn lab_with_users(client_anchors: Vec<Certificate>) -> Lab {
+    let directory = tempfile::tempdir().unwrap();
+    CaDirectory::make(&directory.path().join("ca"), &NewCa::default(), now()).unwrap();
+    let users = users(directory.path());
+    Lab::in_directory(directory, Arc::new(now), |config| {
+        config.users = users;
+        config.client_anchors = client_anchors;
+    })
+}
+
+#[test]
+fn a_user_gets_the_names_that_are_allowed_and_no_others() {
+    let lab = lab_with_users(Vec::new());
+    let ask = |common_name: &str, names: &[&str]| {
+        let request = base64(&request(&key(), common_name, names));
+        lab.curl("simpleenroll", &["-u", USER], Some(&request))
+    };
+    let granted = ask("app-1", &["dns:app.internal", "uri:spiffe://lab/app"]);
+    let lifetime = granted.certificate().window().not_after - now();
+    assert!(lifetime <= time::Duration::days(3), "{lifetime}");
+
+    for (common_name, names, refused) in [
+        ("admin", &["dns:app.internal"][..], "CN=admin"),
+        ("app-1", &["dns:app.example"], "dns:app.example"),
+        ("app-1", &["dns:app.internal", "ip:10.0.0.1"], "ip:10.0.0.1"),
+        (
+            "app-1",
+            &["uri:spiffe://other/app"],
+            "uri:spiffe://other/app",
+        ),
+    ] {
+        let reply = ask(common_name, names);
+        let reason = format!(
+            "{refused} is not allowed to builder, whose names are *.internal, cn:app-*, spiffe://lab/*\n"
+        );
+        assert_eq!((reply.status, reply.body), (403, reason));
+    }
+}
+
+/// A certificate of the lab's CA with its key, for curl.
+fn issued(lab: &Lab, request: &SigningRequest, ttl: Span) -> (Certificate, String) {
+    sign(&lab.ca(), lab, request, ttl)
+}
+
+fn sign(ca: &CaDirectory, lab: &Lab, request: &SigningRequest, ttl: Span) -> (Certificate, String) {
+    let terms = Terms {
+        now: now(),
+        ttl,
+        max_ttl: ttl,
+        requester: "test",
+    };
+    let request = ReceivedRequest::from_der(request.der()).unwrap();
+    let certificate = ca.issue(&request, &terms).unwrap().certificate;
+    let name = format!("{}.pem", certificate.facts().serial);
+    let chain = certificate.pem() + &ca.intermediate().pem();
+    let path = lab.file(&name, chain).display().to_string();
+    (certificate, path)
+}
+
+fn key_file(lab: &Lab, key: &PrivateKey) -> String {
+    lab.file("client.key", key_pem(key)).display().to_string()
+}
+
+#[test]
+fn a_certificate_renews_itself_with_another_key_and_for_no_longer() {
+    let lab = Lab::new();
+    let current = key();
+    let names = ["dns:app.internal", "ip:10.0.0.7"];
+    let first = request(&current, "app", &names);
+    let (certificate, path) = issued(&lab, &first, Span::seconds(2 * DAY));
+    let login = ["--cert", path.as_str(), "--key", &key_file(&lab, &current)];
+
+    let fresh = key();
+    for operation in ["simplereenroll", "simpleenroll"] {
+        let renewal = base64(&request(
+            &fresh,
+            "app",
+            &["ip:10.0.0.7", "dns:app.internal"],
+        ));
+        let renewed = lab.curl(operation, &login, Some(&renewal)).certificate();
+        assert_eq!(renewed.facts().spki, fresh.spki());
+        assert_eq!(renewed.window().lifetime(), certificate.window().lifetime());
+    }
+
+    for (request, other) in [
+        (request(&fresh, "admin", &names), "subject"),
+        (
+            request(&fresh, "app", &["dns:app.internal"]),
+            "subject alternative name",
+        ),
+        (
+            request_for(&fresh, "app", &names, Usage::Server),
+            "extended key usage",
+        ),
+    ] {
+        let reply = lab.curl("simplereenroll", &login, Some(&base64(&request)));
+        let reason = format!(
+            "a certificate of this CA renews itself alone: the request has another {other}\n"
+        );
+        assert_eq!((reply.status, reply.body), (403, reason));
+    }
+}
+
+#[test]
+fn a_renewal_without_the_current_certificate_is_refused() {
+    let lab = Lab::new();
+    let request = base64(&request(&key(), "app", &[]));
+    let reply = lab.curl("simplereenroll", &["-u", USER], Some(&request));
+    assert_eq!(reply.status, 403);
+    let reason = "simplereenroll needs the current certificate, issued by this CA,";
+    assert!(reply.body.starts_with(reason), "{}", reply.body);
+}
+
+#[test]
+fn certificates_of_the_client_anchors_log_in_as_the_user_of_their_common_name() {
+    let other = tempfile::tempdir().unwrap();
+    let other = CaDirectory::open_or_make(&other.path().join("ca"), &NewCa::default(), now());
+    let other = other.unwrap();
+    let lab = lab_with_users(vec![other.root().clone()]);
+    let client = key();
+    let login = |name: &str| {
+        let request = request(&client, name, &[]);
+        sign(&other, &lab, &request, Span::seconds(DAY)).1
+    };
+    let key_file = key_file(&lab, &client);
+    let ask = |name: &str, wanted: &str| {
+        let arguments = ["--cert", &login(name), "--key", &key_file];
+        let wanted = base64(&request(&key(), wanted, &[]));
+        let reply = lab.curl("simpleenroll", &arguments, Some(&wanted));
+        (reply.status, reply.body)
+    };
+    assert_eq!(ask("gateway", "gateway.internal").0, 200);
+    let (status, reason) = ask("gateway", "app.internal");
+    assert_eq!(status, 403);
+    assert_eq!(
+        reason,
+        "CN=app.internal is not allowed to gateway, whose names are gateway.internal\n"
+    );
+    let (status, reason) = ask("stranger", "gateway.internal");
+    assert_eq!(
+        (status, reason.as_str()),
+        (403, "stranger is not among the users\n")
+    );
+}
+
+#[test]
+fn a_user_who_has_no_password_cannot_log_in_with_an_empty_one() {
+    let lab = lab_with_users(Vec::new());
+    let request = base64(&request(&key(), "gateway.internal", &[]));
+    let reply = lab.curl("simpleenroll", &["-u", "gateway:"], Some(&request));
+    assert_eq!(reply.status, 401);
+}
+
+#[test]
+fn orders_at_once_get_serials_of_their_own_and_all_are_logged() {
+    let lab = Lab::new();
+    let mut serials: Vec<String> = std::thread::scope(|scope| {
+        let orders: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| lab.enrol().certificate().facts().serial.clone()))
+            .collect();
+        orders
+            .into_iter()
+            .map(|order| order.join().unwrap())
+            .collect()
+    });
+    let log = lab.ca().log().read().unwrap();
+    let mut logged: Vec<String> = log
+        .entries
+        .into_iter()
+        .filter(|entry| entry.requester == "user:builder")
+        .map(|entry| entry.serial)
+        .collect();
+    serials.sort();
+    logged.sort();
+    assert_eq!(serials, logged);
+    logged.dedup();
+    assert_eq!(logged.len(), 8);
+}
+
+#[test]
+fn the_server_renews_its_own_certificate_while_it_runs() {
+    // The server's clock starts a week back, so that curl's clock takes both certificates.
+    let start = now() - time::Duration::days(6);
+    let ahead = Arc::new(AtomicI64::new(0));
+    let seconds = Arc::clone(&ahead);
+    let clock: Clock =
+        Arc::new(move || start + time::Duration::seconds(seconds.load(Ordering::SeqCst)));
+    let directory = tempfile::tempdir().unwrap();
+    CaDirectory::make(&directory.path().join("ca"), &NewCa::default(), start).unwrap();
+    let lab = Lab::in_directory(directory, clock, |_| {});
+    lab.curl("cacerts", &[], None).certificates();
+    let issued = || lab.ca().log().read().unwrap().entries.len();
+    assert_eq!(issued(), 1);
+
+    ahead.store(6 * DAY, Ordering::SeqCst);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !lab
+        .events()
+        .iter()
+        .any(|event| event.starts_with("renewed "))
+    {
+        assert!(Instant::now() < deadline, "{:?}", lab.events());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    lab.curl("cacerts", &[], None).certificates();
+    assert_eq!(issued(), 2);
+}
+
+#[test]
+fn users_that_cannot_be_read_are_refused_with_their_line() {
+    let here = Path::new("/nowhere");
+    let refused = |text: &str| Users::parse(text, here).unwrap_err().to_string();
+    let text = "[user.a]\npasword = \"env:A\"\n";
+    assert!(refused(text).starts_with("unknown field `pasword`"));
+    let text = "[user.a]\npassword = \"hunter2\"\n";
+    assert!(!refused(text).contains("hunter2"), "{}", refused(text));
+    let text = "[user.a]\nallowed_names = [\"*.internal *.lab\"]\n";
+    assert!(refused(text).contains("is not a pattern of names"));
+    assert!(refused("[user.'a:b']\n").starts_with("\"a:b\" cannot be a user's name"));
+    let text = "[user.a]\npassword = \"file:missing\"\n";
+    assert!(refused(text).starts_with("user a: "), "{}", refused(text));
+}

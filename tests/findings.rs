@@ -1,0 +1,107 @@
+//! Every code has its page, and every page its code.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, end));
+        } else if path.extension().is_some_and(|extension| extension == end) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Every `Code::new("…")` below `src`, tests left out.
+fn codes() -> BTreeSet<String> {
+    let mut codes = BTreeSet::new();
+    for file in files(&repository("src"), "rs") {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let declared = code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .flat_map(|line| line.split("Code::new(\"").skip(1))
+            .map(|rest| rest.split('"').next().unwrap().to_owned());
+        codes.extend(declared);
+    }
+    codes
+}
+
+fn pages() -> BTreeSet<String> {
+    files(&repository("docs/findings"), "md")
+        .iter()
+        .map(|page| page.file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter(|page| page != "README")
+        .collect()
+}
+
+#[test]
+fn every_code_has_a_page_and_every_page_a_code() {
+    let codes = codes();
+    assert!(codes.len() > 40, "the declarations are not found any more");
+    let pages = pages();
+    let missing: Vec<_> = codes.difference(&pages).collect();
+    let orphaned: Vec<_> = pages.difference(&codes).collect();
+    assert!(
+        missing.is_empty(),
+        "without a page in docs/findings: {missing:?}"
+    );
+    assert!(
+        orphaned.is_empty(),
+        "pages in docs/findings without a code: {orphaned:?}"
+    );
+}
+
+#[test]
+fn every_code_is_kebab_case() {
+    for code in codes() {
+        let plain = code
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        assert!(
+            plain && !code.starts_with('-') && !code.ends_with('-'),
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn every_page_says_what_it_means_how_it_is_known_why_it_matters_and_what_to_do() {
+    for page in pages() {
+        let text = fs::read_to_string(repository(&format!("docs/findings/{page}.md"))).unwrap();
+        assert!(
+            text.starts_with(&format!("# {page}\n\n")),
+            "{page}: its title is not its code"
+        );
+        let mut rest = text.as_str();
+        for heading in [
+            "## How certbake knows",
+            "## Why it matters",
+            "## What to do",
+            "## Example",
+        ] {
+            let (_, after) = rest
+                .split_once(&format!("\n{heading}\n\n"))
+                .unwrap_or_else(|| panic!("{page}: no \"{heading}\" in its place"));
+            rest = after;
+        }
+        assert!(
+            rest.starts_with("    "),
+            "{page}: the example is not what is printed"
+        );
+        let lines = text.lines().count();
+        assert!((12..=45).contains(&lines), "{page}: {lines} lines");
+    }
+}

@@ -1,0 +1,443 @@
+//! Reports as the commands make them, one for each way that a run can end.
+
+use certbake::finding::{Code, Finding};
+use certbake::outcome::{
+    Asked, AuthorityPlace, CertificateSummary, Change, FloorSummary, IdentityReport, Outcome,
+    PlacementReport, Report, WindowSummary,
+};
+use certbake::span::Span;
+use serde_json::json;
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+pub const NOW: OffsetDateTime = datetime!(2026-11-23 23:00 UTC);
+
+const DAY: i64 = 86_400;
+
+/// Every report by the name of its golden files.
+pub fn all() -> Vec<(&'static str, Report)> {
+    vec![
+        ("baked", baked()),
+        ("baked-with-warnings", baked_with_warnings()),
+        ("baked-several", baked_several()),
+        ("below-floor", below_floor()),
+        ("flawed", flawed()),
+        ("refused", refused()),
+        ("unreachable", unreachable()),
+        ("image", image()),
+        ("usage", usage()),
+        ("internal", internal()),
+        ("dry-run", dry_run()),
+        ("check-good", check_good()),
+        ("check-expired", check_expired()),
+        ("check-thousands", check_thousands()),
+    ]
+}
+
+fn provision() -> Report {
+    let mut report = Report::new("provision", NOW);
+    report.root = Some("./rootfs".to_owned());
+    report
+}
+
+/// An identity that was asked for; nothing came yet.
+fn asked(name: &str) -> IdentityReport {
+    let file = |what: &str, path: String, mode: &str, owner: &str| PlacementReport {
+        what: what.to_owned(),
+        path,
+        mode: mode.to_owned(),
+        owner: owner.to_owned(),
+        group: owner.to_owned(),
+        change: Change::NotWritten,
+        sha256: None,
+    };
+    IdentityReport {
+        name: name.to_owned(),
+        asked: Some(Asked {
+            subject: format!("CN={name}"),
+            names: vec![format!("dns:{name}.internal")],
+            key: "ecdsa-p256".to_owned(),
+            ttl: Some(Span::seconds(30 * DAY)),
+        }),
+        authority: Some(AuthorityPlace {
+            kind: "est".to_owned(),
+            name: "lab".to_owned(),
+            place: "https://ca.example:8443".to_owned(),
+        }),
+        placements: vec![
+            file(
+                "full-chain",
+                format!("/etc/{name}/tls/client.crt"),
+                "0644",
+                "root",
+            ),
+            file(
+                "private-key",
+                format!("/etc/{name}/tls/client.key"),
+                "0600",
+                "app",
+            ),
+        ],
+        ..IdentityReport::default()
+    }
+}
+
+/// An identity for which a certificate came that lasts for `days`; `limit` names an intermediate
+/// that ends it.
+fn issued(name: &str, days: i64, floor: i64, limit: Option<&str>) -> IdentityReport {
+    let not_before = NOW - Duration::minutes(1);
+    let not_after = NOW + Duration::days(days);
+    let mut identity = asked(name);
+    identity.certificate = Some(CertificateSummary {
+        subject: format!("CN={name}"),
+        issuer: "CN=Lab Issuing CA,O=Example".to_owned(),
+        serial: "4f2a9c0d77e1b3a85510".to_owned(),
+        names: vec![format!("dns:{name}.internal")],
+        key: "ecdsa-p256".to_owned(),
+        signature: "ecdsa-with-SHA256".to_owned(),
+        fingerprint: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
+        spki_pin: "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=".to_owned(),
+        not_before,
+        not_after: if limit.is_some() {
+            NOW + Duration::days(30)
+        } else {
+            not_after
+        },
+        chain: vec!["Lab Issuing CA".to_owned()],
+    });
+    identity.window = Some(WindowSummary {
+        not_before,
+        not_after,
+        remaining_seconds: days * DAY,
+        limited_by: limit.unwrap_or(name).to_owned(),
+        limited_by_depth: usize::from(limit.is_some()),
+        floor: Some(FloorSummary {
+            required: Span::seconds(floor * DAY),
+            stated: format!("{floor}d"),
+            origin: "--min-validity".to_owned(),
+            holds: days >= floor,
+        }),
+        rebuild_by: Some(not_after - Duration::days(floor)),
+    });
+    identity
+}
+
+fn landed(mut identity: IdentityReport) -> IdentityReport {
+    for file in &mut identity.placements {
+        file.change = Change::Written;
+        file.sha256 =
+            Some("2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae".to_owned());
+    }
+    identity
+}
+
+pub fn baked() -> Report {
+    let mut report = provision();
+    report.identities = vec![landed(issued("app-server", 30, 21, None))];
+    report
+}
+
+fn baked_with_warnings() -> Report {
+    let mut report = provision();
+    let mut identity = landed(issued("app-server", 45, 38, None));
+    if let Some(floor) = identity
+        .window
+        .as_mut()
+        .and_then(|window| window.floor.as_mut())
+    {
+        floor.stated = "image_max_age 30d + instance_life 7d + rollout 1d".to_owned();
+        floor.origin = "certbake.toml:14".to_owned();
+    }
+    identity.placements[1].change = Change::Unchanged;
+    report.identities = vec![identity];
+    report.findings = vec![
+        Finding::warning(Code::new("lifetime-shortened"), "the authority granted 45d of the 60d asked for")
+            .about("app-server")
+            .fact("asked_seconds", 60 * DAY)
+            .fact("granted_seconds", 45 * DAY)
+            .hint("raise the limit at the authority (its role, profile or provisioner), or ask for a ttl of at most 45d"),
+        Finding::note(
+            Code::new("replaced-in-place"),
+            "/etc/app-server/tls/client.crt was overwritten in place: something is mounted on the file itself",
+        )
+        .in_file("/etc/app-server/tls/client.crt")
+        .hint("mount the directory instead of the file"),
+    ];
+    report
+}
+
+fn baked_several() -> Report {
+    let mut report = provision();
+    report.identities = vec![
+        landed(issued("app-server", 30, 21, None)),
+        landed(issued("metrics", 90, 21, None)),
+        landed(issued("log-shipper", 22, 21, Some("Lab Issuing CA"))),
+    ];
+    report
+}
+
+fn below_floor() -> Report {
+    let mut report = provision();
+    report.identities = vec![issued("app-server", 14, 21, Some("Lab Issuing CA"))];
+    report.findings = vec![
+        Finding::error(
+            Code::new("window-below-floor"),
+            "intermediate \"Lab Issuing CA\" ends the window in 14d, 7d short of the floor of 21d",
+        )
+        .about("app-server")
+        .fact("remaining_seconds", 14 * DAY)
+        .fact("required_seconds", 21 * DAY)
+        .fact("short_by_seconds", 7 * DAY)
+        .fact("floor", "21d")
+        .instant("not_after", NOW + Duration::days(14))
+        .fact("limited_by", "Lab Issuing CA")
+        .fact("limited_by_depth", 1)
+        .hint("renew the intermediate at the authority; asking for a longer lifetime does not help as long as it ends first"),
+    ];
+    report.conclude(Outcome::Window);
+    report
+}
+
+fn flawed() -> Report {
+    let mut report = provision();
+    report.identities = vec![issued("app-server", 30, 21, None)];
+    report.findings = vec![
+        Finding::error(
+            Code::new("names-missing"),
+            "the certificate lacks a name that was asked for: dns:app-server.internal",
+        )
+        .about("app-server")
+        .fact("missing", json!(["dns:app-server.internal"]))
+        .fact("present", json!(["dns:app-server.example"]))
+        .hint("allow the name in the authority's role or profile"),
+        Finding::error(
+            Code::new("client-auth-missing"),
+            "the certificate is not for TLS clients: its extended key usage has serverAuth alone",
+        )
+        .about("app-server")
+        .fact("present", json!(["serverAuth"]))
+        .hint("ask the authority for a profile with clientAuth"),
+    ];
+    report.conclude(Outcome::Flawed);
+    report
+}
+
+fn refused() -> Report {
+    let mut report = provision();
+    report.identities = vec![asked("app-server")];
+    report.findings = vec![
+        Finding::error(
+            Code::new("authority-refused"),
+            "ca.example:8443 refused the order: 403 \"role builder may not sign app-server.internal\"",
+        )
+        .about("app-server")
+        .fact("host", "ca.example")
+        .fact("port", 8443)
+        .fact("status", 403)
+        .fact("attempts", 1)
+        .fact("elapsed_seconds", 0.04)
+        .hint("have the name allowed for this login, or log in as somebody for whom it is"),
+    ];
+    report.conclude(Outcome::Refused);
+    report
+}
+
+fn unreachable() -> Report {
+    let mut report = provision();
+    report.identities = vec![asked("app-server"), asked("metrics")];
+    report.findings = ["app-server", "metrics"]
+        .map(|name| {
+            Finding::error(
+                Code::new("connection-refused"),
+                "asking lab for a certificate: connecting to ca.example:8443: connection refused",
+            )
+            .about(name)
+            .fact("host", "ca.example")
+            .fact("port", 8443)
+            .fact("attempts", 4)
+            .fact("elapsed_seconds", 12.5)
+            .hint("check that the authority runs and that the build machine may reach its port")
+        })
+        .to_vec();
+    report.conclude(Outcome::Unreachable);
+    report
+}
+
+fn image() -> Report {
+    let mut report = provision();
+    report.identities = vec![asked("app-server")];
+    report.findings = vec![
+        Finding::error(
+            Code::new("owner-unknown"),
+            "the image has no user \"app\" to own /etc/app-server/tls/client.key",
+        )
+        .in_file("/etc/app-server/tls/client.key")
+        .fact("path", "/etc/app-server/tls/client.key")
+        .fact("owner", "app")
+        .fact("looked_in", "/etc/passwd")
+        .hint("create the user before certbake runs, or give a numeric owner"),
+    ];
+    report.conclude(Outcome::Image);
+    report
+}
+
+fn usage() -> Report {
+    let mut report = Report::new("provision", NOW);
+    let mut finding = Finding::error(
+        Code::new("config-unknown-key"),
+        "there is no key \"min_validty\"",
+    )
+    .in_file("certbake.toml")
+    .fact("key", "identity.app-server.min_validty")
+    .hint("did you mean \"min_validity\"?");
+    finding.line = Some(12);
+    report.findings = vec![finding];
+    report.conclude(Outcome::Usage);
+    report
+}
+
+fn internal() -> Report {
+    let mut report = provision();
+    report.conclude(Outcome::Internal);
+    report
+}
+
+fn dry_run() -> Report {
+    let mut report = provision();
+    report.dry_run = true;
+    let mut identity = asked("app-server");
+    for file in &mut identity.placements {
+        file.change = Change::WouldWrite;
+    }
+    report.identities = vec![identity];
+    report.findings = vec![
+        Finding::note(
+            Code::new("dry-run"),
+            "nothing was asked for and nothing was written",
+        )
+        .hint("run it again without --dry-run"),
+    ];
+    report
+}
+
+fn check_good() -> Report {
+    let mut report = Report::new("check", NOW);
+    report.checked = Some(100_000);
+    report
+}
+
+fn check_expired() -> Report {
+    let mut report = Report::new("check", NOW);
+    report.checked = Some(1);
+    report.findings = vec![
+        Finding::error(Code::new("expired"), "certificate \"app-server\" expired 3d ago")
+            .in_file("client.crt")
+            .instant("not_after", NOW - Duration::days(3))
+            .instant("at", NOW)
+            .fact("expired_for_seconds", 3 * DAY)
+            .fact("subject", "CN=app-server")
+            .hint("have a new certificate issued; if it was issued just now, compare this machine's clock with the authority's"),
+    ];
+    report.conclude(Outcome::Window);
+    report
+}
+
+fn check_thousands() -> Report {
+    let mut report = Report::new("check", NOW);
+    report.checked = Some(100_000);
+    for number in 0..815 {
+        let ago = number % 90 + 1;
+        report.findings.push(
+            Finding::error(
+                Code::new("expired"),
+                format!("certificate \"node-{number:05}\" expired {ago}d ago"),
+            )
+            .in_file(format!("fleet/node-{number:05}.pem"))
+            .instant("not_after", NOW - Duration::days(ago))
+            .fact("expired_for_seconds", ago * DAY)
+            .hint("have a new certificate issued"),
+        );
+    }
+    for number in 0..40 {
+        report.findings.push(
+            Finding::error(
+                Code::new("weak-signature"),
+                "the certificate is signed with SHA-1",
+            )
+            .in_file(format!("fleet/old-{number:02}.pem"))
+            .hint("have it issued again by an authority that signs with SHA-256"),
+        );
+    }
+    report.findings.push(
+        Finding::warning(
+            Code::new("chain-misordered"),
+            "the intermediates are not in the order of the chain",
+        )
+        .in_file("fleet/shuffled.pem")
+        .fact("expected", json!(["Lab Issuing CA", "Lab Policy CA"]))
+        .hint("write them from the certificate's issuer upwards"),
+    );
+    report.conclude(Outcome::Flawed);
+    report
+}
+
+/// A report in which every text that can come from outside is `hostile`.
+pub fn all_texts(hostile: &str) -> Report {
+    let text = || hostile.to_owned();
+    let mut report = baked();
+    report.root = Some(text());
+    report.conclude(Outcome::Flawed);
+    for severity in [Finding::error, Finding::warning, Finding::note] {
+        for _ in 0..2 {
+            report.findings.push(
+                severity(Code::new("hostile"), text())
+                    .about(hostile)
+                    .in_file(hostile)
+                    .fact(hostile, hostile)
+                    .fact("list", json!([hostile, {hostile: hostile}]))
+                    .hint(hostile),
+            );
+        }
+    }
+    let mut identity = report.identities.remove(0);
+    identity.name = text();
+    identity.asked = Some(Asked {
+        subject: text(),
+        names: vec![text()],
+        key: text(),
+        ttl: None,
+    });
+    identity.authority = Some(AuthorityPlace {
+        kind: text(),
+        name: text(),
+        place: text(),
+    });
+    if let Some(certificate) = &mut identity.certificate {
+        certificate.subject = text();
+        certificate.issuer = text();
+        certificate.serial = text();
+        certificate.names = vec![text()];
+        certificate.key = text();
+        certificate.signature = text();
+        certificate.fingerprint = text();
+        certificate.spki_pin = text();
+        certificate.chain = vec![text()];
+    }
+    if let Some(window) = &mut identity.window {
+        window.limited_by = text();
+        window.limited_by_depth = 1;
+        if let Some(floor) = &mut window.floor {
+            floor.stated = text();
+            floor.origin = text();
+        }
+    }
+    for file in &mut identity.placements {
+        file.what = text();
+        file.path = text();
+        file.mode = text();
+        file.owner = text();
+        file.group = text();
+    }
+    report.identities.push(identity);
+    report
+}
