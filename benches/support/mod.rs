@@ -10,8 +10,8 @@ use std::sync::Arc;
 use certbake::authority::embedded::server::{Config, Server, Users};
 use certbake::authority::embedded::{CaDirectory, NewCa, TTL, Terms};
 use certbake::pki::{
-    AltName, Anchors, Chain, KeyAlgorithm, PrivateKey, ReceivedRequest,
-    SigningRequest, Subject, Usage,
+    AltName, Anchors, Chain, KeyAlgorithm, PrivateKey, ReceivedRequest, SigningRequest, Subject,
+    Usage,
 };
 use certbake::secret::Secret;
 use tempfile::TempDir;
