@@ -596,6 +596,12 @@ fn the_published_schema_describes_what_is_written() {
         .output()
         .unwrap();
     let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
+    let published: Value =
+        serde_json::from_str(include_str!("../docs/schema/inspection.schema.json")).unwrap();
+    assert_eq!(
+        published, schema,
+        "`certbake schema inspection` writes it anew"
+    );
     let validator = jsonschema::validator_for(&schema).unwrap();
     for words in [
         "all.pem",

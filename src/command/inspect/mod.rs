@@ -11,11 +11,13 @@ use std::fs::File as OpenFile;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::Context;
 use crate::inspection::{File, Inspection, Item};
 use crate::outcome::Outcome;
+use crate::secret::Secret;
 use crate::secret_source::SecretSource;
 use item::Piece;
 use relate::Seen;
@@ -54,24 +56,53 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Inspection {
     for input in &plan.inputs {
         let name = input.name();
         context.progress.step(&format!("reading {name}"));
-        let mut file = File::unread(name);
-        let troubles = match input.read() {
-            Ok(bytes) => {
-                let sight = sight::of(&bytes, password.as_ref(), context.now);
-                let at = inspection.files.len();
-                seen.extend(enter(&mut file, at, sight.format, sight.pieces));
-                sight.troubles
-            }
-            Err(error) => vec![Trouble::Unopened(error)],
-        };
-        for trouble in troubles {
-            inspection.conclude(trouble.outcome());
-            let finding = trouble.finding().in_file(&file.file);
-            inspection.findings.push(finding);
-        }
-        inspection.files.push(file);
+        let bytes = input.read();
+        include(&mut inspection, &mut seen, name, bytes, password.as_ref());
     }
-    let relations = relate::relate(&mut inspection.files, &seen);
+    related(inspection, &seen)
+}
+
+/// What is in bytes that somebody has already, as `run` would say it of a file.
+pub fn look(bytes: Zeroizing<Vec<u8>>, now: OffsetDateTime) -> Inspection {
+    let mut inspection = Inspection::new(now);
+    let mut seen = Vec::new();
+    include(
+        &mut inspection,
+        &mut seen,
+        Input::Stdin.name(),
+        Ok(bytes),
+        None,
+    );
+    related(inspection, &seen)
+}
+
+fn include(
+    inspection: &mut Inspection,
+    seen: &mut Vec<Seen>,
+    name: String,
+    bytes: io::Result<Zeroizing<Vec<u8>>>,
+    password: Option<&Secret>,
+) {
+    let mut file = File::unread(name);
+    let troubles = match bytes {
+        Ok(bytes) => {
+            let sight = sight::of(&bytes, password, inspection.at);
+            let at = inspection.files.len();
+            seen.extend(enter(&mut file, at, sight.format, sight.pieces));
+            sight.troubles
+        }
+        Err(error) => vec![Trouble::Unopened(error)],
+    };
+    for trouble in troubles {
+        inspection.conclude(trouble.outcome());
+        let finding = trouble.finding().in_file(&file.file);
+        inspection.findings.push(finding);
+    }
+    inspection.files.push(file);
+}
+
+fn related(mut inspection: Inspection, seen: &[Seen]) -> Inspection {
+    let relations = relate::relate(&mut inspection.files, seen);
     inspection.findings.extend(relations);
     inspection
 }
