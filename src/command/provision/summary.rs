@@ -1,7 +1,7 @@
 //! What the report says of each identity.
 
 use super::order::Ordered;
-use super::plan::{Identity, Plan};
+use super::plan::{Identity, Placement, Plan};
 use crate::image::{Landed, Owner, PlannedFile};
 use crate::outcome::{Asked, CertificateSummary, Change, IdentityReport, PlacementReport, Report};
 use crate::verify;
@@ -43,35 +43,48 @@ pub fn issued(summary: &mut IdentityReport, ordered: &Ordered) {
 
 /// Where it would land.
 pub fn planned(report: &mut Report, plan: &Plan, planned: &[PlannedFile]) {
-    for (summary, identity) in report.identities.iter_mut().zip(&plan.identities) {
-        for (placement, line) in identity.placements.iter().zip(&mut summary.placements) {
-            if planned.iter().any(|file| file.path == placement.path) {
-                line.change = Change::WouldWrite;
-            }
+    for (placement, line) in lines(report, plan) {
+        if let Some(file) = planned.iter().find(|file| file.path == placement.path) {
+            line.change = Change::WouldWrite;
+            show_owner(placement, line, file.uid, file.gid);
         }
     }
 }
 
 /// Where it landed.
 pub fn landed(report: &mut Report, plan: &Plan, landed: &Landed) {
-    for (summary, identity) in report.identities.iter_mut().zip(&plan.identities) {
-        for (placement, line) in identity.placements.iter().zip(&mut summary.placements) {
-            let Some(file) = landed.files.iter().find(|file| file.path == placement.path) else {
-                continue;
-            };
+    for (placement, line) in lines(report, plan) {
+        if let Some(file) = landed.files.iter().find(|file| file.path == placement.path) {
             line.change = if file.change.is_written() {
                 Change::Written
             } else {
                 Change::Unchanged
             };
             line.sha256 = Some(file.sha256.clone());
-            if matches!(placement.owner, Owner::Running) {
-                line.owner = file.uid.to_string();
-            }
-            if matches!(placement.group, Owner::Running) {
-                line.group = file.gid.to_string();
-            }
+            show_owner(placement, line, file.uid, file.gid);
         }
+    }
+}
+
+/// Every placement of the plan beside its line in the report.
+fn lines<'a>(
+    report: &'a mut Report,
+    plan: &'a Plan,
+) -> impl Iterator<Item = (&'a Placement, &'a mut PlacementReport)> {
+    report
+        .identities
+        .iter_mut()
+        .zip(&plan.identities)
+        .flat_map(|(summary, identity)| identity.placements.iter().zip(&mut summary.placements))
+}
+
+/// Who owns a file for which no owner was named.
+fn show_owner(placement: &Placement, line: &mut PlacementReport, uid: u32, gid: u32) {
+    if matches!(placement.owner, Owner::Running) {
+        line.owner = uid.to_string();
+    }
+    if matches!(placement.group, Owner::Running) {
+        line.group = gid.to_string();
     }
 }
 
