@@ -6,15 +6,19 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use time::OffsetDateTime;
+use x509_parser::asn1_rs::{Oid, oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::oid_registry::Oid;
+use x509_parser::oid_registry::{
+    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519,
+};
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
-use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
+use x509_parser::x509::{AttributeTypeAndValue, SubjectPublicKeyInfo, X509Name};
 
 use super::digest;
 use super::name::AltName;
+use super::signature;
 pub use super::usages::KeyUsage;
 pub(super) use super::usages::purposes;
 use super::window::ValidityWindow;
@@ -162,9 +166,8 @@ impl Certificate {
         };
         name.iter_attributes()
             .filter_map(|attribute| {
-                let oid = attribute.attr_type().to_id_string();
-                let (_, short) = ATTRIBUTES.iter().find(|(known, _)| *known == oid)?;
-                Some((*short, attribute.as_str().ok()?.to_owned()))
+                let short = short_name(attribute)?;
+                Some((short, attribute.as_str().ok()?.to_owned()))
             })
             .collect()
     }
@@ -228,9 +231,8 @@ impl Facts {
             extended_key_usage: None,
             spki: parsed.public_key().raw.to_vec(),
             key: key_facts(parsed.public_key()),
-            signature: signature_name(&parsed.signature_algorithm.algorithm),
-            signature_is_broken: BROKEN_SIGNATURES
-                .contains(&parsed.signature_algorithm.algorithm.to_id_string().as_str()),
+            signature: signature::name(&parsed.signature_algorithm),
+            signature_is_broken: signature::is_broken(&parsed.signature_algorithm),
         };
         for extension in parsed.extensions() {
             facts.read_extension(extension.parsed_extension());
@@ -256,75 +258,51 @@ impl Facts {
 }
 
 /// Subject attribute types (RFC 5280 appendix A.1) by their short names (RFC 4514 section 3).
-const ATTRIBUTES: &[(&str, &str)] = &[
-    ("2.5.4.6", "C"),
-    ("2.5.4.8", "ST"),
-    ("2.5.4.7", "L"),
-    ("2.5.4.10", "O"),
-    ("2.5.4.11", "OU"),
-    ("2.5.4.3", "CN"),
+static ATTRIBUTES: &[(Oid<'static>, &str)] = &[
+    (oid!(2.5.4.3), "CN"),
+    (oid!(2.5.4.10), "O"),
+    (oid!(2.5.4.11), "OU"),
+    (oid!(2.5.4.6), "C"),
+    (oid!(2.5.4.8), "ST"),
+    (oid!(2.5.4.7), "L"),
 ];
-
-const BROKEN_SIGNATURES: &[&str] = &[
-    "1.2.840.113549.1.1.2", // md2WithRSAEncryption
-    "1.2.840.113549.1.1.4", // md5WithRSAEncryption
-    "1.2.840.113549.1.1.5", // sha1WithRSAEncryption
-    "1.3.14.3.2.29",        // sha1WithRSASignature
-    "1.2.840.10045.4.1",    // ecdsa-with-SHA1
-    "1.2.840.10040.4.3",    // dsa-with-sha1
-];
-
-const SIGNATURE_NAMES: &[(&str, &str)] = &[
-    ("1.2.840.10045.4.3.2", "ecdsa-with-SHA256"),
-    ("1.2.840.10045.4.3.3", "ecdsa-with-SHA384"),
-    ("1.2.840.10045.4.3.4", "ecdsa-with-SHA512"),
-    ("1.2.840.113549.1.1.11", "sha256WithRSAEncryption"),
-    ("1.2.840.113549.1.1.12", "sha384WithRSAEncryption"),
-    ("1.2.840.113549.1.1.13", "sha512WithRSAEncryption"),
-    ("1.2.840.113549.1.1.10", "RSASSA-PSS"),
-    ("1.3.101.112", "Ed25519"),
-    ("1.2.840.113549.1.1.5", "sha1WithRSAEncryption"),
-    ("1.2.840.10045.4.1", "ecdsa-with-SHA1"),
-    ("1.2.840.113549.1.1.4", "md5WithRSAEncryption"),
-];
-
-pub(super) fn signature_name(oid: &Oid<'_>) -> String {
-    let text = oid.to_id_string();
-    SIGNATURE_NAMES
-        .iter()
-        .find(|(known, _)| *known == text)
-        .map_or(text, |(_, name)| (*name).to_owned())
-}
 
 pub(super) fn key_facts(spki: &SubjectPublicKeyInfo<'_>) -> KeyFacts {
-    let algorithm = spki.algorithm.algorithm.to_id_string();
-    match algorithm.as_str() {
-        "1.2.840.10045.2.1" => {
-            let curve = spki
-                .algorithm
-                .parameters
-                .as_ref()
-                .and_then(|parameters| parameters.as_oid().ok())
-                .map_or_else(
-                    || "without a named curve".to_owned(),
-                    |oid| oid.to_id_string(),
-                );
-            let curve = match curve.as_str() {
-                "1.2.840.10045.3.1.7" => "P-256".to_owned(),
-                "1.3.132.0.34" => "P-384".to_owned(),
-                "1.3.132.0.35" => "P-521".to_owned(),
-                _ => curve,
-            };
-            KeyFacts::Ec { curve }
-        }
-        "1.3.101.112" => KeyFacts::Ed25519,
-        _ => match spki.parsed() {
-            Ok(PublicKey::RSA(rsa)) => KeyFacts::Rsa {
-                bits: rsa.key_size(),
-            },
-            _ => KeyFacts::Other { oid: algorithm },
+    let algorithm = &spki.algorithm;
+    if algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
+        let curve = algorithm
+            .parameters
+            .as_ref()
+            .and_then(|parameters| parameters.as_oid().ok());
+        return KeyFacts::Ec {
+            curve: curve.map_or_else(
+                || "without a named curve".to_owned(),
+                |curve| curve_name(&curve),
+            ),
+        };
+    }
+    if algorithm.algorithm == OID_SIG_ED25519 {
+        return KeyFacts::Ed25519;
+    }
+    match spki.parsed() {
+        Ok(PublicKey::RSA(rsa)) => KeyFacts::Rsa {
+            bits: rsa.key_size(),
+        },
+        _ => KeyFacts::Other {
+            oid: algorithm.algorithm.to_id_string(),
         },
     }
+}
+
+fn curve_name(curve: &Oid<'_>) -> String {
+    [
+        (OID_EC_P256, "P-256"),
+        (OID_NIST_EC_P384, "P-384"),
+        (OID_NIST_EC_P521, "P-521"),
+    ]
+    .iter()
+    .find(|(known, _)| known == curve)
+    .map_or_else(|| curve.to_id_string(), |(_, name)| (*name).to_owned())
 }
 
 pub(super) fn alt_name(name: &GeneralName<'_>) -> AltName {
@@ -346,8 +324,34 @@ fn ip(octets: &[u8]) -> Option<IpAddr> {
         .ok()
 }
 
+fn short_name(attribute: &AttributeTypeAndValue<'_>) -> Option<&'static str> {
+    let (_, short) = ATTRIBUTES
+        .iter()
+        .find(|(known, _)| known == attribute.attr_type())?;
+    Some(short)
+}
+
+/// `CN=app-server, O=Lab`. Names of plain attributes, one to a set, are nearly all there are, and
+/// are written here many times faster than by x509-parser, which is left the others.
 fn display_name(name: &X509Name<'_>) -> String {
-    name.to_string()
+    plain_name(name).unwrap_or_else(|| name.to_string())
+}
+
+fn plain_name(name: &X509Name<'_>) -> Option<String> {
+    let mut text = String::with_capacity(name.as_raw().len());
+    for set in name.iter_rdn() {
+        let mut attributes = set.iter();
+        let (attribute, None) = (attributes.next()?, attributes.next()) else {
+            return None;
+        };
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(short_name(attribute)?);
+        text.push('=');
+        text.push_str(attribute.as_str().ok()?);
+    }
+    Some(text)
 }
 
 pub(super) fn instant(unix: i64) -> Result<OffsetDateTime, CertificateError> {
@@ -370,4 +374,41 @@ fn plain(error: &x509_parser::nom::Err<x509_parser::error::X509Error>) -> String
 #[error("not a certificate: {reason}")]
 pub struct CertificateError {
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_shown_as_x509_parser_shows_it() {
+        let key = KeyPair::generate().unwrap();
+        let of = |attributes: &[(DnType, &str)]| {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            for (kind, value) in attributes {
+                params.distinguished_name.push(kind.clone(), *value);
+            }
+            params.self_signed(&key).unwrap().der().to_vec()
+        };
+        let plain = [
+            (DnType::CountryName, "NL"),
+            (DnType::StateOrProvinceName, "Noord-Holland"),
+            (DnType::LocalityName, "Haarlem"),
+            (DnType::OrganizationName, "Lab, \"Ltd\""),
+            (DnType::OrganizationalUnitName, "Größe"),
+            (DnType::CommonName, "app-server"),
+        ];
+        let other = [
+            (DnType::CustomDnType(vec![2, 5, 4, 5]), "17"),
+            (DnType::CommonName, "app-server"),
+        ];
+        for attributes in [&plain[..], &other, &[]] {
+            let der = of(attributes);
+            let (_, parsed) = X509Certificate::from_der(&der).unwrap();
+            assert_eq!(display_name(parsed.subject()), parsed.subject().to_string());
+        }
+    }
 }

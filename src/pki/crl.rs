@@ -37,7 +37,7 @@ impl Crl {
                 None => None,
             },
             revoked: parsed.iter_revoked_certificates().count(),
-            signature: certificate::signature_name(&parsed.signature_algorithm.algorithm),
+            signature: super::signature::name(&parsed.signature_algorithm),
         })
     }
 }

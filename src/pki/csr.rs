@@ -44,7 +44,7 @@ impl Csr {
             asks_for_ca: false,
             key: certificate::key_facts(&content.subject_pki),
             spki: content.subject_pki.raw.to_vec(),
-            signature: certificate::signature_name(&parsed.signature_algorithm.algorithm),
+            signature: super::signature::name(&parsed.signature_algorithm),
             signature_holds: parsed.verify_signature().is_ok(),
         };
         for extension in parsed.requested_extensions().into_iter().flatten() {
