@@ -500,7 +500,9 @@ fn a_dry_run_foresees_what_an_order_would_meet() {
     let dir = above.path().join("ca");
     let foresee = |settings: &str| {
         let preflight = open(&dir, settings).preflight.unwrap();
-        let findings = preflight.preflight(&order(&key(), Some(days(30))));
+        let findings = preflight
+            .preflight(&order(&key(), Some(days(30))))
+            .unwrap_or_else(|error| vec![error.into_finding()]);
         findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>()
     };
     assert_eq!(foresee("create = false"), ["ca-directory-unusable"]);

@@ -66,7 +66,9 @@ pub struct Current<'a> {
 
 /// A further ability: what can be known before the order, in under two seconds.
 pub trait Preflight: Send + Sync {
-    fn preflight(&self, order: &Order) -> Vec<Finding>;
+    /// # Errors
+    /// As [`Authority::issue`], as far as it can be known without an order.
+    fn preflight(&self, order: &Order) -> Result<Vec<Finding>, AuthorityError>;
 }
 
 /// An authority ready to be asked, with the further abilities that it has.

@@ -163,13 +163,13 @@ impl Renew for Embedded {
 
 /// A CA that is not there yet will be made by the order, and has nothing to tell before.
 impl Preflight for Embedded {
-    fn preflight(&self, order: &Order) -> Vec<Finding> {
+    fn preflight(&self, order: &Order) -> Result<Vec<Finding>, AuthorityError> {
         match CaDirectory::open(&self.dir) {
             Ok(ca) => ca
                 .foresee(&self.terms(order))
-                .unwrap_or_else(|error| vec![error.into_authority_error(&self.dir).into_finding()]),
-            Err(CaError::Missing { .. }) if self.create => Vec::new(),
-            Err(error) => vec![error.finding()],
+                .map_err(|error| error.into_authority_error(&self.dir)),
+            Err(CaError::Missing { .. }) if self.create => Ok(Vec::new()),
+            Err(error) => Err(error.into_authority_error()),
         }
     }
 }

@@ -112,11 +112,9 @@ impl Renew for Est {
 }
 
 impl Preflight for Est {
-    fn preflight(&self, order: &Order) -> Vec<Finding> {
-        match self.session(order.deadline) {
-            Ok(session) => demands(&session, order).into_iter().collect(),
-            Err(error) => vec![error.into_finding()],
-        }
+    fn preflight(&self, order: &Order) -> Result<Vec<Finding>, AuthorityError> {
+        let session = self.session(order.deadline)?;
+        Ok(demands(&session, order).into_iter().collect())
     }
 }
 

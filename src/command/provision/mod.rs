@@ -192,7 +192,9 @@ fn rehearse(plan: &Plan, report: &mut Report) -> Result<(), Stop> {
         let Some(preflight) = &identity.authority.preflight else {
             continue;
         };
-        let findings = preflight.preflight(&order.1);
+        let findings = preflight.preflight(&order.1).map_err(|error| {
+            Stop::new(error.outcome(), error.into_finding().about(&identity.name))
+        })?;
         if findings.iter().any(Finding::is_error) {
             report.conclude(Outcome::Refused);
         }
