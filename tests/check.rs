@@ -403,6 +403,12 @@ fn a_root_in_the_environment_gives_way_to_what_was_asked_for() {
     run(&words, &[("CERTBAKE_MIN_VALIDITY", "31d")]).ends(3);
 }
 
+/// A moment from the real now on, which is when images are baked here.
+fn in_days(days: i64) -> String {
+    let moment = time::OffsetDateTime::now_utc() + Duration::days(days);
+    moment.format(&Rfc3339).unwrap()
+}
+
 /// An image baked by certbake itself, with the embedded CA.
 struct Image {
     desk: TempDir,
@@ -414,11 +420,19 @@ const RECORD: &str = "var/lib/certbake/app-server.json";
 
 impl Image {
     fn baked() -> Self {
+        Self::baked_with(CONFIG)
+    }
+
+    fn baked_with(config: &str) -> Self {
         let image = Self {
             desk: tempfile::tempdir().unwrap(),
         };
         fs::create_dir(image.root()).unwrap();
-        fs::write(image.config(), CONFIG).unwrap();
+        let desk = image.desk.path().to_str().unwrap();
+        fs::write(image.config(), config.replace("DESK", desk)).unwrap();
+        let password = image.desk.path().join("password");
+        fs::write(&password, "a password for the tests").unwrap();
+        fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
         let output = image.certbake(&["provision"]);
         assert_eq!(output.exit, 0, "{:#}", output.report);
         image
@@ -517,14 +531,34 @@ fn an_image_as_it_was_baked_passes_by_its_records_and_by_the_configuration() {
 #[test]
 fn an_image_that_has_grown_too_old_fails_by_the_floor_that_was_recorded() {
     let image = Image::baked();
-    let later = (time::OffsetDateTime::now_utc() + Duration::days(10))
-        .format(&Rfc3339)
-        .unwrap();
+    let later = in_days(10);
     let run = image.check(&["--at", &later]).ends(3);
     assert_eq!(run.findings(), ["window-below-floor"]);
     image
         .check(&["--at", &later, "--min-validity", "7d"])
         .ends(0);
+}
+
+#[test]
+fn an_image_with_nothing_but_a_key_store_is_held_to_the_window_that_was_recorded() {
+    let placements = CONFIG.find("[identity.app-server.placements]").unwrap();
+    let config = format!(
+        "{}[identity.app-server.placements]\npkcs12 = {{ path = \"/etc/app/client.p12\", password = \"file:DESK/password\" }}\n",
+        &CONFIG[..placements]
+    );
+    let image = Image::baked_with(&config);
+    assert_eq!(image.check(&[]).ends(0).findings(), [""; 0]);
+    let run = image.check(&["--at", &in_days(10)]).ends(3);
+    assert_eq!(run.findings(), ["window-below-floor"]);
+    assert_eq!(
+        image.check(&["--at", &in_days(31)]).ends(3).findings(),
+        ["expired"]
+    );
+    fs::write(image.file("etc/app/client.p12"), "not the one").unwrap();
+    assert_eq!(
+        image.check(&[]).ends(4).findings(),
+        ["placement-changed client.p12"]
+    );
 }
 
 #[test]

@@ -1,18 +1,15 @@
 //! The gate: what is known about a credential in, findings out. One file per check or small family;
 //! adding one is its file, a row in [`CHECKS`] and its page in `docs/findings/`.
 
-use std::borrow::Cow;
-use std::fmt;
-
 use time::{Duration, OffsetDateTime};
 
 use crate::finding::{Code, Finding};
-use crate::outcome::{FloorSummary, Outcome, WindowSummary};
+use crate::outcome::{Outcome, WindowSummary};
 use crate::pki::chain::EffectiveWindow;
-use crate::pki::path::{self, PathError};
 use crate::pki::{AltName, Anchors, Certificate, Chain, Floor, Subject, Usage};
 use crate::span::Span;
 
+mod case;
 mod clock;
 mod key;
 mod lifetime;
@@ -22,6 +19,8 @@ mod strength;
 mod trust;
 mod usage;
 mod window;
+
+use case::{Case, Link};
 
 /// What is known about a credential. What is `None` is not checked.
 #[derive(Clone, Copy, Debug)]
@@ -85,12 +84,15 @@ pub struct Policy {
     pub peer_names: Vec<AltName>,
     /// The greatest difference between the authority's clock and ours.
     pub max_clock_offset: Option<Span>,
-    /// How far in the future a notBefore may lie and only be warned of: clocks differ by seconds
-    /// even when they are kept.
+    /// How far in the future a notBefore may lie and only be warned of.
     pub not_before_tolerance: Span,
     /// Whether a chain that only strict peers refuse is refused here; otherwise it is warned of.
     pub strict: bool,
 }
+
+/// What a certificate that was just issued, and the image that carries it, may start in the future
+/// and only be warned of: clocks differ by seconds even where they are kept.
+pub const NOT_BEFORE_TOLERANCE: Span = Span::seconds(60);
 
 /// What a lifetime shorter than asked for means.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -155,12 +157,27 @@ impl Verdict {
 /// Runs every check. Findings about the same thing are not repeated under a second code.
 pub fn credential(evidence: &Evidence<'_>, policy: &Policy) -> Verdict {
     let case = Case::new(evidence, policy);
-    let findings = CHECKS.iter().flat_map(|check| (check.run)(&case)).collect();
+    let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| (check.run)(&case)).collect();
+    // Whatever the checks made of it, a path that does not hold is never let through.
+    if !findings.iter().any(Finding::is_error) {
+        findings.extend(trust::unexplained(&case));
+    }
     Verdict {
         findings,
         summary: case.window_summary(),
         window: case.window,
     }
+}
+
+/// Holds a window that is known from a record alone, because its certificates cannot be read, against
+/// the clock and the floor; `limited_by` is the title of the link that ends it.
+pub fn recorded(
+    not_after: OffsetDateTime,
+    limited_by: &str,
+    required: Option<Span>,
+    now: OffsetDateTime,
+) -> Option<Finding> {
+    window::recorded(not_after, limited_by, required, now)
 }
 
 /// How a run ends with these findings: [`Outcome::Window`] when every error is about the window,
@@ -183,164 +200,4 @@ pub fn outcome(findings: &[Finding]) -> Outcome {
         })
         .max()
         .unwrap_or(Outcome::Ok)
-}
-
-/// Evidence and policy, with what several checks need worked out once.
-struct Case<'a> {
-    evidence: &'a Evidence<'a>,
-    policy: &'a Policy,
-    /// Whole seconds, as certificates count.
-    now: OffsetDateTime,
-    /// With the intermediates of the path that was verified, where one was.
-    chain: Cow<'a, Chain>,
-    window: EffectiveWindow,
-    trust: Option<Trust>,
-}
-
-/// What path validation said.
-struct Trust {
-    /// The anchor at the end of the path.
-    path: Result<Certificate, PathError>,
-    /// The path holds, but not every link could be looked up in a revocation list.
-    revocation_unknown: bool,
-}
-
-impl<'a> Case<'a> {
-    fn new(evidence: &'a Evidence<'a>, policy: &'a Policy) -> Self {
-        // A fraction of a second past notAfter is still inside it (RFC 5280 section 4.1.2.5).
-        let now = evidence.now.replace_nanosecond(0).unwrap_or(evidence.now);
-        let mut chain = Cow::Borrowed(evidence.chain);
-        let trust = evidence.anchors.map(|anchors| {
-            let (path, revocation_unknown) = find_path(evidence, anchors, now, policy.usage);
-            Trust {
-                path: path.map(|path| {
-                    if path.intermediates != evidence.chain.intermediates {
-                        chain.to_mut().intermediates = path.intermediates;
-                    }
-                    path.anchor
-                }),
-                revocation_unknown,
-            }
-        });
-        Self {
-            evidence,
-            policy,
-            now,
-            window: chain.effective_window(),
-            chain,
-            trust,
-        }
-    }
-
-    fn leaf(&self) -> &Certificate {
-        &self.chain.leaf
-    }
-
-    /// From the leaf upwards, the anchor left out.
-    fn links(&self) -> impl Iterator<Item = Link<'_>> {
-        std::iter::once(Link::Leaf(&self.chain.leaf))
-            .chain(self.chain.intermediates.iter().map(Link::Intermediate))
-    }
-
-    /// From the leaf upwards, with the anchor at the end of the path where there is one.
-    fn links_to_anchor(&self) -> impl Iterator<Item = Link<'_>> {
-        self.links().chain(self.anchor().map(Link::Anchor))
-    }
-
-    /// The usage that is demanded, by the order or by the policy.
-    fn usage(&self) -> Option<Usage> {
-        self.evidence
-            .asked
-            .map(|asked| asked.usage)
-            .or(self.policy.usage)
-    }
-
-    /// The anchor that the chain was found to lead to.
-    fn anchor(&self) -> Option<&Certificate> {
-        self.trust.as_ref()?.path.as_ref().ok()
-    }
-
-    /// How long the effective window must still be open.
-    fn required(&self) -> Option<Span> {
-        let floor = self.policy.floor.as_ref()?;
-        Some(floor.required(self.leaf().window().lifetime()))
-    }
-
-    fn window_summary(&self) -> WindowSummary {
-        let EffectiveWindow {
-            window,
-            limited_by,
-            depth,
-        } = &self.window;
-        let remaining = window.remaining(self.now);
-        let required = self.required();
-        WindowSummary {
-            not_before: window.not_before,
-            not_after: window.not_after,
-            remaining_seconds: remaining.whole_seconds(),
-            limited_by: limited_by.title(),
-            limited_by_depth: *depth,
-            floor: self
-                .policy
-                .floor
-                .as_ref()
-                .zip(required)
-                .map(|(floor, required)| FloorSummary {
-                    required,
-                    stated: floor.to_string(),
-                    origin: self.policy.floor_origin.clone(),
-                    holds: remaining >= required.duration(),
-                }),
-            rebuild_by: required.and_then(|span| window.not_after.checked_sub(span.duration())),
-        }
-    }
-}
-
-/// A path to the anchors, and whether revocation lists were given that do not cover it.
-fn find_path(
-    evidence: &Evidence<'_>,
-    anchors: &Anchors,
-    now: OffsetDateTime,
-    usage: Option<Usage>,
-) -> (Result<path::Path, PathError>, bool) {
-    let usage = evidence
-        .asked
-        .map(|asked| asked.usage)
-        .or(usage)
-        .unwrap_or_default();
-    let others = evidence.bundle.unwrap_or(&evidence.chain.intermediates);
-    let validate = |crls| path::validate(&evidence.chain.leaf, others, anchors, now, usage, crls);
-    match validate(evidence.crls) {
-        Err(PathError::UnknownRevocationStatus) => (validate(&[]), true),
-        path => (path, false),
-    }
-}
-
-/// A certificate by the part it plays, as sentences name it.
-#[derive(Clone, Copy)]
-enum Link<'a> {
-    Leaf(&'a Certificate),
-    Intermediate(&'a Certificate),
-    Anchor(&'a Certificate),
-}
-
-impl<'a> Link<'a> {
-    const fn certificate(self) -> &'a Certificate {
-        match self {
-            Self::Leaf(certificate)
-            | Self::Intermediate(certificate)
-            | Self::Anchor(certificate) => certificate,
-        }
-    }
-}
-
-impl fmt::Display for Link<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = match self {
-            Self::Leaf(_) => "certificate",
-            Self::Intermediate(_) => "intermediate",
-            Self::Anchor(_) => "anchor",
-        };
-        write!(f, "the {part} \"{}\"", self.certificate().title())
-    }
 }

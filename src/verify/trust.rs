@@ -75,30 +75,34 @@ fn incomplete(case: &Case<'_>) -> Vec<Finding> {
 }
 
 fn untrusted(case: &Case<'_>) -> Vec<Finding> {
-    let Some(error) = path_error(case) else {
-        return Vec::new();
-    };
-    if is_said_elsewhere(case, error) {
-        return Vec::new();
+    match path_error(case) {
+        Some(error) if !is_said_elsewhere(case, error) => vec![does_not_lead_there(case, error)],
+        _ => Vec::new(),
     }
+}
+
+/// The path does not hold, whether or not another check was to say why.
+pub(super) fn unexplained(case: &Case<'_>) -> Option<Finding> {
+    path_error(case).map(|error| does_not_lead_there(case, error))
+}
+
+fn does_not_lead_there(case: &Case<'_>, error: &PathError) -> Finding {
     let (reason, hint) = reason(error);
     let top = case
         .links()
         .last()
         .map_or_else(String::new, |top| top.certificate().facts().issuer.clone());
-    vec![
-        Finding::error(
-            UNTRUSTED.code,
-            format!(
-                "the certificate \"{}\" does not lead to any of the anchors: {reason}",
-                case.leaf().title()
-            ),
-        )
-        .fact("reason", error.to_string())
-        .fact("ends_at", top)
-        .fact("anchors", anchor_names(case))
-        .hint(hint),
-    ]
+    Finding::error(
+        UNTRUSTED.code,
+        format!(
+            "the certificate \"{}\" does not lead to any of the anchors: {reason}",
+            case.leaf().title()
+        ),
+    )
+    .fact("reason", error.to_string())
+    .fact("ends_at", top)
+    .fact("anchors", anchor_names(case))
+    .hint(hint)
 }
 
 /// Whether another check names the same fault by a better name.
@@ -107,7 +111,7 @@ fn is_said_elsewhere(case: &Case<'_>, error: &PathError) -> bool {
     match error {
         PathError::UnknownIssuer => missing_issuer(case).is_some(),
         PathError::CertExpired { .. } | PathError::CertNotValidYet { .. } => {
-            window::a_link_is_out_of_its_window(case)
+            window::refuses_a_link(case)
         }
         PathError::CaUsedAsEndEntity => case.leaf().facts().is_ca,
         PathError::EmptyEkuExtension | PathError::RequiredEkuNotFoundContext(_) => {

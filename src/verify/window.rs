@@ -1,5 +1,7 @@
 //! The validity window against the clock and against the floor.
 
+use time::OffsetDateTime;
+
 use super::{Case, Check, Link};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
@@ -34,10 +36,15 @@ pub(super) const ISSUER_ENDS_FIRST: Check = Check {
     run: issuer_ends_first,
 };
 
-/// Some link, the anchor included, is outside its own dates.
-pub(super) fn a_link_is_out_of_its_window(case: &Case<'_>) -> bool {
+/// Some link, the anchor included, is refused for its own dates.
+pub(super) fn refuses_a_link(case: &Case<'_>) -> bool {
+    let tolerance = case.policy.not_before_tolerance.duration();
     case.links_to_anchor()
-        .any(|link| !matches!(link.certificate().window().phase(case.now), Phase::Open(_)))
+        .any(|link| match link.certificate().window().phase(case.now) {
+            Phase::Open(_) => false,
+            Phase::Ahead(wait) => wait > tolerance,
+            Phase::Past(_) => true,
+        })
 }
 
 /// The anchor counts here, though path validation does not look at its dates (RFC 5280 section
@@ -122,6 +129,45 @@ fn below_floor(case: &Case<'_>) -> Vec<Finding> {
         finding = finding.fact("sum", serde_json::Map::from_iter(parts));
     }
     vec![finding.hint(what_to_change(case, required))]
+}
+
+/// Holds a window that is only known from a record against the clock and the floor.
+pub(super) fn recorded(
+    not_after: OffsetDateTime,
+    limited_by: &str,
+    required: Option<Span>,
+    now: OffsetDateTime,
+) -> Option<Finding> {
+    let remaining = not_after - now;
+    let finding = if remaining.is_negative() {
+        let ago = Span::from(-remaining);
+        Finding::error(
+            EXPIRED.code,
+            format!("\"{limited_by}\" expired {ago} ago, by the record"),
+        )
+        .fact("expired_for_seconds", ago.as_seconds())
+        .hint("have a new certificate issued: build the image again")
+    } else {
+        let required = required.filter(|required| remaining < required.duration())?;
+        let (left, short) = (
+            Span::from(remaining),
+            Span::from(required.duration() - remaining),
+        );
+        Finding::error(
+            BELOW_FLOOR.code,
+            format!("\"{limited_by}\" ends the window in {left}, by the record, {short} short of the floor of {required}"),
+        )
+        .fact("remaining_seconds", left.as_seconds())
+        .fact("required_seconds", required.as_seconds())
+        .fact("short_by_seconds", short.as_seconds())
+        .hint("build the image again, or lower the floor")
+    };
+    Some(
+        finding
+            .instant("not_after", not_after)
+            .instant("at", now)
+            .fact("limited_by", limited_by),
+    )
 }
 
 fn limiting_link<'a>(case: &'a Case<'_>) -> Link<'a> {

@@ -279,6 +279,16 @@ fn a_certificate_that_starts_later_is_refused_beyond_the_tolerance_and_warned_of
 }
 
 #[test]
+fn a_certificate_that_starts_within_the_tolerance_must_lead_to_the_anchors_all_the_same() {
+    let mut scene = Scene::with_leaf(window(Duration::seconds(20), 30 * DAY));
+    scene.policy.not_before_tolerance = Span::seconds(30);
+    scene.anchors = Anchors::new(vec![Authority::root("Other Root").certificate]);
+    let verdict = scene.judge();
+    assert_eq!(codes(&verdict), ["not-yet-valid", "chain-incomplete"]);
+    assert_eq!(verdict.outcome(), Outcome::Flawed);
+}
+
+#[test]
 fn a_shortened_lifetime_fails_or_warns_as_the_policy_says() {
     let mut scene = Scene::with_leaf(window(Duration::ZERO, 25 * DAY));
     let verdict = scene.judge();

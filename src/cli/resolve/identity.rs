@@ -152,6 +152,7 @@ pub(super) fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
         floor_origin: floor_origin(draft),
         max_clock_offset: Some(words.max_clock_offset.unwrap_or(MAX_CLOCK_OFFSET)),
         usage: Some(words.usage.unwrap_or_default()),
+        not_before_tolerance: verify::NOT_BEFORE_TOLERANCE,
         ..verify::Policy::default()
     })
 }

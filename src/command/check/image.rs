@@ -1,21 +1,21 @@
 //! What an image root carries, by the records in it: every file as it was recorded, every credential
 //! through the gate again.
 
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
 use super::read::{self, Content};
-use super::{Expected, ImageTarget, nothing};
+use super::{Expected, ImageTarget, nothing, placement};
 use crate::finding::{Code, Finding};
 use crate::image::{self, ImageError, ImagePath, ImageRoot};
 use crate::outcome::{AuthorityPlace, Change, IdentityReport, Outcome, PlacementReport, Report};
-use crate::pki::{Anchors, Certificate, Chain, Floor, PrivateKey, digest};
+use crate::pki::{Anchors, Certificate, Chain, Floor, PrivateKey};
 use crate::record::{DIRECTORY, Record, RecordedPlacement};
 use crate::span::Span;
 use crate::verify::{self, Evidence, Policy};
 
 const RECORD_MISSING: Code = Code::new("record-missing");
 const RECORD_UNREADABLE: Code = Code::new("record-unreadable");
-const CHANGED: Code = Code::new("placement-changed");
-const MODE: Code = Code::new("placement-mode");
-const OWNER: Code = Code::new("placement-owner");
 const NOT_PLACED: Code = Code::new("placement-missing");
 
 /// No file that certbake lands comes near.
@@ -110,8 +110,14 @@ struct Identity<'a> {
     record: Record,
     findings: Vec<Finding>,
     placements: Vec<PlacementReport>,
-    /// What the files hold, by what they are.
-    found: Vec<(String, Content)>,
+    found: Vec<Found>,
+}
+
+/// What a file of the identity holds.
+struct Found {
+    what: String,
+    path: String,
+    content: Content,
 }
 
 impl<'a> Identity<'a> {
@@ -149,8 +155,8 @@ impl<'a> Identity<'a> {
     }
 
     /// Holds a file against its record, and reads it.
-    fn look_at(&mut self, placement: &RecordedPlacement) {
-        let read = placement
+    fn look_at(&mut self, recorded: &RecordedPlacement) {
+        let read = recorded
             .path
             .parse()
             .map_err(|error| record_unreadable(&self.record.identity, &format!("{error}")))
@@ -162,25 +168,30 @@ impl<'a> Identity<'a> {
             Err(finding) => return self.findings.push(*finding),
         };
         let before = self.findings.len();
-        self.findings.extend(compare(placement, &metadata, &bytes));
+        self.findings
+            .extend(placement::compare(recorded, &metadata, &bytes));
         if self.findings.len() == before {
             self.placements.push(PlacementReport {
-                what: placement.what.clone(),
-                path: placement.path.clone(),
+                what: recorded.what.clone(),
+                path: recorded.path.clone(),
                 mode: metadata.mode.to_string(),
                 owner: metadata.uid.to_string(),
                 group: metadata.gid.to_string(),
                 change: Change::Unchanged,
-                sha256: Some(placement.sha256.clone()),
+                sha256: Some(recorded.sha256.clone()),
             });
         }
         // A key store does not open without its password; its digest was compared.
-        if placement.what == "pkcs12" {
+        if recorded.what == "pkcs12" {
             return;
         }
         match read::content(&bytes) {
-            Ok(content) => self.found.push((placement.what.clone(), content)),
-            Err(fault) => self.findings.push(fault.finding(&placement.path, &bytes)),
+            Ok(content) => self.found.push(Found {
+                what: recorded.what.clone(),
+                path: recorded.path.clone(),
+                content,
+            }),
+            Err(fault) => self.findings.push(fault.finding(&recorded.path, &bytes)),
         }
     }
 
@@ -215,18 +226,16 @@ impl<'a> Identity<'a> {
     fn certificates(&self, what: &str) -> Vec<Certificate> {
         self.found
             .iter()
-            .filter(|(found, _)| found == what)
-            .flat_map(|(_, content)| &content.certificates)
+            .filter(|found| found.what == what)
+            .flat_map(|found| &found.content.certificates)
             .map(|(certificate, _)| certificate.clone())
             .collect()
     }
 
     /// The private key that was placed, from the first file that holds one.
     fn key(&mut self) -> Option<PrivateKey> {
-        let (path, key) = self
-            .found
-            .iter()
-            .find_map(|(what, content)| Some((what.clone(), content.key()?)))?;
+        let keys = |found: &Found| Some((found.path.clone(), found.content.key()?));
+        let (path, key) = self.found.iter().find_map(keys)?;
         key.map_err(|error| {
             self.findings
                 .push(read::key_unreadable(&path, &error.to_string()))
@@ -265,6 +274,7 @@ impl<'a> Identity<'a> {
         };
         let bundle = self.bundle();
         let Some((leaf, others)) = bundle.split_first() else {
+            self.judge_by_record(policy, report.at);
             return summary;
         };
         let chain = Chain::above(leaf.clone(), others.to_vec());
@@ -285,6 +295,26 @@ impl<'a> Identity<'a> {
         summary
     }
 
+    /// A key store does not show its certificates; that it is the one which was placed is known, and
+    /// so is the window that was recorded of it.
+    fn judge_by_record(&mut self, policy: &Policy, now: OffsetDateTime) {
+        let window = &self.record.window;
+        match OffsetDateTime::parse(&window.not_after, &Rfc3339) {
+            Ok(not_after) => {
+                let lifetime = Duration::seconds(self.record.granted_lifetime_seconds);
+                let floor = policy.floor.as_ref().map(|floor| floor.required(lifetime));
+                let limited_by = window.limited_by.clone();
+                self.findings
+                    .extend(verify::recorded(not_after, &limited_by, floor, now));
+            }
+            Err(_) => {
+                let reason = format!("its notAfter is \"{}\"", window.not_after);
+                let finding = record_unreadable(&self.record.identity, &reason);
+                self.findings.push(*finding);
+            }
+        }
+    }
+
     /// What the run demands, else what the configuration does, else what was recorded.
     fn policy(&self, expected: &Expected, policy: &Policy) -> Policy {
         let recorded = self.record.window.floor_seconds;
@@ -301,6 +331,7 @@ impl<'a> Identity<'a> {
             floor,
             floor_origin,
             usage: policy.usage.or(Some(self.record.certificate.usage)),
+            not_before_tolerance: verify::NOT_BEFORE_TOLERANCE,
             ..policy.clone()
         }
     }
@@ -337,48 +368,4 @@ fn record_unreadable(identity: &str, reason: &str) -> Box<Finding> {
         .fact("reason", reason)
         .hint("it was changed or was written by a newer certbake: build the image again, or check it with that one");
     Box::new(finding)
-}
-
-fn compare(placement: &RecordedPlacement, found: &image::Metadata, bytes: &[u8]) -> Vec<Finding> {
-    let path = placement.path.as_str();
-    let what = placement.what.as_str();
-    let mut findings = Vec::new();
-    let mode = found.mode.to_string();
-    if mode != placement.mode {
-        findings.push(
-            Finding::error(MODE, format!("the mode of {path} is {mode}, and it was placed with {}", placement.mode))
-                .fact("mode", mode)
-                .fact("recorded_mode", placement.mode.as_str())
-                .hint("a later build step changed it: set it back with chmod, or order that step before certbake"),
-        );
-    }
-    if (found.uid, found.gid) != (placement.uid, placement.gid) {
-        findings.push(
-            Finding::error(
-                OWNER,
-                format!(
-                    "{path} belongs to {}:{}, and it was placed for {}:{}",
-                    found.uid, found.gid, placement.uid, placement.gid
-                ),
-            )
-            .fact("uid", found.uid)
-            .fact("gid", found.gid)
-            .fact("recorded_uid", placement.uid)
-            .fact("recorded_gid", placement.gid)
-            .hint("a later build step changed it: set it back with chown, or order that step before certbake"),
-        );
-    }
-    let sha256 = digest::sha256_hex(bytes);
-    if placement.sha256 != sha256 {
-        findings.push(
-            Finding::error(CHANGED, format!("{path} is not the {what} that was placed"))
-                .fact("recorded_sha256", placement.sha256.as_str())
-                .fact("sha256", sha256)
-                .hint("a later build step replaced it: run `certbake provision` again, after that step"),
-        );
-    }
-    findings
-        .into_iter()
-        .map(|finding| finding.in_file(path).fact("what", what))
-        .collect()
 }

@@ -4,6 +4,7 @@
 mod credential;
 mod files;
 mod image;
+mod placement;
 mod read;
 
 use std::path::PathBuf;
