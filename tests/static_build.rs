@@ -81,6 +81,7 @@ impl Empty {
             .args(["--root", "/image", "--deadline", "20s"])
             .args(["--cert", "/etc/tls/app.pem", "--key", "/etc/tls/app.key"])
             .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .output()
             .unwrap()
     }

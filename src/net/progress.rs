@@ -143,6 +143,9 @@ impl Resolve for Lookup {
 
 /// Keeps no session (one connection serves a whole order), and notes the moment when rustls asks
 /// for one: it is writing its ClientHello, so TCP is connected.
+///
+/// The first key share is for P-256, which every server must know (RFC 8446 section 9.1): those of
+/// PKI appliances often know no other, and would ask for a second ClientHello.
 #[derive(Debug)]
 pub(super) struct NoSessions(pub(super) Arc<Progress>);
 
@@ -151,7 +154,7 @@ impl ClientSessionStore for NoSessions {
 
     fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
         self.0.reached(Stage::Handshaking);
-        None
+        Some(NamedGroup::secp256r1)
     }
 
     fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
