@@ -178,7 +178,7 @@ fn a_certificate_never_outlives_the_intermediate() {
     CaDirectory::make(&dir, &new, NOW).unwrap();
     let key = key();
     let issued = open(&dir, "").authority.issue(&order(&key, None)).unwrap();
-    assert_eq!(codes(&issued.findings), ["issuer-ends-first"]);
+    assert_eq!(codes(&issued.findings), ["embedded-ca-ends-first"]);
     let end = leaf(&issued, key).window().not_after;
     assert_eq!(end, NOW + time::Duration::days(5));
 }
@@ -452,6 +452,10 @@ fn the_root_key_may_be_kept_elsewhere_until_the_intermediate_is_renewed() {
     assert!(CaDirectory::make(&dir, &NewCa::default(), renewed_at).unwrap());
     let after = CaDirectory::open(&dir).unwrap();
     assert_eq!(after.root(), before.root());
+    assert_eq!(
+        after.intermediate().facts().subject,
+        before.intermediate().facts().subject
+    );
     let gained = after.intermediate().window().not_after - before.intermediate().window().not_after;
     assert_eq!(gained, time::Duration::days(1000));
     // The same key signs: what was issued before leads to the root as before.
@@ -505,7 +509,7 @@ fn a_dry_run_foresees_what_an_order_would_meet() {
             .unwrap_or_else(|error| vec![error.into_finding()]);
         findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>()
     };
-    assert_eq!(foresee("create = false"), ["ca-directory-unusable"]);
+    assert_eq!(foresee("create = false"), ["embedded-ca-unusable"]);
     assert!(foresee("").is_empty());
     assert!(!dir.exists());
     new_ca(&above);

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use certbake::authority::embedded::server::Users;
 use certbake::pki::{Certificate, pem};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -25,12 +26,17 @@ struct Serving {
 }
 
 impl Serving {
+    /// With one user, who may ask for any name.
     fn start(arguments: &[&str]) -> Self {
+        let login = ["--user", "builder", "--password", "env:EST_PASSWORD"];
+        Self::spawn(&[&login, arguments].concat())
+    }
+
+    fn spawn(arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut child = Command::new("timeout")
             .args(["--kill-after=5", "300", CERTBAKE, "ca", "serve"])
-            .args(["--listen", "127.0.0.1:0", "--user", "builder"])
-            .args(["--password", "env:EST_PASSWORD", "--ca-dir"])
+            .args(["--listen", "127.0.0.1:0", "--ca-dir"])
             .arg(directory.path().join("ca"))
             .args(arguments)
             .env("EST_PASSWORD", "xyzzy-canary")
@@ -194,6 +200,80 @@ fn certbake_provisions_from_it() {
              openssl verify -CAfile ca/root.pem -untrusted rootfs/etc/app/client.crt rootfs/etc/app/client.crt",
             server.authority
         ),
+    );
+}
+
+/// The blocks of a page that are marked so, one after the other.
+fn blocks(page: &str, language: &str) -> String {
+    let opened = format!("```{language}\n");
+    let blocks = page.split(&opened).skip(1);
+    let blocks: Vec<&str> = blocks.map(|b| b.split_once("```").unwrap().0).collect();
+    assert!(!blocks.is_empty());
+    blocks.concat()
+}
+
+#[test]
+fn the_commands_of_the_page_on_the_embedded_ca_do_what_it_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let page = include_str!("../../docs/authorities/embedded.md");
+    script(directory.path(), &blocks(page, "sh"));
+    let renewed = directory.path().join("ca/intermediate.pem");
+    let client = directory.path().join("rootfs/etc/app/tls/client.crt");
+    script(
+        directory.path(),
+        &format!(
+            "openssl verify -CAfile ca/root.pem -untrusted {} {}",
+            renewed.display(),
+            client.display()
+        ),
+    );
+}
+
+#[test]
+fn the_commands_of_the_page_on_the_server_do_what_it_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let page = include_str!("../../docs/est-server.md");
+    let address = format!("127.0.0.1:{}", servers::free_port());
+    let commands = blocks(page, "sh").replace("127.0.0.1:8443", &address);
+    let ended = "trap 'kill $(jobs -p)' EXIT\n".to_owned();
+    let printed = script(directory.path(), &(ended + &commands));
+    assert!(printed.contains("app.pem: OK"), "{printed}");
+    assert!(printed.contains("by user:builder"), "{printed}");
+    assert!(printed.contains("by cert:"), "{printed}");
+}
+
+#[test]
+fn the_users_of_the_page_on_the_server_are_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let users = directory.path().join("users.toml");
+    let page = include_str!("../../docs/est-server.md");
+    let text = blocks(page, "toml").replace("env:BUILDER_PASSWORD", "cmd:echo xyzzy-canary");
+    let read = Users::parse(&text, directory.path()).unwrap();
+    assert!(!read.is_empty());
+    fs::write(&users, text).unwrap();
+    let server = Serving::spawn(&["--users", users.to_str().unwrap()]);
+    script(
+        server.directory.path(),
+        &format!(
+            "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout app.key \
+               -subj /CN=app-1 -addext subjectAltName=DNS:app.internal -outform DER -out app.csr 2>/dev/null
+             openssl base64 -in app.csr | curl -sSf --cacert ca/root.pem -u builder:xyzzy-canary \
+               --data-binary @- https://{}/.well-known/est/simpleenroll",
+            server.authority
+        ),
+    );
+}
+
+#[test]
+fn the_example_configuration_bakes() {
+    let directory = tempfile::tempdir().unwrap();
+    let example = include_str!("../../examples/embedded.toml");
+    fs::write(directory.path().join("certbake.toml"), example).unwrap();
+    script(
+        directory.path(),
+        "mkdir -p rootfs/etc && cp /etc/passwd /etc/group rootfs/etc/
+         certbake provision --root rootfs
+         openssl verify -CAfile ca/root.pem -untrusted rootfs/etc/app/tls/client.crt rootfs/etc/app/tls/client.crt",
     );
 }
 

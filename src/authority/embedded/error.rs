@@ -12,8 +12,8 @@ use crate::outcome::Outcome;
 use crate::pki::key::KeyError;
 use crate::pki::received::ReceivedError;
 
-const UNUSABLE: Code = Code::new("ca-directory-unusable");
-const BUSY: Code = Code::new("ca-directory-busy");
+const UNUSABLE: Code = Code::new("embedded-ca-unusable");
+const BUSY: Code = Code::new("embedded-ca-busy");
 const REFUSED: Code = Code::new("embedded-ca-refused");
 
 /// Why a CA directory cannot be used.

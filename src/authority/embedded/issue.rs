@@ -13,7 +13,7 @@ use crate::pki::{Certificate, ReceivedRequest, Usage};
 use crate::span::Span;
 
 const CAPPED: Code = Code::new("lifetime-capped");
-const ISSUER_ENDS: Code = Code::new("issuer-ends-first");
+const ISSUER_ENDS: Code = Code::new("embedded-ca-ends-first");
 const PARTLY: Code = Code::new("request-partly-granted");
 
 /// For clocks that run a little behind the CA's.

@@ -87,7 +87,12 @@ pub(super) fn intermediate(
     key: &PrivateKey,
     now: OffsetDateTime,
 ) -> Result<Certificate, CaError> {
-    let name = format!("{} intermediate", new.name(&root.facts().spki));
+    // The root's own name, so that a renewed intermediate is called as the one before.
+    let common_name = root.facts().common_name.as_deref();
+    let name = common_name
+        .and_then(|name| name.strip_suffix(" root"))
+        .map_or_else(|| new.name(&root.facts().spki), str::to_owned);
+    let name = format!("{name} intermediate");
     let mut params = params(&name, 0, now)?;
     params.not_after = (now + new.intermediate_lifetime.duration()).min(root.window().not_after);
     params.use_authority_key_identifier_extension = true;

@@ -16,9 +16,9 @@ use crate::pki::{AltName, Certificate, pem};
 use crate::secret_source::SecretSource;
 use crate::span::Span;
 
-const USERS: Code = Code::new("users-unusable");
-const ANCHORS: Code = Code::new("client-anchors-unusable");
-const START: Code = Code::new("server-cannot-start");
+const USERS: Code = Code::new("est-users-unusable");
+const ANCHORS: Code = Code::new("est-client-anchors-unusable");
+const START: Code = Code::new("est-server-cannot-start");
 
 pub struct Plan {
     pub dir: PathBuf,
