@@ -220,3 +220,59 @@ fn the_private_key_is_in_its_own_files_and_nowhere_else() {
         lab.assert_nowhere(line.as_bytes(), &[&key_file, &combined]);
     }
 }
+
+#[test]
+fn a_github_runner_is_told_to_hide_every_line_of_every_secret() {
+    let mut lab = Lab::new();
+    let output = lab.provision("env:RIGHT", &["--report", "github"]);
+    assert!(
+        !String::from_utf8_lossy(&output.stdout).contains("::add-mask::"),
+        "no runner reads this"
+    );
+
+    let output = Command::new(env!("CARGO_BIN_EXE_certbake"))
+        .args([
+            "provision",
+            "--ca",
+            "est",
+            "--ca-url",
+            &lab.url,
+            "--ca-anchors",
+            "ca/root.pem",
+            "--ca-user",
+            "builder",
+        ])
+        .args([
+            "--ca-password",
+            "env:RIGHT",
+            "--common-name",
+            "app",
+            "--root",
+            "rootfs",
+        ])
+        .args([
+            "--pkcs12",
+            "/tls.p12",
+            "--pkcs12-password",
+            "env:STORE",
+            "--report",
+            "github",
+        ])
+        .env("RIGHT", EST_PASSWORD)
+        .env("STORE", "canary-store-c46a\nsecond line")
+        .env("GITHUB_ACTIONS", "true")
+        .current_dir(lab.dir.path())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    for line in [EST_PASSWORD, STORE_PASSWORD, "second line"] {
+        assert_eq!(
+            printed.matches(&format!("::add-mask::{line}\n")).count(),
+            1,
+            "{printed}"
+        );
+    }
+    let masks_end = printed.rfind("::add-mask::").unwrap();
+    let rest = &printed[masks_end..].split_once('\n').unwrap().1;
+    assert!(PARTS.iter().all(|part| !rest.contains(part)), "{rest}");
+}
