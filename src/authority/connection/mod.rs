@@ -180,7 +180,6 @@ impl Connection {
     }
 
     /// The place of an operation: `path` is appended to that of the URL; it starts with a slash.
-    #[allow(dead_code, reason = "the next authority uses it")]
     pub fn at(&self, path: &str) -> Url {
         under(&self.url, path)
     }
