@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use certbake::authority::Order;
-use certbake::pki::{AltName, Certificate, KeyAlgorithm, PrivateKey, SigningRequest, Subject, Usage};
+use certbake::pki::{
+    AltName, Certificate, KeyAlgorithm, PrivateKey, SigningRequest, Subject, Usage,
+};
 use serde_json::json;
 
 use crate::fake::{Bench, Vault, answer, body, signed, with};
@@ -20,7 +22,12 @@ fn an_order_is_one_request_with_everything_in_it() {
     assert_eq!(asked.header("x-vault-namespace"), None);
     assert_eq!(asked.header("content-type"), Some("application/json"));
     let mut body = body(asked);
-    assert!(body["csr"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE REQUEST-----\n"));
+    assert!(
+        body["csr"]
+            .as_str()
+            .unwrap()
+            .starts_with("-----BEGIN CERTIFICATE REQUEST-----\n")
+    );
     body["csr"] = "".into();
     let expected = json!({
         "csr": "", "format": "pem", "exclude_cn_from_sans": true,
@@ -68,11 +75,20 @@ fn mount_issuer_and_namespace_stand_where_vault_looks_for_them() {
         |_, _| None,
     );
     bench.issue().unwrap();
-    assert_eq!(bench.asked(), ["POST /v1/team/pki-int/issuer/next/sign/app"]);
+    assert_eq!(
+        bench.asked(),
+        ["POST /v1/team/pki-int/issuer/next/sign/app"]
+    );
     let asked = &bench.server.asked()[0];
     assert_eq!(asked.header("x-vault-namespace"), Some("team/build"));
     let place = bench.opened.authority.place();
-    assert!(place.place.ends_with("/v1/team/pki-int/issuer/next/sign/app"), "{}", place.place);
+    assert!(
+        place
+            .place
+            .ends_with("/v1/team/pki-int/issuer/next/sign/app"),
+        "{}",
+        place.place
+    );
 }
 
 #[test]
@@ -134,7 +150,10 @@ fn what_vault_says_beside_the_certificate_is_handed_on() {
     let codes: Vec<_> = findings.iter().map(|f| f.code.as_str()).collect();
     assert_eq!(codes, ["lifetime-capped", "ca-said"]);
     assert!(findings[0].summary.contains("72h0m0s"));
-    assert_eq!(findings[1].facts["said"], "this role is ::error:: deprecated [2J");
+    assert_eq!(
+        findings[1].facts["said"],
+        "this role is ::error:: deprecated [2J"
+    );
     assert!(findings.iter().all(|f| !f.is_error() && !f.hint.is_empty()));
 }
 
@@ -143,11 +162,13 @@ fn several_orders_share_one_login() {
     let bench = Bench::with(
         |table, source| {
             let auth = toml::toml! { method = "userpass"
-                username = "builder"
-                password = source };
+            username = "builder"
+            password = source };
             table.insert("auth".into(), auth.into());
         },
-        |_, asked| (asked.path == "/v1/auth/userpass/login/builder").then(|| crate::fake::logged_in("t")),
+        |_, asked| {
+            (asked.path == "/v1/auth/userpass/login/builder").then(|| crate::fake::logged_in("t"))
+        },
     );
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -156,7 +177,11 @@ fn several_orders_share_one_login() {
     });
     let asked = bench.asked();
     assert_eq!(asked.len(), 5, "{asked:?}");
-    assert!(bench.server.asked()[1..].iter().all(|it| it.header("x-vault-token") == Some("t")));
+    assert!(
+        bench.server.asked()[1..]
+            .iter()
+            .all(|it| it.header("x-vault-token") == Some("t"))
+    );
 }
 
 #[test]
