@@ -123,8 +123,8 @@ pub struct Bench {
     pub lab: Lab,
     pub server: FakeServer,
     pub opened: Opened,
-    pub canary: tempfile::NamedTempFile,
-    pub source: String,
+    /// Holds the secret until the last order has read it.
+    _secret: tempfile::NamedTempFile,
 }
 
 impl Bench {
@@ -143,7 +143,7 @@ impl Bench {
         let server = FakeServer::https(&lab.server(), move |asked| {
             (script.lock().unwrap())(&serving, asked).unwrap_or_else(|| usual(&serving, asked))
         });
-        let (canary, source) = credential();
+        let (secret, source) = credential();
         let mut table = Vault.settings(&server, &source);
         change(&mut table, &source);
         let opened = open("vault", table, &lab.anchors());
@@ -151,8 +151,7 @@ impl Bench {
             lab,
             server,
             opened,
-            canary,
-            source,
+            _secret: secret,
         }
     }
 

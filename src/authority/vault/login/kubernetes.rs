@@ -10,11 +10,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::jwt::claims;
-use super::{Entered, Form, Login, beside, checked_mount, text};
+use super::{Entered, Form, Login, UNREADABLE, beside, checked_mount, text};
 use crate::authority::connection::{read_secret, wrong};
 use crate::authority::vault::server::Server;
 use crate::authority::vault::settings::Clock;
-use crate::authority::{AuthorityError, Settings, SettingsError, answer};
+use crate::authority::{AuthorityError, Settings, SettingsError};
 use crate::finding::Finding;
 use crate::secret::Secret;
 use crate::secret_source::{self, SecretSource};
@@ -62,7 +62,7 @@ impl Kubernetes {
         let unreadable = |reason: String| {
             AuthorityError::Settings(Box::new(
                 Finding::error(
-                    answer::LOGIN_REFUSED,
+                    UNREADABLE,
                     format!("reading the service account's token {}: {reason}", path.display()),
                 )
                 .hint(

@@ -27,10 +27,12 @@ use super::refusal::TurnedDown;
 use super::server::{Answer, Auth, Server, read};
 use super::settings::{self, Clock};
 use crate::authority::{AuthorityError, Settings, SettingsError, answer};
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::net::Repeat;
 use crate::secret::Secret;
 use crate::secret_source::SecretSource;
+
+const UNREADABLE: Code = Code::new("secret-unreadable");
 
 /// `auth = { method = "…", … }`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -180,7 +182,7 @@ fn beside(source: &mut SecretSource, settings: &Settings<'_>) {
 fn text(secret: &Secret, source: &SecretSource) -> Result<String, AuthorityError> {
     secret.expose_str().map(str::to_owned).map_err(|error| {
         AuthorityError::Settings(Box::new(
-            Finding::error(answer::LOGIN_REFUSED, format!("reading {source}: {error}"))
+            Finding::error(UNREADABLE, format!("reading {source}: {error}"))
                 .hint("give the secret as text, as Vault shows it"),
         ))
     })
