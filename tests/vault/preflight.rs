@@ -129,6 +129,29 @@ fn a_lifetime_above_the_roles_is_foreseen() {
 }
 
 #[test]
+fn without_a_look_at_the_role_the_mounts_limit_counts() {
+    for unsaid in [
+        errors(403, &["permission denied"]),
+        role(|role| role["max_ttl"] = 0.into()),
+    ] {
+        let bench = bench(move |asked| match asked.path.as_str() {
+            ROLE => Some(unsaid.clone()),
+            "/v1/sys/internal/ui/mounts/pki" => Some(answer(
+                json!({ "type": "pki", "config": { "max_lease_ttl": 1800 } }),
+            )),
+            _ => None,
+        });
+        for _ in 0..2 {
+            let findings = look(&bench, &order(PATIENCE).1, Depth::Order).unwrap();
+            assert_eq!(codes(&findings), ["lifetime-capped"]);
+            assert_eq!(findings[0].facts["max_ttl_seconds"], 1800);
+        }
+        // Read once for all orders of a run.
+        assert_eq!(bench.asked().len(), 3);
+    }
+}
+
+#[test]
 fn the_issuer_that_the_role_names_is_the_one_looked_at() {
     let bench = bench(|asked| {
         (asked.path == ROLE).then(|| role(|role| role["issuer_ref"] = "next".into()))
@@ -271,6 +294,22 @@ fn a_token_that_ends_before_the_deadline_is_a_warning_and_a_dead_one_a_refusal()
     assert_eq!(codes(&findings), ["vault-token-ends-first", "ca-answers"]);
     assert!(
         findings[0].summary.contains("5s"),
+        "{}",
+        findings[0].summary
+    );
+
+    let soon = bench(|asked| {
+        asked
+            .path
+            .ends_with("lookup-self")
+            .then(|| answer(json!({ "ttl": 600, "policies": [] })))
+    });
+    let findings = whole(&soon).unwrap();
+    assert_eq!(findings[0].severity.as_str(), "note");
+    assert!(
+        findings[0]
+            .summary
+            .contains("10m, which a long build outlasts"),
         "{}",
         findings[0].summary
     );

@@ -1,6 +1,7 @@
 //! HashiCorp Vault, and OpenBao by the same API: a role of a PKI secrets engine signs the request.
 //! <https://developer.hashicorp.com/vault/api-docs/secret/pki>
 
+mod limits;
 mod login;
 mod pki;
 mod preflight;
@@ -13,6 +14,7 @@ mod settings;
 use std::sync::Arc;
 use std::time::Instant;
 
+use self::limits::Limits;
 use self::refusal::CAUSE;
 use self::server::Server;
 use self::session::Session;
@@ -39,6 +41,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         settings: Checked::read(settings)?,
         server: Shared::default(),
         session: Shared::default(),
+        limits: Shared::default(),
     });
     Ok(Opened {
         secrets: vault.settings.secrets(),
@@ -50,11 +53,12 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     })
 }
 
-/// A Vault and the one login of all orders.
+/// A Vault, the one login of all orders, and what was read of its limits.
 struct Vault {
     settings: Checked,
     server: Shared<Server>,
     session: Shared<Session>,
+    limits: Shared<Limits>,
 }
 
 impl Vault {
@@ -65,6 +69,11 @@ impl Vault {
     fn session(&self, deadline: Instant) -> Result<Arc<Session>, AuthorityError> {
         self.session
             .get(|| Session::open(self.server()?, &self.settings, deadline))
+    }
+
+    fn limits(&self, session: &Session, deadline: Instant) -> Result<Arc<Limits>, AuthorityError> {
+        self.limits
+            .get(|| Limits::read(session, &self.settings, deadline))
     }
 
     /// Asks with the token there is, and once more with a new one when a login's has ended meanwhile.

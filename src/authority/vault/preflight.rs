@@ -2,24 +2,26 @@
 //! requests signed, what does the role cut or refuse, does the issuer last.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
+use time::OffsetDateTime;
 
 use super::login::Method;
-use super::pki::{self, CAPPED};
 use super::refusal::{TokenFacts, TurnedDown};
-use super::role::Role;
 use super::server::{Server, data};
 use super::session::Session;
 use super::{Vault, settings::Checked};
 use crate::authority::{AuthorityError, Order, answer, foresight};
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, Severity};
 use crate::net::Repeat;
 use crate::span::Span;
 
 pub const TOKEN_ENDS: Code = Code::new("vault-token-ends-first");
 pub const LOGIN_UNTRIED: Code = Code::new("vault-login-untried");
+
+/// A token that ends sooner may not live to see the order, where a build comes before it.
+const BUILD: Duration = Duration::from_secs(30 * 60);
 
 /// The limits alone; an order with a token of few uses is not robbed of one.
 pub fn before_an_order(vault: &Vault, order: &Order) -> Result<Vec<Finding>, AuthorityError> {
@@ -27,57 +29,32 @@ pub fn before_an_order(vault: &Vault, order: &Order) -> Result<Vec<Finding>, Aut
     if session.has_limited_uses() {
         return Ok(Vec::new());
     }
-    let settings = &vault.settings;
-    Ok(Limits::read(&session, settings, order)?.findings)
+    let limits = vault.limits(&session, order.deadline)?;
+    Ok(limits.against(order, &vault.settings))
 }
 
 pub fn whole(vault: &Vault, order: &Order) -> Result<Vec<Finding>, AuthorityError> {
     let settings = &vault.settings;
     let server = vault.server()?;
-    healthy(&server, order.deadline)?;
+    let date = healthy(&server, order.deadline)?;
     if let Method::AppRole(login) = &settings.method
         && login.can_be_used_once()
     {
         login.look_up(&server, order.deadline)?;
-        return Ok(vec![
-            Finding::note(
-                LOGIN_UNTRIED,
-                "the login was not tried: the wrapped secret id is there, and can be unwrapped once",
-            )
-            .hint("the order that follows will unwrap it; what the token may do is seen then"),
-            foresight::answers("", None, &["TLS and trust", "sealed or not", "the wrapped secret id"]),
-        ]);
+        return Ok(untried(date));
     }
     let session = vault.session(order.deadline)?;
     let mut findings = Vec::new();
-    let (request, response) = session.look_up(order.deadline)?;
-    let date = response.date;
-    if response.status == 200 {
-        findings.extend(lasting(
-            TokenFacts::read("GET auth/token/lookup-self", &response)?,
-            order,
-        ));
-    } else if !session.came_by_login() {
-        let what = "GET auth/token/lookup-self";
-        let turned_down = TurnedDown {
-            what,
-            request: &request,
-            response: &response,
-        };
-        return Err(turned_down.of_order(&session, settings, order.deadline));
+    if let Some(token) = living(&session, settings, order.deadline)? {
+        findings.extend(lasting(&token, order).filter(|_| !session.came_by_login()));
     }
     permitted(&session, settings, order.deadline)?;
-    let limits = Limits::read(&session, settings, order)?;
-    findings.extend(limits.findings);
-    let role = format!(
-        "role {}{}",
-        settings.role,
-        if limits.readable {
-            ""
-        } else {
-            " (which this login may not read)"
-        }
-    );
+    let limits = vault.limits(&session, order.deadline)?;
+    findings.extend(limits.against(order, settings));
+    let role = match &limits.role {
+        Some(_) => format!("role {}", settings.role),
+        None => format!("role {} (which this login may not read)", settings.role),
+    };
     let looked_at = [
         "TLS and trust",
         "sealed or not",
@@ -90,8 +67,20 @@ pub fn whole(vault: &Vault, order: &Order) -> Result<Vec<Finding>, AuthorityErro
     Ok(findings)
 }
 
+fn untried(date: Option<OffsetDateTime>) -> Vec<Finding> {
+    let looked_at = ["TLS and trust", "sealed or not", "the wrapped secret id"];
+    vec![
+        Finding::note(
+            LOGIN_UNTRIED,
+            "the login was not tried: the wrapped secret id is there, and can be unwrapped once",
+        )
+        .hint("the order that follows will unwrap it; what the token may do is seen then"),
+        foresight::answers("", date, &looked_at),
+    ]
+}
+
 /// <https://developer.hashicorp.com/vault/api-docs/system/health>: the state stands in the status.
-fn healthy(server: &Server, deadline: Instant) -> Result<(), AuthorityError> {
+fn healthy(server: &Server, deadline: Instant) -> Result<Option<OffsetDateTime>, AuthorityError> {
     let request = server.health(deadline);
     let response = server.send(&request)?;
     let turned_down = TurnedDown {
@@ -107,23 +96,51 @@ fn healthy(server: &Server, deadline: Instant) -> Result<(), AuthorityError> {
         )),
         503 => Err(turned_down.sealed()),
         // Whatever else: a proxy may well hide this page.
-        _ => Ok(()),
+        _ => Ok(response.date),
     }
 }
 
-fn lasting(token: TokenFacts, order: &Order) -> Option<Finding> {
+/// The token as it sees itself; `None` where a login gave one that may not look.
+fn living(
+    session: &Session,
+    settings: &Checked,
+    deadline: Instant,
+) -> Result<Option<TokenFacts>, AuthorityError> {
+    let what = "GET auth/token/lookup-self";
+    let (request, response) = session.look_up(deadline)?;
+    if response.status == 200 {
+        return data(what, &response).map(Some);
+    }
+    if session.came_by_login() {
+        return Ok(None);
+    }
+    let turned_down = TurnedDown {
+        what,
+        request: &request,
+        response: &response,
+    };
+    Err(turned_down.of_order(session, settings, deadline))
+}
+
+fn lasting(token: &TokenFacts, order: &Order) -> Option<Finding> {
     let left = order.deadline.saturating_duration_since(Instant::now());
-    let short = token.ttl > 0 && token.ttl.unsigned_abs() < left.as_secs();
-    short.then(|| {
-        let ends = Span::seconds(token.ttl);
-        Finding::warning(
+    let ends = Span::seconds(token.ttl);
+    // 0 is for ever.
+    let (severity, until) = match token.ttl.unsigned_abs() {
+        0 => return None,
+        seconds if seconds < left.as_secs() => (Severity::Warning, "before the order's deadline"),
+        seconds if seconds < BUILD.as_secs() => (Severity::Note, "which a long build outlasts"),
+        _ => return None,
+    };
+    Some(
+        Finding::new(
             TOKEN_ENDS,
-            format!("the token ends in {ends}, before the order's deadline"),
+            severity,
+            format!("the token ends in {ends}, {until}"),
         )
         .fact("ends_in_seconds", token.ttl)
-        .fact("deadline_seconds", left.as_secs())
-        .hint("get a new token just before the build, or let certbake log in (auth.method)")
-    })
+        .hint("get a new token just before certbake runs, or let it log in (auth.method)"),
+    )
 }
 
 /// A policy that does not allow the order is known before it.
@@ -162,81 +179,4 @@ fn permitted(
         return Err(turned_down.forbidden(session, settings, &path, deadline));
     }
     Ok(())
-}
-
-/// What role and issuer cut or refuse.
-struct Limits {
-    findings: Vec<Finding>,
-    readable: bool,
-}
-
-impl Limits {
-    fn read(session: &Session, settings: &Checked, order: &Order) -> Result<Self, AuthorityError> {
-        let role = role(session, settings, order.deadline)?;
-        let mut findings = role
-            .as_ref()
-            .map(|role| role.against(order, settings))
-            .unwrap_or_default();
-        let issuer = role.as_ref().and_then(|role| role.issuer_ref.as_deref());
-        findings.extend(issuer_ends(session, settings, order, issuer));
-        Ok(Self {
-            findings,
-            readable: role.is_some(),
-        })
-    }
-}
-
-/// The role; `None` where the token may not read it, as is usual.
-fn role(
-    session: &Session,
-    settings: &Checked,
-    deadline: Instant,
-) -> Result<Option<Role>, AuthorityError> {
-    let Checked { mount, role, .. } = settings;
-    let path = format!("{mount}/roles/{role}");
-    let what = format!("GET {path}");
-    let request = session.get(&path, deadline);
-    let response = session.send(&request)?;
-    match response.status {
-        200 => data(&what, &response).map(Some),
-        404 => {
-            let turned_down = TurnedDown {
-                what: &what,
-                request: &request,
-                response: &response,
-            };
-            Err(turned_down.refused(
-                answer::REFUSED,
-                format!("there is no role \"{role}\" on the mount \"{mount}\": see `vault list {mount}/roles`"),
-            ))
-        }
-        _ => Ok(None),
-    }
-}
-
-fn issuer_ends(
-    session: &Session,
-    settings: &Checked,
-    order: &Order,
-    by_role: Option<&str>,
-) -> Option<Finding> {
-    let asked = order.ttl?;
-    let issuer = pki::issuer(&session.server, settings, by_role, order.deadline);
-    let issuer = issuer.first()?;
-    let end = issuer.window().not_after;
-    let left = Span::from(end - settings.clock.now());
-    (asked > left).then(|| {
-        let name = issuer.title();
-        Finding::warning(
-            CAPPED,
-            format!("{asked} was asked for, and the issuer \"{name}\" ends in {left}"),
-        )
-        .fact("asked_seconds", asked.as_seconds())
-        .fact(foresight::MOST_GRANTED, left.as_seconds())
-        .instant("not_after", end)
-        .hint(format!(
-            "have the issuer renewed, or ask for a ttl of at most {left}: Vault refuses or cuts what would \
-             outlive it (leaf_not_after_behavior)"
-        ))
-    })
 }

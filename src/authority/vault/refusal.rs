@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
-use super::server::data;
 use super::session::Session;
 use super::settings::Checked;
 use crate::authority::{AuthorityError, answer};
@@ -145,7 +144,7 @@ impl TurnedDown<'_> {
                 "the issuing CA ends before the certificate would: ask for a shorter ttl, renew the CA, or \
                  set leaf_not_after_behavior (`vault read {mount}/issuer/default`)"
             )
-        } else if self.says("keys of type") || self.says("bits") {
+        } else if self.says("keys of type") || self.says("-bit key") {
             format!(
                 "choose another key_algorithm, or change key_type and key_bits of the role: {read}"
             )
@@ -251,10 +250,6 @@ pub struct TokenFacts {
 }
 
 impl TokenFacts {
-    pub fn read(what: &str, response: &Response) -> Result<Self, AuthorityError> {
-        data(what, response)
-    }
-
     pub fn policies(self) -> Vec<String> {
         let mut policies = self.policies.unwrap_or_default();
         policies.extend(self.identity_policies.unwrap_or_default());

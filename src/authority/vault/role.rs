@@ -2,13 +2,11 @@
 
 use serde::Deserialize;
 
-use super::pki::CAPPED;
 use super::settings::Checked;
-use crate::authority::{Order, foresight};
+use crate::authority::Order;
 use crate::finding::{Code, Finding};
 use crate::pki::certificate::KeyFacts;
 use crate::pki::{AltName, Usage};
-use crate::span::Span;
 
 pub const FORBIDS: Code = Code::new("vault-role-forbids");
 
@@ -42,7 +40,7 @@ impl Role {
         refusals.extend(self.usage(order));
         refusals.extend(self.key(order));
         refusals.extend(self.names(order));
-        let refused = refusals.into_iter().map(|reason| {
+        let told = refusals.into_iter().map(|reason| {
             Finding::error(FORBIDS, format!("the role \"{name}\" {reason}"))
                 .fact("role", name.as_str())
                 .hint(format!(
@@ -50,23 +48,12 @@ impl Role {
                     settings.mount
                 ))
         });
-        self.cut(order, name).into_iter().chain(refused).collect()
+        told.collect()
     }
 
-    fn cut(&self, order: &Order, name: &str) -> Option<Finding> {
-        let most = Span::seconds(self.max_ttl);
-        let asked = order.ttl?;
-        (self.max_ttl > 0 && asked > most).then(|| {
-            Finding::warning(
-                CAPPED,
-                format!("{asked} was asked for, and the role \"{name}\" grants {most} at most"),
-            )
-            .fact("asked_seconds", asked.as_seconds())
-            .fact(foresight::MOST_GRANTED, most.as_seconds())
-            .hint(format!(
-                "ask for a ttl of at most {most}, or raise max_ttl of the role"
-            ))
-        })
+    /// The longest lifetime, in seconds, where the role limits it.
+    pub fn longest(&self) -> Option<i64> {
+        Some(self.max_ttl).filter(|most| *most > 0)
     }
 
     /// Vault takes the usages from the role alone, whatever the request says.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::login::Entered;
 use super::refusal::{TokenFacts, TokenState, TurnedDown};
-use super::server::{Auth, Server, with_token};
+use super::server::{Auth, Server, data, with_token};
 use super::settings::Checked;
 use crate::authority::AuthorityError;
 use crate::finding::{Code, Finding};
@@ -93,7 +93,7 @@ impl Session {
             return TokenState::Unknown;
         };
         match response.status {
-            200 => match TokenFacts::read(LOOKUP, &response) {
+            200 => match data::<TokenFacts>(LOOKUP, &response) {
                 Ok(facts) => TokenState::Good {
                     policies: facts.policies(),
                 },
