@@ -7,5 +7,6 @@ mod servers;
 
 mod cfssl;
 mod est;
+mod moto;
 mod pebble;
 mod step;
