@@ -10,3 +10,4 @@ mod est;
 mod moto;
 mod pebble;
 mod step;
+mod vault;
