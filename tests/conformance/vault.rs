@@ -63,6 +63,13 @@ fn leaf(issued: &Issued) -> Certificate {
     Certificate::from_der(issued.certificates[0].clone()).unwrap()
 }
 
+/// As Vault names a certificate.
+fn serial(certificate: &Certificate) -> String {
+    let digits = certificate.facts().serial.as_bytes().chunks(2);
+    let octets: Vec<_> = digits.map(|it| str::from_utf8(it).unwrap()).collect();
+    octets.join(":")
+}
+
 fn codes(findings: &[Finding]) -> Vec<&str> {
     findings
         .iter()

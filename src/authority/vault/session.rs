@@ -138,7 +138,7 @@ impl Session {
                      (generate_lease), and revoking it would revoke what was just issued",
                 )
                 .fact("ends_in_seconds", ends)
-                .hint("set generate_lease=false in the role: a certificate in an image outlives any token"),
+                .hint("when it ends, the certificate is revoked all the same: set generate_lease=false in the role"),
             );
         }
         let deadline = Instant::now() + FAREWELL;

@@ -33,7 +33,12 @@ fn above_the_roles_limit_it_says_so() {
     // The builder may not read the role, and the mount allows five years.
     assert_eq!(foreseen(&opened, &order), []);
     let issued = opened.authority.issue(&order).unwrap();
-    assert_eq!(codes(&issued.findings), ["lifetime-capped"]);
+    assert_eq!(
+        codes(&issued.findings),
+        ["lifetime-capped"],
+        "{:?}",
+        issued.findings
+    );
     assert!(
         issued.findings[0].summary.contains("72h0m0s"),
         "{}",

@@ -358,29 +358,38 @@ mod approle {
         assert!(finding.summary.contains("invalid"), "{}", finding.summary);
     }
 
+    /// Kept for as long as it lives: then Vault revokes the certificate by itself.
     #[test]
-    fn a_token_that_the_certificate_hangs_on_is_kept() {
+    fn a_token_that_the_certificate_hangs_on_is_kept_and_takes_it_along_in_the_end() {
         let Some(vault) = Vault::start() else { return };
         let (role_id, wrapping) = wrapped(&vault);
         let mut role = vault.read(&format!("{MOUNT}/roles/{ROLE}"))["data"].clone();
         role["generate_lease"] = true.into();
         vault.write(&format!("{MOUNT}/roles/{ROLE}"), &role);
+        vault.write("auth/approle/role/builder", &json!({ "token_ttl": "6s" }));
         let (_file, opened) = login(&vault, &role_id, &wrapping);
         let before = accessors(&vault);
         let issued = opened.authority.issue(&order(PATIENCE).1).unwrap();
+        assert_eq!(codes(&issued.findings), ["vault-certificate-on-lease"]);
         let findings = opened.finish.as_ref().unwrap().finish();
         assert_eq!(codes(&findings), ["vault-token-kept"]);
         // The wrapping token went, the login's stays.
         assert_eq!(accessors(&vault), before);
-        let leaf = leaf(&issued);
-        let serial: Vec<_> = leaf
-            .facts()
-            .serial
-            .as_bytes()
-            .chunks(2)
-            .map(|it| str::from_utf8(it).unwrap())
-            .collect();
-        let state = vault.read(&format!("{MOUNT}/cert/{}", serial.join(":")));
-        assert_eq!(state["data"]["revocation_time"], 0);
+        let place = format!("{MOUNT}/cert/{}", super::super::serial(&leaf(&issued)));
+        let revoked = || {
+            vault.read(&place)["data"]["revocation_time"]
+                .as_i64()
+                .unwrap()
+                > 0
+        };
+        assert!(!revoked());
+        let ends = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !revoked() {
+            assert!(
+                std::time::Instant::now() < ends,
+                "it was not revoked: is the warning true?"
+            );
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
     }
 }

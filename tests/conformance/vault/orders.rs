@@ -8,7 +8,7 @@ use certbake::authority::{Current, Reason, Revocation};
 use certbake::pki::{Chain, pem};
 use serde_json::json;
 
-use super::{ROLE, authority, builder, by_token, leaf, root, secret};
+use super::{ROLE, authority, builder, by_token, leaf, root, secret, serial};
 use crate::servers::assert_openssl_verifies;
 use crate::servers::vault::{MOUNT, Vault};
 use crate::support::contract::{PATIENCE, order};
@@ -126,14 +126,7 @@ fn a_certificate_is_revoked_stored_or_not_and_twice_is_no_error() {
             };
             opened.revoke.as_ref().unwrap().revoke(&revocation).unwrap();
         }
-        let serial: Vec<_> = certificate
-            .facts()
-            .serial
-            .as_bytes()
-            .chunks(2)
-            .map(|it| str::from_utf8(it).unwrap())
-            .collect();
-        let state = vault.read(&format!("{MOUNT}/cert/{}", serial.join(":")));
+        let state = vault.read(&format!("{MOUNT}/cert/{}", serial(&certificate)));
         assert!(
             state["data"]["revocation_time"].as_i64().unwrap() > 0,
             "{state}"
