@@ -392,4 +392,63 @@ mod approle {
             std::thread::sleep(std::time::Duration::from_millis(500));
         }
     }
+
+    /// As its user meets it, from a configuration file; the thief is too late and the builder is not.
+    #[test]
+    fn the_binary_unwraps_bakes_and_leaves_no_token_behind() {
+        let Some(vault) = Vault::start() else { return };
+        let (role_id, wrapping) = wrapped(&vault);
+        let trust = format!("file:{}", vault.anchors.display());
+        let (url, root) = (vault.url.as_str(), vault.root.to_str().unwrap());
+        let config = toml::toml! {
+            [ca.vault]
+            kind = "vault"
+            url = url
+            trust = trust
+            anchors = root
+            role = "app"
+            auth = { method = "approle", role_id = role_id, secret_id_wrapped = "env:WRAPPING" }
+            [identity.one]
+            common_name = "one"
+            ttl = "2d"
+            min_validity = "1d"
+            placements = { full_chain = "/one.crt", private_key = "/one.key" }
+            [identity.two]
+            common_name = "two"
+            ttl = "2d"
+            min_validity = "1d"
+            placements = { full_chain = "/two.crt", private_key = "/two.key" }
+        };
+        let files = vault.directory();
+        std::fs::write(files.join("certbake.toml"), config.to_string()).unwrap();
+        std::fs::create_dir(files.join("rootfs")).unwrap();
+        let bake = |options: &[&str]| {
+            let output = std::process::Command::new(env!("CARGO_BIN_EXE_certbake"))
+                .args(["provision", "--root", "rootfs"])
+                .args(options)
+                .env("WRAPPING", &wrapping)
+                .current_dir(files)
+                .output()
+                .unwrap();
+            let printed = [output.stdout, output.stderr].concat();
+            let printed = String::from_utf8(printed).unwrap();
+            assert!(!printed.contains(&wrapping));
+            (output.status.code(), printed)
+        };
+        let before = accessors(&vault);
+        let (code, printed) = bake(&["--dry-run"]);
+        assert_eq!(code, Some(0), "{printed}");
+        assert_eq!(accessors(&vault), before);
+        let (code, printed) = bake(&[]);
+        assert_eq!(code, Some(0), "{printed}");
+        // The wrapping token is gone, and so is the login's.
+        assert_eq!(accessors(&vault), before - 1);
+        assert!(files.join("rootfs/two.key").exists());
+        let (code, printed) = bake(&[]);
+        assert_eq!(code, Some(5), "{printed}");
+        assert!(
+            printed.contains("somebody else has unwrapped it"),
+            "{printed}"
+        );
+    }
 }
