@@ -8,7 +8,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use certbake::authority::{AuthorityError, Current, Opened};
+use certbake::authority::{AuthorityError, Current, Depth, Opened};
 use certbake::pki::{Certificate, Chain, PrivateKey, digest, pem, pkcs7};
 use data_encoding::{BASE64, BASE64_MIME};
 use support::contract::{
@@ -365,7 +365,11 @@ mod refusals {
         assert!(finding.summary.ends_with("answered with 400: bad key"));
         assert!(finding.hint.contains("curve P-384"), "{}", finding.hint);
         assert!(!finding.hint.contains("an EC key"), "{}", finding.hint);
-        let notes = opened.preflight.unwrap().preflight(&order).unwrap();
+        let notes = opened
+            .preflight
+            .unwrap()
+            .preflight(&order, Depth::Whole)
+            .unwrap();
         assert_eq!(notes[0].code.as_str(), "csr-attributes-demanded");
     }
 
@@ -725,11 +729,22 @@ mod estserver {
         let mut table = table(&server, &password);
         let opened = open("est", table.clone(), &anchors(&server));
         let (_key, order) = order(PATIENCE);
-        assert_eq!(opened.preflight.unwrap().preflight(&order).unwrap(), []);
+        assert_eq!(
+            opened
+                .preflight
+                .unwrap()
+                .preflight(&order, Depth::Whole)
+                .unwrap(),
+            []
+        );
         // The label under which this server gives the example of RFC 7030.
         table.insert("label".to_owned(), "csrattrs".into());
         let opened = open("est", table, &anchors(&server));
-        let notes = opened.preflight.unwrap().preflight(&order).unwrap();
+        let notes = opened
+            .preflight
+            .unwrap()
+            .preflight(&order, Depth::Whole)
+            .unwrap();
         assert_eq!(notes[0].code.as_str(), "csr-attributes-demanded");
         assert!(notes[0].summary.contains("a challenge password"));
     }

@@ -1,8 +1,10 @@
 //! Authorities: who signs. Each is one file or folder and one row in [`CATALOGUE`].
 
 pub mod answer;
+mod connection;
 pub mod embedded;
 mod est;
+mod shared;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +13,7 @@ use time::OffsetDateTime;
 
 use crate::finding::Finding;
 use crate::outcome::{AuthorityPlace, Outcome};
-use crate::pki::{PrivateKey, SigningRequest};
+use crate::pki::{Certificate, PrivateKey, SigningRequest};
 use crate::secret_source::SecretSource;
 use crate::span::Span;
 
@@ -66,9 +68,63 @@ pub struct Current<'a> {
 
 /// A further ability: what can be known before the order, in under two seconds.
 pub trait Preflight: Send + Sync {
+    /// What speaks against the order, or is worth knowing before it.
+    ///
     /// # Errors
     /// As [`Authority::issue`], as far as it can be known without an order.
-    fn preflight(&self, order: &Order) -> Result<Vec<Finding>, AuthorityError>;
+    fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError>;
+}
+
+/// How much a preflight looks at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Depth {
+    /// An order follows at once: only what would cost a certificate to find out, such as limits
+    /// that shorten what is asked for.
+    Order,
+    /// Everything that can be known: reach, trust, clock, login and its lifetime, limits.
+    Whole,
+}
+
+/// A further ability: a certificate is taken back.
+pub trait Revoke: Send + Sync {
+    /// Has the certificate revoked; one that is revoked already is no error. The findings are what
+    /// the authority said beside it.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`].
+    fn revoke(&self, revocation: &Revocation<'_>) -> Result<Vec<Finding>, AuthorityError>;
+}
+
+/// What is to be taken back, and why.
+pub struct Revocation<'a> {
+    pub certificate: &'a Certificate,
+    /// Its key, where it is at hand: some protocols take that as the login.
+    pub key: Option<&'a PrivateKey>,
+    pub reason: Reason,
+    /// When the whole revocation must have ended.
+    pub deadline: Instant,
+}
+
+/// RFC 5280 section 5.3.1, those that a client has reason to give.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Reason {
+    #[default]
+    Unspecified,
+    KeyCompromise,
+    Superseded,
+    CessationOfOperation,
+}
+
+impl Reason {
+    /// The number in `CRLReason`.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Unspecified => 0,
+            Self::KeyCompromise => 1,
+            Self::Superseded => 4,
+            Self::CessationOfOperation => 5,
+        }
+    }
 }
 
 /// An authority ready to be asked, with the further abilities that it has.
@@ -77,6 +133,7 @@ pub struct Opened {
     pub authority: Arc<dyn Authority>,
     pub renew: Option<Arc<dyn Renew>>,
     pub preflight: Option<Arc<dyn Preflight>>,
+    pub revoke: Option<Arc<dyn Revoke>>,
     /// Where its secrets come from, for a CI runner that is to hide them.
     pub secrets: Vec<SecretSource>,
 }
@@ -87,6 +144,7 @@ impl Opened {
             authority: Arc::new(authority),
             renew: None,
             preflight: None,
+            revoke: None,
             secrets: Vec::new(),
         }
     }
@@ -135,10 +193,30 @@ pub struct Entry {
     pub kind: &'static str,
     /// One line for `--help` and `certbake authorities`.
     pub summary: &'static str,
+    /// What it can do beside issuing; [`Opened`] holds the same.
+    pub abilities: &'static [Ability],
     /// Reads the settings of `[ca.<name>]`; nothing is connected yet.
     pub open: fn(&Settings<'_>) -> Result<Opened, SettingsError>,
     /// JSON Schema of the settings, for editors.
     pub schema: fn() -> schemars::Schema,
+}
+
+/// A further ability, as `certbake authorities` lists it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ability {
+    Renew,
+    Preflight,
+    Revoke,
+}
+
+impl Ability {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Renew => "renew",
+            Self::Preflight => "preflight",
+            Self::Revoke => "revoke",
+        }
+    }
 }
 
 /// The settings of one `[ca.<name>]` table.
@@ -163,21 +241,68 @@ impl Settings<'_> {
     /// # Errors
     /// Which key does not fit, and what is allowed.
     pub fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, SettingsError> {
-        self.table
-            .clone()
-            .try_into()
-            .map_err(|error: toml::de::Error| {
-                let text = error.to_string();
-                // The path is only in the printed form: `in \`client.key\`` on a line of its own.
-                let key = text
-                    .rsplit_once("in `")
-                    .map_or("", |(_, path)| path.trim_end().trim_end_matches('`'));
-                SettingsError {
-                    key: key.to_owned(),
-                    reason: error.message().to_owned(),
-                }
-            })
+        read_table(self.table.clone())
     }
+
+    /// The keys that are about the connection.
+    fn connection(&self) -> Result<connection::Words, SettingsError> {
+        let about = |key: &str| connection::KEYS.contains(&key);
+        read_table(self.filtered(about))
+    }
+
+    /// All others, as the authority's own settings, which should deny unknown fields.
+    fn own<T: serde::de::DeserializeOwned>(&self) -> Result<T, SettingsError> {
+        let own = |key: &str| !connection::KEYS.contains(&key);
+        read_table(self.filtered(own)).map_err(|error| {
+            if error.reason.starts_with("unknown field") {
+                let keys = connection::KEYS.join("`, `");
+                let reason = format!("{}, `{keys}`", error.reason);
+                return SettingsError { reason, ..error };
+            }
+            error
+        })
+    }
+
+    fn filtered(&self, takes: impl Fn(&str) -> bool) -> toml::Table {
+        self.table
+            .iter()
+            .filter(|(key, _)| takes(key))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+}
+
+fn read_table<T: serde::de::DeserializeOwned>(table: toml::Table) -> Result<T, SettingsError> {
+    table.try_into().map_err(|error: toml::de::Error| {
+        let text = error.to_string();
+        // The path is only in the printed form: `in \`client.key\`` on a line of its own.
+        let key = text
+            .rsplit_once("in `")
+            .map_or("", |(_, path)| path.trim_end().trim_end_matches('`'));
+        SettingsError {
+            key: key.to_owned(),
+            reason: error.message().to_owned(),
+        }
+    })
+}
+
+/// The schema of an authority's own settings with those of the connection.
+fn with_connection(own: schemars::Schema) -> schemars::Schema {
+    let mut own = own;
+    let mut connection = schemars::schema_for!(connection::Words).to_value();
+    for part in ["properties", "$defs"] {
+        let Some(serde_json::Value::Object(more)) = connection.get_mut(part).map(std::mem::take)
+        else {
+            continue;
+        };
+        match own.get_mut(part).and_then(serde_json::Value::as_object_mut) {
+            Some(known) => known.extend(more),
+            None => {
+                own.insert(part.to_owned(), serde_json::Value::Object(more));
+            }
+        }
+    }
+    own
 }
 
 /// Settings that cannot be used: which key, and why. The front adds file and line.

@@ -1,5 +1,6 @@
 //! The client: one connection pool, one deadline, attempts counted.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -75,16 +76,33 @@ impl Client {
     /// # Errors
     /// [`NetError`] of the last attempt.
     pub fn send(&self, request: &Request) -> Result<Response, NetError> {
-        let endpoint = Endpoint::of(&request.url);
+        self.drive(&mut |_| Cow::Borrowed(request))
+    }
+
+    /// As [`Client::send`], with a request made anew for each attempt (counted from 1): for those
+    /// that carry something which can be used once.
+    ///
+    /// # Errors
+    /// [`NetError`] of the last attempt.
+    pub fn send_anew(&self, mut make: impl FnMut(u32) -> Request) -> Result<Response, NetError> {
+        self.drive(&mut |attempt| Cow::Owned(make(attempt)))
+    }
+
+    fn drive<'r>(
+        &self,
+        next: &mut dyn FnMut(u32) -> Cow<'r, Request>,
+    ) -> Result<Response, NetError> {
         let started = Instant::now();
-        let deadline = request.deadline.unwrap_or(started + self.settings.deadline);
         let mut attempts = 0;
         loop {
             attempts += 1;
+            let request = next(attempts);
+            let endpoint = Endpoint::of(&request.url);
+            let deadline = request.deadline.unwrap_or(started + self.settings.deadline);
             let outcome = self
-                .admit(request)
+                .admit(&request)
                 .map_err(Fault::unsent)
-                .and_then(|()| self.attempt(request, deadline));
+                .and_then(|()| self.attempt(&request, deadline));
             let wait = match &outcome {
                 Ok(response) => wait_after_answer(request.repeat, response, attempts),
                 Err(fault) => wait_after_fault(request.repeat, fault, attempts),
@@ -281,21 +299,21 @@ fn assemble(request: &Request, timeout: Duration) -> Result<reqwest::blocking::R
     *built.timeout_mut() = Some(timeout);
     for (name, value) in &request.headers {
         let value = HeaderValue::from_str(value).map_err(|_| unfit(name))?;
-        built
-            .headers_mut()
-            .insert(HeaderName::from_static(name), value);
+        built.headers_mut().insert(header_name(name)?, value);
     }
     for (name, secret) in &request.secret_headers {
         let mut value = HeaderValue::from_bytes(secret.expose()).map_err(|_| unfit(name))?;
         value.set_sensitive(true);
-        built
-            .headers_mut()
-            .insert(HeaderName::from_static(name), value);
+        built.headers_mut().insert(header_name(name)?, value);
     }
     if !request.body.is_empty() {
         *built.body_mut() = Some(request.body.clone().into());
     }
     Ok(built)
+}
+
+fn header_name(name: &str) -> Result<HeaderName, Fault> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| unfit(name))
 }
 
 fn unfit(name: &str) -> Fault {

@@ -1,5 +1,6 @@
 //! A request and its answer, as the rest of certbake sees them.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use data_encoding::BASE64;
@@ -26,15 +27,15 @@ pub enum Repeat {
 }
 
 /// One request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     pub method: Method,
     pub url: Url,
     pub repeat: Repeat,
     /// When all attempts must have ended; without it, the client's own deadline counts.
     pub deadline: Option<Instant>,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) secret_headers: Vec<(&'static str, Secret)>,
+    pub(super) headers: Vec<(Cow<'static, str>, String)>,
+    pub(super) secret_headers: Vec<(Cow<'static, str>, Secret)>,
     /// Values that must not come back in an error, were the server to echo them.
     pub(super) withheld: Vec<Secret>,
     pub(super) body: Vec<u8>,
@@ -65,16 +66,33 @@ impl Request {
     }
 
     #[must_use]
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
     }
 
     /// A header whose value is a credential.
     #[must_use]
-    pub fn secret_header(mut self, name: &'static str, value: Secret) -> Self {
+    pub fn secret_header(mut self, name: impl Into<Cow<'static, str>>, value: Secret) -> Self {
         self.withheld.push(value.clone());
-        self.secret_headers.push((name, value));
+        self.secret_headers.push((name.into(), value));
+        self
+    }
+
+    /// RFC 6750 section 2.1.
+    #[must_use]
+    pub fn bearer_auth(mut self, token: &Secret) -> Self {
+        let mut value = Vec::with_capacity(7 + token.expose().len());
+        value.extend_from_slice(b"Bearer ");
+        value.extend_from_slice(token.expose());
+        self.withheld.push(token.clone());
+        self.secret_header("authorization", Secret::new(value))
+    }
+
+    /// Names a credential that the body or the URL holds, so that an echo of it is blotted out.
+    #[must_use]
+    pub fn withhold(mut self, secret: &Secret) -> Self {
+        self.withheld.push(secret.clone());
         self
     }
 
@@ -174,13 +192,37 @@ fn without_tags(page: &[u8]) -> Vec<u8> {
     text
 }
 
-/// `detail` and `title` of RFC 9457, then what others call it.
+/// `detail` and `title` of RFC 9457, then what others call it; a member may hold the message, an
+/// object with it, or a list of either.
 fn message_member(json: &[u8]) -> Option<Vec<u8>> {
     let value: serde_json::Value = serde_json::from_slice(json).ok()?;
-    ["detail", "title", "message", "error_description", "error"]
-        .iter()
-        .find_map(|name| value.get(name)?.as_str())
-        .map(|text| text.as_bytes().to_vec())
+    message_in(&value).map(String::into_bytes)
+}
+
+const MESSAGE_MEMBERS: &[&str] = &[
+    "detail",
+    "title",
+    "message",
+    "Message",
+    "error_description",
+    "error_message",
+    "error",
+    "errors",
+];
+
+fn message_in(value: &serde_json::Value) -> Option<String> {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Object(members) => MESSAGE_MEMBERS
+            .iter()
+            .find_map(|name| message_in(members.get(*name)?)),
+        Value::Array(several) => {
+            let messages: Vec<String> = several.iter().filter_map(message_in).collect();
+            (!messages.is_empty()).then(|| messages.join("; "))
+        }
+        _ => None,
+    }
 }
 
 fn blot(body: &[u8], secret: &[u8]) -> Vec<u8> {
@@ -271,6 +313,21 @@ mod tests {
                 "quota of builder",
             ),
             ("application/json", "[1]", "[1]"),
+            (
+                "application/json",
+                r#"{"errors":["1 error","permission denied"]}"#,
+                "1 error; permission denied",
+            ),
+            (
+                "application/json",
+                r#"{"error":{"code":403,"message":"no role"}}"#,
+                "no role",
+            ),
+            (
+                "application/json",
+                r#"{"success":false,"errors":[{"code":5400,"message":"unknown profile"}]}"#,
+                "unknown profile",
+            ),
             ("text/plain", "a < b", "a < b"),
         ] {
             let response = answer(&[("content-type", kind)], body.as_bytes());

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use certbake::authority::{AuthorityError, CATALOGUE, Issued, Opened, Order, Settings};
+use certbake::authority::{Ability, AuthorityError, CATALOGUE, Issued, Opened, Order, Settings};
 use certbake::finding::Finding;
 use certbake::pki::{AltName, Certificate, Chain, PrivateKey, SigningRequest, Subject, Usage};
 use certbake::span::Span;
@@ -30,8 +30,22 @@ pub trait Protocol: Sync {
     /// The answer to a step around the order, when all is well.
     fn aside(&self, lab: &Lab, asked: &Asked) -> Reply;
 
-    /// The answer to an order: these certificates (DER), in this order.
+    /// The answer to an order: these certificates (DER), in this order. A protocol that hands them
+    /// out at a later step puts them into what the client comes back with.
     fn issued(&self, certificates: &[Vec<u8>]) -> Reply;
+
+    /// A refusal in the protocol's own shape.
+    fn refusal(&self, status: u16, words: &str) -> Reply {
+        Reply::status(status)
+            .header("content-type", "text/plain")
+            .body(words)
+    }
+
+    /// Whether an order that was turned away is sent again as it was, or made anew because it
+    /// carries something that can be used once.
+    fn repeats_the_same_bytes(&self) -> bool {
+        true
+    }
 }
 
 /// A file that nobody else may read, with a secret in it.
@@ -175,6 +189,23 @@ fn arranged(issued: &Issued, key: &PrivateKey) -> Chain {
     Chain::arrange(certificates, key.spki()).unwrap()
 }
 
+pub fn can_do_what_its_row_says(protocol: &'static dyn Protocol) {
+    let lab = Lab::new("Lab");
+    let server = FakeServer::https(&lab.server(), |_| Reply::Close);
+    let (_file, source) = credential();
+    let settings = protocol.settings(&server, &source);
+    let opened = open(protocol.kind(), settings, &lab.anchors());
+    let entry = CATALOGUE.iter().find(|entry| entry.kind == protocol.kind());
+    let abilities = entry.unwrap().abilities;
+    for (ability, has) in [
+        (Ability::Renew, opened.renew.is_some()),
+        (Ability::Preflight, opened.preflight.is_some()),
+        (Ability::Revoke, opened.revoke.is_some()),
+    ] {
+        assert_eq!(abilities.contains(&ability), has, "{}", ability.as_str());
+    }
+}
+
 pub fn issues_for_the_key_of_the_request(protocol: &'static dyn Protocol) {
     let run = Run::new(protocol, PATIENCE, |lab, request, _| {
         protocol.issued(&[lab.sign(request), lab.issuing()])
@@ -206,9 +237,7 @@ pub fn finds_a_certificate_for_another_key_unusable(protocol: &'static dyn Proto
 pub fn tells_a_refusal_in_the_servers_own_words(protocol: &'static dyn Protocol) {
     for status in [401, 403] {
         let run = Run::new(protocol, PATIENCE, move |_, _, _| {
-            Reply::status(status)
-                .header("content-type", "text/plain")
-                .body(format!("no such\r\nbuilder\x1b[2J ({CANARY})\n"))
+            protocol.refusal(status, &format!("no such\r\nbuilder\x1b[2J ({CANARY})\n"))
         });
         assert_eq!(run.orders(protocol).len(), 1);
         let finding = run.refused();
@@ -235,7 +264,8 @@ pub fn asks_a_busy_server_again_when_it_says(protocol: &'static dyn Protocol) {
         assert!(started.elapsed() >= Duration::from_secs(1));
         let orders = run.orders(protocol);
         assert_eq!(orders.len(), 2);
-        assert_eq!(orders[0].body, orders[1].body);
+        let same = orders[0].body == orders[1].body;
+        assert_eq!(same, protocol.repeats_the_same_bytes());
     }
 }
 
@@ -293,6 +323,7 @@ pub fn never_orders_twice_when_an_answer_is_lost(protocol: &'static dyn Protocol
 macro_rules! contract {
     ($protocol:expr) => {
         $crate::contract!(@ $protocol,
+            can_do_what_its_row_says,
             issues_for_the_key_of_the_request,
             accepts_a_shuffled_chain,
             finds_a_certificate_for_another_key_unusable,

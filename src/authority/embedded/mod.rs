@@ -16,8 +16,8 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::{
-    Authority, AuthorityError, Current, Entry, Issued, Opened, Order, Preflight, Renew, Settings,
-    SettingsError,
+    Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
+    Renew, Settings, SettingsError,
 };
 use crate::finding::Finding;
 use crate::outcome::AuthorityPlace;
@@ -34,6 +34,7 @@ pub use make::{CaName, CaNameError, NewCa};
 pub const ENTRY: Entry = Entry {
     kind: "embedded",
     summary: "a CA in a directory, made on first use: for labs, tests and single machines",
+    abilities: &[Ability::Renew, Ability::Preflight],
     open,
     schema: || schemars::schema_for!(Words),
 };
@@ -85,6 +86,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         authority: embedded.clone(),
         renew: Some(embedded.clone()),
         preflight: Some(embedded),
+        revoke: None,
         secrets: Vec::new(),
     })
 }
@@ -163,7 +165,7 @@ impl Renew for Embedded {
 
 /// A CA that is not there yet will be made by the order, and has nothing to tell before.
 impl Preflight for Embedded {
-    fn preflight(&self, order: &Order) -> Result<Vec<Finding>, AuthorityError> {
+    fn preflight(&self, order: &Order, _: Depth) -> Result<Vec<Finding>, AuthorityError> {
         match CaDirectory::open(&self.dir) {
             Ok(ca) => ca
                 .foresee(&self.terms(order))

@@ -6,14 +6,15 @@ mod session;
 mod settings;
 mod wire;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::session::Session;
 use self::settings::{Checked, Words};
+use super::shared::Shared;
 use super::{
-    Authority, AuthorityError, Current, Entry, Issued, Opened, Order, Preflight, Renew, Settings,
-    SettingsError, answer,
+    Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
+    Renew, Settings, SettingsError, answer, with_connection,
 };
 use crate::finding::{Code, Finding};
 use crate::net::{ClientCertificate, Repeat, Request, Response};
@@ -27,8 +28,9 @@ pub const PENDING: Code = Code::new("ca-pending");
 pub const ENTRY: Entry = Entry {
     kind: "est",
     summary: "any EST server (RFC 7030): HTTP Basic or mTLS, trust by anchors or fingerprint",
+    abilities: &[Ability::Renew, Ability::Preflight],
     open,
-    schema: || schemars::schema_for!(Words),
+    schema: || with_connection(schemars::schema_for!(Words)),
 };
 
 /// The least and the usual wait while a request is pending and the server names none or nothing.
@@ -38,48 +40,28 @@ const USUAL_WAIT: Duration = Duration::from_secs(5);
 fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     let est = Arc::new(Est {
         settings: Checked::read(settings)?,
-        state: Mutex::default(),
+        session: Shared::default(),
     });
     Ok(Opened {
         secrets: est.settings.secrets(),
         authority: est.clone(),
         renew: Some(est.clone()),
         preflight: Some(est),
+        revoke: None,
     })
 }
 
 /// An EST server and what has been learnt from it.
 struct Est {
     settings: Checked,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    session: Option<Arc<Session>>,
-    failed: Option<(Instant, AuthorityError)>,
+    session: Shared<Session>,
 }
 
 impl Est {
-    /// The one session of all orders. Orders that waited while another one failed to open it share
-    /// that failure; a later one tries again.
+    /// The one session of all orders.
     fn session(&self, deadline: Instant) -> Result<Arc<Session>, AuthorityError> {
-        let arrived = Instant::now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = &state.session {
-            return Ok(Arc::clone(session));
-        }
-        match &state.failed {
-            Some((at, error)) if *at > arrived => return Err(error.clone()),
-            _ => {}
-        }
-        match Session::open(&self.settings, None, deadline) {
-            Ok(session) => Ok(Arc::clone(state.session.insert(Arc::new(session)))),
-            Err(error) => {
-                state.failed = Some((Instant::now(), error.clone()));
-                Err(error)
-            }
-        }
+        self.session
+            .get(|| Session::open(&self.settings, None, deadline))
     }
 }
 
@@ -112,7 +94,11 @@ impl Renew for Est {
 }
 
 impl Preflight for Est {
-    fn preflight(&self, order: &Order) -> Result<Vec<Finding>, AuthorityError> {
+    /// What the server wants in requests, an order would be told just as well.
+    fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError> {
+        if depth == Depth::Order {
+            return Ok(Vec::new());
+        }
         let session = self.session(order.deadline)?;
         Ok(demands(&session, order).into_iter().collect())
     }

@@ -1,24 +1,17 @@
 //! A client that trusts the right server, and the CA certificates it was given there.
 
-use std::path::Path;
 use std::time::Instant;
 
 use time::OffsetDateTime;
 use url::Url;
 
-use super::settings::{Checked, Pinning};
+use super::settings::Checked;
 use super::wire;
+use crate::authority::connection::{Reached, read_secret, under};
 use crate::authority::{AuthorityError, answer};
-use crate::finding::{Code, Finding};
-use crate::net::{
-    Client, ClientCertificate, ClientSettings, Proxy, Request, Response, Trust, danger,
-};
-use crate::pki::{Certificate, PrivateKey, digest, pem};
+use crate::net::{Client, ClientCertificate, Request, Response};
+use crate::pki::Certificate;
 use crate::secret::Secret;
-use crate::secret_source::SecretSource;
-
-pub const PIN_MISMATCH: Code = Code::new("ca-pin-mismatch");
-pub const CLIENT_CERTIFICATE: Code = Code::new("ca-client-certificate");
 
 /// Everything between settings and the first order.
 pub struct Session {
@@ -48,27 +41,13 @@ impl Session {
     ) -> Result<Self, AuthorityError> {
         let basic = match &settings.basic {
             None => None,
-            Some((name, source)) => Some((name.clone(), read(source)?)),
+            Some((name, source)) => Some((name.clone(), read_secret(source)?)),
         };
-        let certificate = match (current, &settings.certificate) {
-            (Some(current), _) => Some(current),
-            (None, Some((certificate, key))) => Some(client_certificate(certificate, key)?),
-            (None, None) => None,
-        };
-        let mut client_settings = client_settings(settings, proxy(settings)?);
-        let mut pinned = None;
-        client_settings.trust = match &settings.trust {
-            Pinning::System => Trust::System,
-            Pinning::Anchors(anchors) => Trust::Anchors(anchors.clone()),
-            Pinning::Fingerprint(pin) => {
-                let root = bootstrap(&client_settings, &settings.base, pin, deadline)?;
-                pinned = Some(root.clone());
-                Trust::Anchors(vec![root])
-            }
-        };
-        client_settings.client_certificate = certificate;
-        let shows_certificate = client_settings.client_certificate.is_some();
-        let client = Client::open(client_settings).map_err(|error| answer::unopened(&error))?;
+        let shows_certificate = current.is_some() || settings.connection.certificate.is_some();
+        let Reached { client, root } = settings.connection.open(
+            current,
+            Some(&|client| unverified_cacerts(client, &settings.base, deadline)),
+        )?;
         let mut session = Self {
             client,
             cacerts: CaCertificates {
@@ -81,7 +60,7 @@ impl Session {
             shows_certificate,
         };
         session.cacerts = session.fetch_cacerts(deadline)?;
-        if let Some(root) = pinned {
+        if let Some(root) = root {
             session.cacerts.roots = vec![root];
         }
         Ok(session)
@@ -121,7 +100,7 @@ impl Session {
     }
 
     pub fn url(&self, operation: &str) -> Url {
-        under(&self.base, operation)
+        under(&self.base, &format!("/{operation}"))
     }
 
     pub fn with_login(&self, request: Request) -> Request {
@@ -149,47 +128,13 @@ impl Session {
     }
 }
 
-fn under(base: &Url, operation: &str) -> Url {
-    let mut url = base.clone();
-    url.set_path(&format!("{}/{operation}", base.path()));
-    url
-}
-
-fn client_settings(settings: &Checked, proxy: Proxy) -> ClientSettings {
-    let mut client = ClientSettings::new(Trust::System);
-    client.connect_timeout = settings.connect_timeout;
-    client.request_timeout = settings.timeout;
-    client.proxy = proxy;
-    client
-}
-
-fn proxy(settings: &Checked) -> Result<Proxy, AuthorityError> {
-    match (&settings.proxy.proxy, &settings.proxy.credentials) {
-        (Proxy::Through(server), Some((name, source))) => {
-            let mut server = server.clone();
-            server.credentials = Some((name.clone(), read(source)?));
-            Ok(Proxy::Through(server))
-        }
-        (proxy, _) => Ok(proxy.clone()),
-    }
-}
-
-fn read(source: &SecretSource) -> Result<Secret, AuthorityError> {
-    source.read().map_err(|error| answer::no_secret(&error))
-}
-
-/// The certificate among `/cacerts` that has the pinned SHA-256, fetched without verification
-/// (RFC 7030 section 4.1.1, "out-of-band"): the pin is the verification.
-fn bootstrap(
-    settings: &ClientSettings,
+/// What `/cacerts` holds, asked before anything is trusted (RFC 7030 section 4.1.1, "out-of-band").
+fn unverified_cacerts(
+    client: &Client,
     base: &Url,
-    pin: &[u8; 32],
     deadline: Instant,
-) -> Result<Vec<u8>, AuthorityError> {
-    let mut unverified = settings.clone();
-    unverified.trust = danger::trust_any_server_for_pinned_data();
-    let client = Client::open(unverified).map_err(|error| answer::unopened(&error))?;
-    let request = Request::get(under(base, "cacerts")).until(deadline);
+) -> Result<Vec<Certificate>, AuthorityError> {
+    let request = Request::get(under(base, "/cacerts")).until(deadline);
     let response = client
         .send(&request)
         .map_err(|error| answer::failed(&error))?;
@@ -197,57 +142,5 @@ fn bootstrap(
     if response.status != 200 {
         return Err(answer::turned_down(what, &request, &response, "no login"));
     }
-    let certificates = wire::certificates(what, &response)?;
-    if let Some(root) = certificates
-        .iter()
-        .find(|certificate| digest::sha256(certificate.der()) == *pin)
-    {
-        return Ok(root.der().to_vec());
-    }
-    let came: Vec<String> = certificates.iter().map(Certificate::fingerprint).collect();
-    Err(AuthorityError::Unusable(Box::new(
-        Finding::error(
-            PIN_MISMATCH,
-            "none of the server's CA certificates has the pinned fingerprint",
-        )
-        .fact("pinned", data_encoding::HEXLOWER.encode(pin))
-        .fact("came", came)
-        .hint(
-            "compare the fingerprint with the CA's owner, over another way than this network: \
-             either the pin is out of date, or somebody else answers",
-        ),
-    )))
-}
-
-fn client_certificate(certificate: &Path, key: &Path) -> Result<ClientCertificate, AuthorityError> {
-    let unusable = |path: &Path, reason: String| {
-        AuthorityError::Settings(Box::new(
-            Finding::error(
-                CLIENT_CERTIFICATE,
-                format!("reading the client certificate from {}: {reason}", path.display()),
-            )
-            .in_file(path.display().to_string())
-            .hint("give PEM files: client_certificate with the chain, client_key with its key, unencrypted"),
-        ))
-    };
-    let text = std::fs::read(certificate).map_err(|e| unusable(certificate, e.to_string()))?;
-    let chain = pem::certificates(&text).map_err(|e| unusable(certificate, e.to_string()))?;
-    if chain.is_empty() {
-        return Err(unusable(certificate, "it holds no certificate".to_owned()));
-    }
-    // As a secret: refused when others may read it.
-    let text = read(&SecretSource::File(key.to_owned()))?;
-    let key = pem::decode(text.expose())
-        .map_err(|e| unusable(key, e.to_string()))?
-        .into_iter()
-        .find_map(|block| match block {
-            pem::Block::PrivateKey(der) => Some(PrivateKey::from_der(&der)),
-            _ => None,
-        })
-        .ok_or_else(|| unusable(key, "it holds no unencrypted private key".to_owned()))?
-        .map_err(|e| unusable(key, e.to_string()))?;
-    Ok(ClientCertificate {
-        chain,
-        key: Secret::new(key.expose_pkcs8().to_vec()),
-    })
+    wire::certificates(what, &response)
 }

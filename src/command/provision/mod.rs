@@ -13,7 +13,7 @@ pub use plan::{Content, Identity, Pkcs12, Placement, Plan};
 use std::time::{Duration, Instant};
 
 use super::Context;
-use crate::authority::Order;
+use crate::authority::{Depth, Order};
 use crate::finding::{Code, Finding};
 use crate::image::{ImageRoot, Staging};
 use crate::outcome::{Outcome, Report};
@@ -192,9 +192,11 @@ fn rehearse(plan: &Plan, report: &mut Report) -> Result<(), Stop> {
         let Some(preflight) = &identity.authority.preflight else {
             continue;
         };
-        let findings = preflight.preflight(&order.1).map_err(|error| {
-            Stop::new(error.outcome(), error.into_finding().about(&identity.name))
-        })?;
+        let findings = preflight
+            .preflight(&order.1, Depth::Whole)
+            .map_err(|error| {
+                Stop::new(error.outcome(), error.into_finding().about(&identity.name))
+            })?;
         if findings.iter().any(Finding::is_error) {
             report.conclude(Outcome::Refused);
         }

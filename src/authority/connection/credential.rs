@@ -1,0 +1,53 @@
+//! A client certificate from its files.
+
+use std::path::Path;
+
+use super::read_secret;
+use crate::authority::AuthorityError;
+use crate::finding::{Code, Finding};
+use crate::net::ClientCertificate;
+use crate::pki::{PrivateKey, pem};
+use crate::secret::Secret;
+use crate::secret_source::SecretSource;
+
+pub const CLIENT_CERTIFICATE: Code = Code::new("ca-client-certificate");
+
+/// The chain from one PEM file and its key from another, or both from one.
+///
+/// # Errors
+/// [`AuthorityError::Settings`]: a file that cannot be read, or a key that others may read.
+pub fn client_certificate(
+    certificate: &Path,
+    key: &Path,
+) -> Result<ClientCertificate, AuthorityError> {
+    let unusable = |path: &Path, reason: String| {
+        AuthorityError::Settings(Box::new(
+            Finding::error(
+                CLIENT_CERTIFICATE,
+                format!("reading the client certificate from {}: {reason}", path.display()),
+            )
+            .in_file(path.display().to_string())
+            .hint("give PEM files: client_certificate with the chain, client_key with its key, unencrypted"),
+        ))
+    };
+    let text = std::fs::read(certificate).map_err(|e| unusable(certificate, e.to_string()))?;
+    let chain = pem::certificates(&text).map_err(|e| unusable(certificate, e.to_string()))?;
+    if chain.is_empty() {
+        return Err(unusable(certificate, "it holds no certificate".to_owned()));
+    }
+    // As a secret: refused when others may read it.
+    let text = read_secret(&SecretSource::File(key.to_owned()))?;
+    let key = pem::decode(text.expose())
+        .map_err(|e| unusable(key, e.to_string()))?
+        .into_iter()
+        .find_map(|block| match block {
+            pem::Block::PrivateKey(der) => Some(PrivateKey::from_der(&der)),
+            _ => None,
+        })
+        .ok_or_else(|| unusable(key, "it holds no unencrypted private key".to_owned()))?
+        .map_err(|e| unusable(key, e.to_string()))?;
+    Ok(ClientCertificate {
+        chain,
+        key: Secret::new(key.expose_pkcs8().to_vec()),
+    })
+}
