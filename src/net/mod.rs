@@ -10,6 +10,7 @@ mod findings;
 mod message;
 mod progress;
 mod retry;
+pub mod runtime;
 mod settings;
 mod tls;
 mod tls_reason;
