@@ -9,6 +9,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use certbake::authority::{AuthorityError, Current, Depth, Opened};
+use certbake::outcome::Outcome;
 use certbake::pki::{Certificate, Chain, PrivateKey, digest, pem, pkcs7};
 use data_encoding::{BASE64, BASE64_MIME};
 use support::contract::{
@@ -434,9 +435,39 @@ mod refusals {
         let (_file, source) = credential();
         let opened = open("est", Est.settings(&server, &source), &lab.anchors());
         let error = opened.authority.issue(&order(PATIENCE).1).unwrap_err();
-        assert!(matches!(error, AuthorityError::Unreachable(_)), "{error}");
+        assert!(matches!(error, AuthorityError::Settings(_)), "{error}");
         assert_eq!(error.into_finding().code.as_str(), "ca-tls");
         assert!(server.asked().is_empty());
+    }
+
+    /// Trying again helps against a clock or a server that is going down, not against the wrong root.
+    #[test]
+    fn a_server_that_never_fits_is_told_from_one_that_may_fit_later() {
+        let lab = Lab::new("Lab");
+        let past = lab.server_with(|params| {
+            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2020, 2, 1);
+        });
+        let (_file, source) = credential();
+        let ask = |server: &FakeServer| {
+            let opened = open("est", Est.settings(server, &source), &lab.anchors());
+            opened.authority.issue(&order(PATIENCE).1).unwrap_err()
+        };
+        for server in [
+            FakeServer::https(&lab.client("somebody"), |_| Reply::ok("")),
+            FakeServer::bare(b"220 mail.lab ESMTP\r\n", true),
+            FakeServer::bare(b"HTTP/1.1 400 Bad Request\r\n\r\n", true),
+        ] {
+            let error = ask(&server);
+            assert_eq!(error.outcome(), Outcome::Usage, "{error}");
+        }
+        for server in [
+            FakeServer::https(&past, |_| Reply::ok("")),
+            FakeServer::bare(b"", true),
+        ] {
+            let error = ask(&server);
+            assert_eq!(error.outcome(), Outcome::Unreachable, "{error}");
+        }
     }
 }
 
