@@ -145,6 +145,7 @@ fn est(lab: &Lab, server: SocketAddr) -> Opened {
         directory: lab.dir.path(),
         now: support::now(),
         environment: &|_| None,
+        on_wait: None,
     };
     let entry = CATALOGUE.iter().find(|entry| entry.kind == "est").unwrap();
     (entry.open)(&settings).unwrap()

@@ -38,6 +38,7 @@ fn open(dir: &Path, settings: &str) -> Opened {
         directory: Path::new("/nowhere"),
         now: NOW,
         environment: &|_| None,
+        on_wait: None,
     };
     (entry.open)(&settings).unwrap()
 }

@@ -19,5 +19,5 @@ pub use client::{Client, admissible};
 pub use error::{ConnectReason, Endpoint, Failure, NetError, OpenError, ProxyReason, UrlFault};
 pub use message::{Method, Repeat, Request, Response};
 pub use progress::Stage;
-pub use settings::{ClientCertificate, ClientSettings, Proxy, ProxyServer, Trust, Waiting};
+pub use settings::{ClientCertificate, ClientSettings, OnWait, Proxy, ProxyServer, Trust, Waiting};
 pub use tls_reason::TlsReason;
