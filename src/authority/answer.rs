@@ -15,8 +15,13 @@ pub const UNUSABLE: Code = Code::new("ca-answer-unusable");
 pub fn failed(error: &NetError) -> AuthorityError {
     let finding = Box::new(error.finding());
     match &*error.failure {
+        // A fault of its own (RFC 8446 section 6.2: internal_error, user_canceled).
+        Failure::Tls(TlsReason::Alert(alert)) if matches!(alert.number, 80 | 90) => {
+            AuthorityError::Unreachable(finding)
+        }
         // It looked at our certificate and said no.
         Failure::Tls(TlsReason::Alert(_)) => AuthorityError::Refused(finding),
+        Failure::Tls(reason) if reason.is_lasting() => AuthorityError::Settings(finding),
         Failure::TooLarge { .. }
         | Failure::Garbage { .. }
         | Failure::Redirected { .. }

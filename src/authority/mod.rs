@@ -12,6 +12,7 @@ use std::time::Instant;
 use time::OffsetDateTime;
 
 use crate::finding::Finding;
+use crate::net::OnWait;
 use crate::outcome::{AuthorityPlace, Outcome};
 use crate::pki::{Certificate, PrivateKey, SigningRequest};
 use crate::secret_source::SecretSource;
@@ -233,6 +234,8 @@ pub struct Settings<'a> {
     pub now: OffsetDateTime,
     /// The environment by name, for proxies and the like.
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// Told of every wait for the authority.
+    pub on_wait: Option<OnWait>,
 }
 
 impl Settings<'_> {

@@ -11,6 +11,7 @@ pub mod source;
 pub mod usage;
 
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
@@ -58,16 +59,17 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
         return Outcome::Usage.exit_code();
     };
     match verb {
-        Verb::Provision(args) => reported("provision", &args.report, start, |context| {
+        Verb::Provision(args) => reported("provision", &args.report, start, |context, waiting| {
             let outside = Outside {
                 now: context.now,
                 environment: context.environment,
+                on_wait: Some(waiting.on_wait()),
             };
             let plan = resolve::provision(&args, matches, &outside)?;
             output::mask(&plan.secrets(), &args.report, context.environment);
             Ok(command::provision::run(&plan, context))
         }),
-        Verb::Check(args) => reported("check", &args.report, start, |context| {
+        Verb::Check(args) => reported("check", &args.report, start, |context, _| {
             resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))
         }),
         Verb::Inspect(args) => inspect(&args, start),
@@ -91,7 +93,7 @@ fn reported(
     verb: &'static str,
     args: &ReportArgs,
     start: &Start,
-    run: impl FnOnce(&Context<'_>) -> Result<Report, UsageError>,
+    run: impl FnOnce(&Context<'_>, &Arc<Waiting>) -> Result<Report, UsageError>,
 ) -> u8 {
     let output = match Output::prepare(args, &environment) {
         Ok(output) => output,
@@ -107,14 +109,15 @@ fn reported(
 }
 
 /// Runs a command with the clock, the environment and someone to tell what is being waited for.
-fn in_context<T>(start: &Start, run: impl FnOnce(&Context<'_>) -> T) -> T {
-    let waiting = Waiting::new();
-    let done = run(&Context {
+fn in_context<T>(start: &Start, run: impl FnOnce(&Context<'_>, &Arc<Waiting>) -> T) -> T {
+    let waiting = Arc::new(Waiting::new());
+    let context = Context {
         now: start.now,
         started: start.started,
         environment: &environment,
-        progress: &waiting,
-    });
+        progress: &*waiting,
+    };
+    let done = run(&context, &waiting);
     waiting.end();
     done
 }
@@ -135,7 +138,7 @@ fn inspect(args: &args::inspect::Args, start: &Start) -> u8 {
         Ok(plan) => plan,
         Err(error) => return output::usage(error),
     };
-    let inspection = in_context(start, |context| command::inspect::run(&plan, context));
+    let inspection = in_context(start, |context, _| command::inspect::run(&plan, context));
     let text = match args.report {
         Format::Human => report::human::inspection(&inspection, output::style(&environment)),
         Format::Json => report::json::text(&inspection).unwrap_or_default() + "\n",

@@ -1,15 +1,11 @@
-//! A secret from a command's standard output: no shell, no input, bounded in time and size.
+//! A secret from a command's standard output: no shell, no input, bounded in time and size. What it
+//! writes to standard error is dropped: it may be the secret, and would end in the log of a build.
 
-use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::{Bytes, Reason, bounded};
-use crate::line;
-
-/// How much of the command's standard error is kept for the error message, in characters.
-const STDERR: usize = 500;
 
 pub(super) fn output(argv: &[String], patience: Duration) -> Result<Bytes, Reason> {
     let deadline = Instant::now() + patience;
@@ -18,29 +14,15 @@ pub(super) fn output(argv: &[String], patience: Duration) -> Result<Bytes, Reaso
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .map_err(Reason::Io)?;
     let mut running = Running(child);
     let stdout = running.0.stdout.take();
-    let stderr = running.0.stderr.take();
     let (answer, answered) = mpsc::channel();
     std::thread::spawn(move || {
         // Nobody listens any more when patience has ended.
         let _ = answer.send(stdout.map(|mut stdout| bounded(&mut stdout)));
-    });
-    let (complain, complained) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut text = Vec::new();
-        if let Some(mut stderr) = stderr {
-            let _ = stderr
-                .by_ref()
-                .take(STDERR as u64 * 4)
-                .read_to_end(&mut text);
-            // A command that is cut off here must not be held up by a full pipe.
-            let _ = std::io::copy(&mut stderr, &mut std::io::sink());
-        }
-        let _ = complain.send(text);
     });
     let bytes = answered
         .recv_timeout(left(deadline))
@@ -54,10 +36,8 @@ pub(super) fn output(argv: &[String], patience: Duration) -> Result<Bytes, Reaso
     if status.success() {
         return Ok(bytes);
     }
-    let stderr = complained.recv_timeout(left(deadline)).unwrap_or_default();
     Err(Reason::Command {
         status: status.to_string(),
-        stderr: line::harmless(&stderr, STDERR),
     })
 }
 

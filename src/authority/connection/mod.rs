@@ -15,7 +15,8 @@ use url::Url;
 use super::{AuthorityError, Settings, SettingsError, answer};
 use crate::finding::{Code, Finding};
 use crate::net::{
-    Client, ClientCertificate, ClientSettings, Proxy, ProxyServer, Trust, admissible, danger,
+    Client, ClientCertificate, ClientSettings, OnWait, Proxy, ProxyServer, Trust, admissible,
+    danger,
 };
 use crate::pki::{Certificate, digest};
 use crate::secret::Secret;
@@ -109,6 +110,7 @@ pub struct Connection {
     connect_timeout: Duration,
     proxy: ProxyChoice,
     plain_http: bool,
+    on_wait: Option<OnWait>,
 }
 
 /// Whom TLS must lead to.
@@ -170,6 +172,7 @@ impl Connection {
                 .map_or(Duration::from_secs(10), Span::std),
             proxy: proxy(&words, settings)?,
             plain_http: words.danger_plain_http,
+            on_wait: settings.on_wait.clone(),
         })
     }
 
@@ -206,6 +209,7 @@ impl Connection {
         settings.request_timeout = self.timeout;
         settings.proxy = self.proxy()?;
         settings.danger_plain_http = self.plain_http;
+        settings.on_wait.clone_from(&self.on_wait);
         let mut root = None;
         settings.trust = match &self.trust {
             Pinning::System => Trust::System,

@@ -219,6 +219,7 @@ impl<'a> Authorities<'a> {
             directory: self.source.map_or(Path::new("."), Source::directory),
             now: self.outside.now,
             environment: self.outside.environment,
+            on_wait: self.outside.on_wait.clone(),
         };
         let opened = (entry.open)(&settings).map_err(|SettingsError { key, reason }| {
             let unknown = reason

@@ -18,6 +18,7 @@ use super::file;
 use super::source::Source;
 use super::usage::{UsageError, did_you_mean};
 use crate::command::provision::Plan;
+use crate::net::OnWait;
 use draft::Draft;
 
 /// The file that is read when none is named.
@@ -27,6 +28,8 @@ const DEFAULT_CONFIG: &str = "certbake.toml";
 pub struct Outside<'a> {
     pub now: OffsetDateTime,
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// Told of every wait for an authority.
+    pub on_wait: Option<OnWait>,
 }
 
 /// # Errors
