@@ -2,6 +2,8 @@
 
 pub mod answer;
 mod connection;
+mod delivered;
+mod ejbca;
 pub mod embedded;
 mod est;
 mod shared;
@@ -315,4 +317,9 @@ pub struct SettingsError {
 }
 
 /// Every authority; adding one is a row here and a file beside.
-pub const CATALOGUE: &[Entry] = &[embedded::ENTRY, est::ENTRY];
+#[rustfmt::skip]
+pub const CATALOGUE: &[Entry] = &[
+    ejbca::ENTRY,
+    embedded::ENTRY,
+    est::ENTRY,
+];

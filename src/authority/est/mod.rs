@@ -16,13 +16,11 @@ use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
     Renew, Settings, SettingsError, answer, with_connection,
 };
-use crate::finding::{Code, Finding};
+use crate::finding::Finding;
 use crate::net::{ClientCertificate, Repeat, Request, Response};
 use crate::outcome::AuthorityPlace;
 use crate::pki::Chain;
 use crate::secret::Secret;
-
-pub const PENDING: Code = Code::new("ca-pending");
 
 /// The row of the catalogue.
 pub const ENTRY: Entry = Entry {
@@ -168,7 +166,7 @@ fn post(session: &Session, operation: &str, order: &Order) -> Result<Response, A
 fn pending(asked: u32, wait: Duration) -> AuthorityError {
     AuthorityError::Unreachable(Box::new(
         Finding::error(
-            PENDING,
+            answer::PENDING,
             "the CA has taken the request and not decided on it before the deadline",
         )
         .fact("asked", asked)
