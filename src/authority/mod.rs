@@ -4,6 +4,7 @@ pub mod answer;
 mod connection;
 pub mod embedded;
 mod est;
+pub mod foresight;
 mod shared;
 
 use std::sync::Arc;
