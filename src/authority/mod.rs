@@ -6,6 +6,7 @@ mod delivered;
 mod ejbca;
 pub mod embedded;
 mod est;
+pub mod foresight;
 mod shared;
 
 use std::sync::Arc;
