@@ -467,8 +467,11 @@ mod preflight {
     }
 
     #[test]
-    fn a_ca_that_is_there_and_lasts_is_no_finding() {
-        assert_eq!(foresee(cas(), "Lab Issuing", Depth::Whole).unwrap(), []);
+    fn a_ca_that_is_there_and_lasts_is_told_to_doctor_alone() {
+        assert_eq!(foresee(cas(), "Lab Issuing", Depth::Order).unwrap(), []);
+        let found = foresee(cas(), "Lab Issuing", Depth::Whole).unwrap();
+        assert_eq!(found[0].code.as_str(), "ca-answers");
+        assert_eq!(found[0].facts["login"], "a token");
     }
 
     #[test]

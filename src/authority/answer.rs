@@ -121,15 +121,20 @@ pub fn turned_down(
     }
 }
 
-/// The same error with another hint, which knows more of the protocol.
-pub fn hinted(error: AuthorityError, hint: impl Into<String>) -> AuthorityError {
-    let with = |finding: Box<Finding>| Box::new(finding.hint(hint));
+/// The same error with more in its finding, by one who knows more of the protocol.
+pub fn told(error: AuthorityError, more: impl FnOnce(Finding) -> Finding) -> AuthorityError {
+    let with = |finding: Box<Finding>| Box::new(more(*finding));
     match error {
         AuthorityError::Refused(finding) => AuthorityError::Refused(with(finding)),
         AuthorityError::Unreachable(finding) => AuthorityError::Unreachable(with(finding)),
         AuthorityError::Unusable(finding) => AuthorityError::Unusable(with(finding)),
         AuthorityError::Settings(finding) => AuthorityError::Settings(with(finding)),
     }
+}
+
+/// The same error with another hint.
+pub fn hinted(error: AuthorityError, hint: impl Into<String>) -> AuthorityError {
+    told(error, |finding| finding.hint(hint))
 }
 
 /// The issuer ends before the certificate that is wanted would.

@@ -7,6 +7,7 @@ mod ejbca;
 pub mod embedded;
 mod est;
 pub mod foresight;
+mod gcp_cas;
 mod shared;
 
 use std::sync::Arc;
@@ -333,4 +334,5 @@ pub const CATALOGUE: &[Entry] = &[
     ejbca::ENTRY,
     embedded::ENTRY,
     est::ENTRY,
+    gcp_cas::ENTRY,
 ];

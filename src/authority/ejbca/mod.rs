@@ -18,7 +18,7 @@ use super::delivered::{self, Waits};
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Depth, Entry, Issued, Opened, Order, Preflight, Reason,
-    Revocation, Revoke, Settings, SettingsError, answer, with_connection,
+    Revocation, Revoke, Settings, SettingsError, answer, foresight, with_connection,
 };
 use crate::finding::Finding;
 use crate::net::{Client, Method, Repeat, Request, Response};
@@ -50,6 +50,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         renew: None,
         preflight: Some(ejbca.clone()),
         revoke: Some(ejbca),
+        finish: None,
     })
 }
 
@@ -88,13 +89,20 @@ impl Ejbca {
         self.now + self.read.elapsed()
     }
 
-    fn turned_down(&self, what: &str, request: &Request, response: &Response) -> AuthorityError {
-        let words = &self.settings.words;
-        let login = match (&words.token, &self.settings.connection.certificate) {
+    /// How we present ourselves.
+    const fn login(&self) -> &'static str {
+        match (
+            &self.settings.words.token,
+            &self.settings.connection.certificate,
+        ) {
             (Some(_), None) => "a token",
             (Some(_), Some(_)) => "a token and a client certificate",
             (None, _) => "a client certificate",
-        };
+        }
+    }
+
+    fn turned_down(&self, what: &str, request: &Request, response: &Response) -> AuthorityError {
+        let (words, login) = (&self.settings.words, self.login());
         let error = answer::turned_down(what, request, response, login);
         let is_json = response.body.starts_with(b"{");
         let hint = match response.status {
@@ -130,12 +138,12 @@ impl Ejbca {
         answer::hinted(error, hint)
     }
 
-    /// The CAs that this login may see.
+    /// The CAs that this login may see, and EJBCA's clock.
     fn authorities(
         &self,
         session: &Session,
         deadline: Instant,
-    ) -> Result<Vec<wire::AuthorityFacts>, AuthorityError> {
+    ) -> Result<(Vec<wire::AuthorityFacts>, Option<OffsetDateTime>), AuthorityError> {
         let what = "GET ca";
         let request = session.logged_in(Request::get(self.at("/v1/ca")).until(deadline));
         let response = session.ask(&request)?;
@@ -143,7 +151,7 @@ impl Ejbca {
             return Err(self.turned_down(what, &request, &response));
         }
         let list: wire::Authorities = delivered::json(what, &response)?;
-        Ok(list.certificate_authorities)
+        Ok((list.certificate_authorities, response.date))
     }
 
     fn own<'a>(&self, all: &'a [wire::AuthorityFacts]) -> Option<&'a wire::AuthorityFacts> {
@@ -153,7 +161,7 @@ impl Ejbca {
 
     /// The CA's own chain, DER; for enrolments that come without one.
     fn chain(&self, session: &Session, deadline: Instant) -> Result<Vec<Vec<u8>>, AuthorityError> {
-        let all = self.authorities(session, deadline)?;
+        let (all, _) = self.authorities(session, deadline)?;
         let Some(own) = self.own(&all) else {
             return Ok(Vec::new());
         };
@@ -315,8 +323,8 @@ impl Preflight for Ejbca {
     /// Whether the CA is there, and how long it lasts; a login that may not list CAs may still order.
     fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError> {
         let session = self.session()?;
-        let all = match (self.authorities(&session, order.deadline), depth) {
-            (Ok(all), _) => all,
+        let (all, date) = match (self.authorities(&session, order.deadline), depth) {
+            (Ok(known), _) => known,
             (Err(AuthorityError::Refused(_)), Depth::Order) => return Ok(Vec::new()),
             (Err(error), _) => return Err(error),
         };
@@ -338,14 +346,18 @@ impl Preflight for Ejbca {
             )));
         };
         let wanted = order.ttl.map(|ttl| self.now() + ttl.duration());
-        Ok(match (own.ends(), wanted) {
-            (Some(ends), Some(wanted)) if ends < wanted => vec![answer::ends_first(
-                &format!("the CA \"{name}\""),
-                ends,
-                wanted,
-            )],
-            _ => Vec::new(),
-        })
+        let mut found: Vec<Finding> = own
+            .ends()
+            .zip(wanted)
+            .filter(|(ends, wanted)| ends < wanted)
+            .map(|(ends, wanted)| answer::ends_first(&format!("the CA \"{name}\""), ends, wanted))
+            .into_iter()
+            .collect();
+        if depth == Depth::Whole {
+            let looked_at = ["login", "the CA and its end"];
+            found.push(foresight::answers(self.login(), date, &looked_at));
+        }
+        Ok(found)
     }
 }
 
@@ -358,7 +370,7 @@ impl Revoke for Ejbca {
         let issuer = self
             .authorities(&session, revocation.deadline)
             .ok()
-            .and_then(|all| Some(self.own(&all)?.subject_dn.clone()))
+            .and_then(|(all, _)| Some(self.own(&all)?.subject_dn.clone()))
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| facts.issuer.replace(", ", ","));
         let mut url = with_segments(
