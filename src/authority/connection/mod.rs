@@ -176,6 +176,24 @@ impl Connection {
         })
     }
 
+    /// As [`Connection::read`], for a service that everybody reaches by the system's trust store:
+    /// `anchors` are then those of what it issues, and count for TLS where a `url` is given alone.
+    ///
+    /// # Errors
+    /// As [`Connection::read`].
+    pub fn read_public(settings: &Settings<'_>, url: &str) -> Result<Self, SettingsError> {
+        let mut connection = settings.table.clone();
+        let asked = |key: &str| settings.table.contains_key(key);
+        if !asked("trust") && (!asked("url") || settings.anchors.is_empty()) {
+            connection.insert("trust".to_owned(), "system".into());
+        }
+        let settings = Settings {
+            table: connection,
+            ..*settings
+        };
+        Self::read(&settings, Some(url))
+    }
+
     /// Where the connection's passwords come from.
     pub fn secrets(&self) -> Vec<SecretSource> {
         let credentials = self.proxy.credentials.iter();
@@ -183,7 +201,6 @@ impl Connection {
     }
 
     /// The place of an operation: `path` is appended to that of the URL; it starts with a slash.
-    #[allow(dead_code, reason = "the next authority uses it")]
     pub fn at(&self, path: &str) -> Url {
         under(&self.url, path)
     }
