@@ -4,6 +4,9 @@ pub mod answer;
 mod connection;
 pub mod embedded;
 mod est;
+mod exec;
+mod given;
+mod received;
 mod shared;
 
 use std::sync::Arc;
@@ -123,6 +126,16 @@ impl Reason {
             Self::KeyCompromise => 1,
             Self::Superseded => 4,
             Self::CessationOfOperation => 5,
+        }
+    }
+
+    /// The name in `CRLReason`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "keyCompromise",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessationOfOperation",
         }
     }
 }
@@ -315,4 +328,4 @@ pub struct SettingsError {
 }
 
 /// Every authority; adding one is a row here and a file beside.
-pub const CATALOGUE: &[Entry] = &[embedded::ENTRY, est::ENTRY];
+pub const CATALOGUE: &[Entry] = &[embedded::ENTRY, est::ENTRY, exec::ENTRY];
