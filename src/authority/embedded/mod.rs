@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
-    Renew, Settings, SettingsError,
+    Renew, Settings, SettingsError, foresight,
 };
 use crate::finding::Finding;
 use crate::outcome::AuthorityPlace;
@@ -87,6 +87,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         renew: Some(embedded.clone()),
         preflight: Some(embedded),
         revoke: None,
+        finish: None,
         secrets: Vec::new(),
     })
 }
@@ -165,14 +166,23 @@ impl Renew for Embedded {
 
 /// A CA that is not there yet will be made by the order, and has nothing to tell before.
 impl Preflight for Embedded {
-    fn preflight(&self, order: &Order, _: Depth) -> Result<Vec<Finding>, AuthorityError> {
-        match CaDirectory::open(&self.dir) {
-            Ok(ca) => ca
-                .foresee(&self.terms(order))
-                .map_err(|error| error.into_authority_error(&self.dir)),
-            Err(CaError::Missing { .. }) if self.create => Ok(Vec::new()),
-            Err(error) => Err(error.into_authority_error()),
+    fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError> {
+        let (mut findings, looked_at) = match CaDirectory::open(&self.dir) {
+            Ok(ca) => {
+                let foreseen = ca
+                    .foresee(&self.terms(order))
+                    .map_err(|error| error.into_authority_error(&self.dir))?;
+                (foreseen, "its keys and certificates, its longest lifetime")
+            }
+            Err(CaError::Missing { .. }) if self.create => {
+                (Vec::new(), "that the first order will make it")
+            }
+            Err(error) => return Err(error.into_authority_error()),
+        };
+        if depth == Depth::Whole {
+            findings.push(foresight::answers("", None, &[looked_at]));
         }
+        Ok(findings)
     }
 }
 

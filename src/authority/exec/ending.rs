@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::authority::AuthorityError;
-use crate::authority::answer::{BUSY, REFUSED, UNUSABLE};
-use crate::authority::est::PENDING;
+use crate::authority::answer::{BUSY, PENDING, REFUSED, UNUSABLE};
 use crate::finding::{Code, Finding};
 use crate::line;
 use crate::secret::Secret;

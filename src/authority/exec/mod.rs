@@ -14,7 +14,7 @@ use self::settings::{Checked, Surroundings, Words};
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
-    Renew, Revocation, Revoke, Settings, SettingsError, received,
+    Renew, Revocation, Revoke, Settings, SettingsError, foresight, received,
 };
 use crate::finding::Finding;
 use crate::outcome::AuthorityPlace;
@@ -48,6 +48,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         authority: exec.clone(),
         renew: Some(exec.clone()),
         preflight: Some(exec.clone()),
+        finish: None,
         revoke: match &exec.settings.revoke {
             Some(_) => Some(exec),
             None => None,
@@ -167,10 +168,12 @@ impl Preflight for Exec {
         {
             ending::can_be_run(Path::new(&argv[0]), &self.settings.path)?;
         }
-        if depth == Depth::Whole {
-            self.surroundings.get(|| self.settings.surroundings())?;
+        if depth == Depth::Order {
+            return Ok(Vec::new());
         }
-        Ok(Vec::new())
+        self.surroundings.get(|| self.settings.surroundings())?;
+        let looked_at = ["that its programs may be run", "its secrets"];
+        Ok(vec![foresight::answers("", None, &looked_at)])
     }
 }
 

@@ -1,0 +1,31 @@
+//! What a preflight tells beside its warnings and refusals: that the authority answers, to whom, and
+//! what of the order it was held against.
+
+use time::OffsetDateTime;
+
+use crate::finding::{Code, Finding};
+
+/// The authority answers. `doctor` shows it as something that was looked at, not as a finding.
+pub const ANSWERS: Code = Code::new("ca-answers");
+
+/// The fact of a preflight's finding that says how long a certificate the authority grants at most,
+/// in seconds. It is held against the lifetime and the floor that the configuration asks for.
+pub const MOST_GRANTED: &str = "max_ttl_seconds";
+
+/// A note for [`super::Depth::Whole`]. `login` is how we presented ourselves, in words: `the user
+/// name "bob"`; empty when nobody has to. `date` is the authority's clock as it came with the
+/// answer. `looked_at` says what was tried or read beside: `login`, `limits of role web`.
+pub fn answers(login: &str, date: Option<OffsetDateTime>, looked_at: &[&str]) -> Finding {
+    let as_whom = if login.is_empty() {
+        String::new()
+    } else {
+        format!("; we come with {login}")
+    };
+    let note = Finding::note(ANSWERS, format!("the authority answers{as_whom}"))
+        .fact("login", login)
+        .fact("looked_at", looked_at.to_vec());
+    match date {
+        Some(date) => note.instant("authority_clock", date),
+        None => note,
+    }
+}
