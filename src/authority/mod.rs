@@ -1,6 +1,7 @@
 //! Authorities: who signs. Each is one file or folder and one row in [`CATALOGUE`].
 
 pub mod answer;
+mod cfssl;
 mod connection;
 mod delivered;
 mod ejbca;
@@ -343,6 +344,7 @@ pub struct SettingsError {
 /// Every authority; adding one is a row here and a file beside.
 #[rustfmt::skip]
 pub const CATALOGUE: &[Entry] = &[
+    cfssl::ENTRY,
     ejbca::ENTRY,
     embedded::ENTRY,
     est::ENTRY,
