@@ -76,8 +76,18 @@ pub fn turned_down(
     response: &Response,
     login: &str,
 ) -> AuthorityError {
+    turned_down_saying(what, response, login, response.said(request))
+}
+
+/// As [`turned_down`], where the protocol has a place of its own for the server's words. They are
+/// one harmless line, without the request's credentials.
+pub fn turned_down_saying(
+    what: &str,
+    response: &Response,
+    login: &str,
+    said: Option<String>,
+) -> AuthorityError {
     let status = response.status;
-    let said = response.said(request);
     let words = said
         .as_ref()
         .map_or_else(String::new, |said| format!(": {said}"));

@@ -1,13 +1,17 @@
 //! Authorities: who signs. Each is one file or folder and one row in [`CATALOGUE`].
 
 pub mod answer;
+mod cfssl;
 mod connection;
 mod delivered;
 mod ejbca;
 pub mod embedded;
 mod est;
+mod exec;
 pub mod foresight;
 mod gcp_cas;
+mod given;
+mod received;
 mod shared;
 
 use std::sync::Arc;
@@ -128,6 +132,16 @@ impl Reason {
             Self::KeyCompromise => 1,
             Self::Superseded => 4,
             Self::CessationOfOperation => 5,
+        }
+    }
+
+    /// The name in `CRLReason`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "keyCompromise",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessationOfOperation",
         }
     }
 }
@@ -334,8 +348,10 @@ pub struct SettingsError {
 /// Every authority; adding one is a row here and a file beside.
 #[rustfmt::skip]
 pub const CATALOGUE: &[Entry] = &[
+    cfssl::ENTRY,
     ejbca::ENTRY,
     embedded::ENTRY,
     est::ENTRY,
     gcp_cas::ENTRY,
+    exec::ENTRY,
 ];

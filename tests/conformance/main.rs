@@ -5,6 +5,8 @@
 
 #[path = "../servers/mod.rs"]
 mod servers;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod cfssl;
 mod est;
