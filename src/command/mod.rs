@@ -3,9 +3,11 @@
 
 pub mod ca;
 pub mod check;
+mod foresee;
 pub mod init;
 pub mod inspect;
 pub mod provision;
+mod together;
 
 use std::time::Instant;
 

@@ -52,13 +52,14 @@ pub fn provision(
         root,
         identities,
         dry_run: args.dry_run,
+        revoke_on_failure: args.revoke_on_failure,
     })
 }
 
 fn configuration(args: &Args) -> Result<Option<Source>, UsageError> {
     match &args.config {
         Some(path) => Source::read(path).map(Some),
-        None if args.ca.ca.is_none() && Path::new(DEFAULT_CONFIG).exists() => {
+        None if args.ca.ca.is_empty() && Path::new(DEFAULT_CONFIG).exists() => {
             Source::read(Path::new(DEFAULT_CONFIG)).map(Some)
         }
         None => Ok(None),
@@ -86,7 +87,7 @@ fn drafts<'a>(
 
 /// A single identity described by flags alone.
 fn alone<'a>(args: &Args, matches: &ArgMatches) -> Result<Draft<'a>, UsageError> {
-    if args.ca.ca.is_none() {
+    if args.ca.ca.is_empty() {
         return Err(UsageError::new("", "there is neither a configuration file nor --ca")
             .hint("write a file with `certbake init`, or describe one identity by flags: --ca est --ca-url …"));
     }

@@ -84,7 +84,7 @@ pub fn all(
 fn facts(identity: &Identity, ordered: &Ordered) -> Record {
     let leaf = ordered.credential.leaf();
     let window = &ordered.window;
-    let place = identity.authority.authority.place();
+    let place = ordered.candidate.place();
     Record {
         schema: 1,
         identity: identity.name.clone(),
