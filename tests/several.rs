@@ -2,89 +2,14 @@
 //! passed over.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::Command;
+mod built;
+
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-struct Lab(TempDir);
-
-impl Lab {
-    fn new(config: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("rootfs/etc")).unwrap();
-        std::fs::write(dir.path().join("certbake.toml"), config).unwrap();
-        Self(dir)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, arguments: &[&str], code: i32) -> Value {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_certbake"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CERTBAKE_")) {
-            command.env_remove(name);
-        }
-        let fixed = ["--root", "rootfs", "--report", "json"];
-        let output = command
-            .args([arguments, &fixed].concat())
-            .current_dir(self.0.path())
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(output.status.code(), Some(code), "{text} {output:?}");
-        serde_json::from_str(&text).unwrap()
-    }
-}
-
-fn codes(report: &Value) -> Vec<&str> {
-    let findings = report["findings"].as_array().unwrap();
-    findings
-        .iter()
-        .map(|f| f["code"].as_str().unwrap())
-        .collect()
-}
-
-/// A port on which nobody listens.
-fn closed() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-}
-
-/// Takes connections and never says a word.
-fn silent() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let held: Vec<_> = listener.incoming().collect();
-        drop(held);
-    });
-    address
-}
-
-/// Answers every request with this status.
-fn answering(status: u16) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = write!(
-                stream,
-                "HTTP/1.1 {status} No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            );
-        }
-    });
-    address
-}
+use built::{Lab, answering, closed, codes, silent};
 
 fn config(first: SocketAddr, more: &str) -> String {
     format!(

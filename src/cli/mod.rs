@@ -58,14 +58,15 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
         return Outcome::Usage.exit_code();
     };
     match verb {
-        Verb::Provision(args) => reported("provision", &args.report, start, |context| {
-            let outside = Outside {
-                now: context.now,
-                environment: context.environment,
-            };
-            let plan = resolve::provision(&args, matches, &outside)?;
-            output::mask(&plan.secrets(), &args.report, context.environment);
+        Verb::Provision(args) => reported("provision", &args.plan.report, start, |context| {
+            let plan = resolve::provision(&args, matches, &outside(context))?;
+            output::mask(&plan.secrets(), &args.plan.report, context.environment);
             Ok(command::provision::run(&plan, context))
+        }),
+        Verb::Doctor(args) => reported("doctor", &args.plan.report, start, |context| {
+            let plan = resolve::doctor(&args, matches, &outside(context))?;
+            output::mask(&plan.secrets(), &args.plan.report, context.environment);
+            Ok(command::doctor::run(&plan, context))
         }),
         Verb::Check(args) => reported("check", &args.report, start, |context| {
             resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))
@@ -82,6 +83,13 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
             ),
         },
         Verb::Schema(args) => output::text(&args.text()),
+    }
+}
+
+fn outside<'a>(context: &'a Context<'_>) -> Outside<'a> {
+    Outside {
+        now: context.now,
+        environment: context.environment,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::Context;
 use super::provision::{Candidate, Identity, Stop, request};
@@ -77,19 +78,23 @@ fn one<'a>(
         deadline: begun + within.unwrap_or_else(|| identity.deadline.std()),
     };
     let preflight = candidate.opened.preflight.as_ref();
-    let said = preflight.map(|preflight| {
-        preflight.preflight(&order, Depth::Whole).map(|mut said| {
-            said.extend(shortened(identity, &said));
-            said
-        })
-    });
-    Foresight {
+    let said = preflight.map(|preflight| preflight.preflight(&order, Depth::Whole));
+    let took = begun.elapsed();
+    let mut foresight = Foresight {
         identity,
         candidate,
         said,
         at: context.moment(),
-        took: begun.elapsed(),
+        took,
+    };
+    let clock = foresight
+        .clock_offset()
+        .and_then(|offset| verify::clock(offset, &identity.policy, foresight.at));
+    if let Some(Ok(said)) = &mut foresight.said {
+        said.extend(shortened(identity, said));
+        said.extend(clock);
     }
+    foresight
 }
 
 /// What the authorities of one identity said, as a run would take it: one that cannot be reached is
@@ -138,6 +143,19 @@ fn only_warn(finding: &mut Finding) {
 }
 
 impl Foresight<'_> {
+    /// What the authority said of itself when it answered.
+    pub fn answers(&self) -> Option<&Finding> {
+        let said = self.said.as_ref()?.as_ref().ok()?;
+        said.iter()
+            .find(|finding| finding.code == foresight::ANSWERS)
+    }
+
+    /// How far its clock is ahead of ours, where it said.
+    pub fn clock_offset(&self) -> Option<time::Duration> {
+        let clock = self.answers()?.facts.get(foresight::CLOCK)?.as_str()?;
+        Some(OffsetDateTime::parse(clock, &Rfc3339).ok()? - self.at)
+    }
+
     /// How an order would end by what was said, and the findings.
     fn findings(&self) -> (Outcome, Vec<Finding>) {
         let (outcome, findings) = match &self.said {

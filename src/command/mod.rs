@@ -3,6 +3,7 @@
 
 pub mod ca;
 pub mod check;
+pub mod doctor;
 mod foresee;
 pub mod init;
 pub mod inspect;

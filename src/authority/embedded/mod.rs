@@ -173,9 +173,10 @@ impl Preflight for Embedded {
                     .map_err(|error| error.into_authority_error(&self.dir))?;
                 (foreseen, "its keys and certificates, its longest lifetime")
             }
-            Err(CaError::Missing { .. }) if self.create => {
-                (Vec::new(), "that the first order will make it")
-            }
+            Err(CaError::Missing { .. }) if self.create => (
+                Vec::new(),
+                "its directory, where the first order makes the CA",
+            ),
             Err(error) => return Err(error.into_authority_error()),
         };
         if depth == Depth::Whole {

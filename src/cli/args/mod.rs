@@ -2,6 +2,7 @@
 
 pub mod ca;
 pub mod check;
+pub mod doctor;
 pub mod generated;
 pub mod init;
 pub mod inspect;
@@ -29,6 +30,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     Provision(Box<provision::Args>),
+    Doctor(Box<doctor::Args>),
     Check(Box<check::Args>),
     Inspect(inspect::Args),
     Init(init::Args),

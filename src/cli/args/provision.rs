@@ -14,10 +14,24 @@ use crate::authority::CATALOGUE;
 #[derive(ClapArgs, Clone, Debug, Default)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
+    /// Do everything but ask for the certificate and write
+    #[arg(long)]
+    pub dry_run: bool,
+    /// When the run fails after certificates were issued, have them revoked
+    #[arg(long, env = "CERTBAKE_REVOKE_ON_FAILURE")]
+    pub revoke_on_failure: bool,
+
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// What is to be baked, where, and how it is reported.
+#[derive(ClapArgs, Clone, Debug, Default)]
+pub struct PlanArgs {
     /// Configuration file [default: certbake.toml where it exists and no --ca is given]
     #[arg(long, value_name = "FILE", env = "CERTBAKE_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Bake only this identity; may be given several times
+    /// Only this identity; may be given several times
     #[arg(
         long,
         value_name = "NAME",
@@ -28,12 +42,6 @@ pub struct Args {
     /// The image's root directory
     #[arg(long, value_name = "DIR", env = "CERTBAKE_ROOT")]
     pub root: Option<PathBuf>,
-    /// Do everything but ask for the certificate and write
-    #[arg(long)]
-    pub dry_run: bool,
-    /// When the run fails after certificates were issued, have them revoked
-    #[arg(long, env = "CERTBAKE_REVOKE_ON_FAILURE")]
-    pub revoke_on_failure: bool,
 
     #[command(flatten)]
     pub ca: CaArgs,

@@ -9,7 +9,7 @@ use toml::Value;
 use super::draft::{Draft, origin_of};
 use super::{Outside, relative_to};
 use crate::authority::{CATALOGUE, Entry, Settings, SettingsError};
-use crate::cli::args::provision::{Args, CaArgs};
+use crate::cli::args::provision::{CaArgs, PlanArgs as Args};
 use crate::cli::file;
 use crate::cli::source::{Source, in_words};
 use crate::cli::usage::{UsageError, did_you_mean};

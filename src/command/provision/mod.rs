@@ -9,6 +9,8 @@ mod plan;
 mod recording;
 mod summary;
 
+pub(super) use content::password;
+pub(super) use landing::slots;
 pub use plan::{Candidate, Content, Identity, Pkcs12, Placement, Plan};
 
 use std::time::Instant;

@@ -48,7 +48,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
         let of_authorities = self.candidates.iter();
         of_authorities
             .flat_map(|candidate| &candidate.opened.secrets)
