@@ -72,6 +72,12 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
             resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))
         }),
         Verb::Inspect(args) => inspect(&args, start),
+        Verb::Revoke(args) => reported("revoke", &args.report, start, |context| {
+            let plan = resolve::revoke::plan(&args, matches, &outside(context))?;
+            let secrets: Vec<_> = plan.candidate.opened.secrets.iter().collect();
+            output::mask(&secrets, &args.report, context.environment);
+            Ok(command::revoke::run(&plan, context))
+        }),
         Verb::Init(args) => init(&args, start),
         Verb::Ca(args) => ca::run(args, start),
         Verb::Completions(args) => output::text(&args.text()),

@@ -8,6 +8,7 @@ mod foresee;
 pub mod init;
 pub mod inspect;
 pub mod provision;
+pub mod revoke;
 mod together;
 
 use std::time::Instant;

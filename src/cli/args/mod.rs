@@ -7,6 +7,7 @@ pub mod generated;
 pub mod init;
 pub mod inspect;
 pub mod provision;
+pub mod revoke;
 pub mod shared;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +34,7 @@ pub enum Verb {
     Doctor(Box<doctor::Args>),
     Check(Box<check::Args>),
     Inspect(inspect::Args),
+    Revoke(Box<revoke::Args>),
     Init(init::Args),
     Ca(ca::Args),
     Completions(generated::Completions),

@@ -9,7 +9,7 @@ use toml::Value;
 use super::draft::{Draft, origin_of};
 use super::{Outside, relative_to};
 use crate::authority::{CATALOGUE, Entry, Settings, SettingsError};
-use crate::cli::args::provision::{CaArgs, PlanArgs as Args};
+use crate::cli::args::provision::CaArgs;
 use crate::cli::file;
 use crate::cli::source::{Source, in_words};
 use crate::cli::usage::{UsageError, did_you_mean};
@@ -49,13 +49,13 @@ struct Words {
 
 impl<'a> Authorities<'a> {
     pub fn new(
-        args: &'a Args,
+        args: &'a CaArgs,
         matches: &'a ArgMatches,
         source: Option<&'a Source>,
         outside: &'a Outside<'a>,
     ) -> Self {
         Self {
-            args: &args.ca,
+            args,
             matches,
             source,
             outside,
@@ -79,15 +79,32 @@ impl<'a> Authorities<'a> {
         self.one_by_flags(&names)?;
         names
             .iter()
-            .map(|name| self.candidate(draft, name))
+            .map(|name| {
+                if self.is_known(name) {
+                    self.named(name)
+                } else {
+                    Err(self.unknown(name, |reason| self.about_names(draft, reason)))
+                }
+            })
             .collect()
     }
 
-    fn candidate(&mut self, draft: &Draft<'_>, name: &str) -> Result<Candidate, UsageError> {
+    fn is_known(&self, name: &str) -> bool {
+        let described = self
+            .source
+            .is_some_and(|source| source.file.ca.contains_key(name));
+        described || find(name).is_some()
+    }
+
+    /// The authority of this name, or of this kind.
+    ///
+    /// # Errors
+    /// When it is neither, or its settings cannot be used.
+    pub fn named(&mut self, name: &str) -> Result<Candidate, UsageError> {
         if let Some(opened) = self.opened.get(name) {
             return Ok(opened.clone());
         }
-        let words = self.words(draft, name)?;
+        let words = self.words(name)?;
         let opened = self.open_words(&words)?;
         self.opened.insert(words.name, opened.clone());
         Ok(opened)
@@ -145,7 +162,7 @@ impl<'a> Authorities<'a> {
         }
     }
 
-    fn words(&self, draft: &Draft<'_>, name: &str) -> Result<Words, UsageError> {
+    fn words(&self, name: &str) -> Result<Words, UsageError> {
         let mut words = match self.source.and_then(|source| source.file.ca.get(name)) {
             Some(file::Ca {
                 kind,
@@ -167,13 +184,13 @@ impl<'a> Authorities<'a> {
                 table: toml::Table::new(),
                 origins: BTreeMap::new(),
             },
-            None => return Err(self.unknown(draft, name)),
+            None => return Err(self.unknown(name, |reason| UsageError::new("--ca", reason))),
         };
         self.lay_flags_over(&mut words)?;
         Ok(words)
     }
 
-    fn unknown(&self, draft: &Draft<'_>, name: &str) -> UsageError {
+    fn unknown(&self, name: &str, wrong: impl Fn(String) -> UsageError) -> UsageError {
         let described = self
             .source
             .iter()
@@ -184,10 +201,9 @@ impl<'a> Authorities<'a> {
         let meant = did_you_mean(name, all.iter().copied())
             .map(|meant| format!("did you mean `{meant}`? "))
             .unwrap_or_default();
-        self.about_names(
-            draft,
-            format!("`{name}` is neither a [ca.{name}] table nor a kind of authority"),
-        )
+        wrong(format!(
+            "`{name}` is neither a [ca.{name}] table nor a kind of authority"
+        ))
         .hint(format!("{meant}there are: {}", all.join(", ")))
     }
 

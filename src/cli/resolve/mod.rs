@@ -7,13 +7,17 @@ mod draft;
 mod identity;
 mod overlay;
 mod placements;
+pub mod revoke;
 
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use time::OffsetDateTime;
 
-use super::args::{self, provision::PlanArgs as Args};
+use super::args::{
+    self,
+    provision::{CaArgs, PlanArgs as Args},
+};
 use super::file;
 use super::source::Source;
 use super::usage::{UsageError, did_you_mean};
@@ -79,9 +83,9 @@ fn identities(
     matches: &ArgMatches,
     outside: &Outside<'_>,
 ) -> Result<Vec<Identity>, UsageError> {
-    let source = configuration(args)?;
+    let source = source_of(args.config.as_deref(), &args.ca)?;
     let drafts = drafts(args, matches, source.as_ref())?;
-    let mut authorities = authority::Authorities::new(args, matches, source.as_ref(), outside);
+    let mut authorities = authority::Authorities::new(&args.ca, matches, source.as_ref(), outside);
     let identities = drafts
         .iter()
         .map(|draft| identity::plan(draft, &mut authorities))
@@ -90,10 +94,11 @@ fn identities(
     Ok(identities)
 }
 
-fn configuration(args: &Args) -> Result<Option<Source>, UsageError> {
-    match &args.config {
+/// The file that is named, or the usual one where nothing else is said.
+fn source_of(config: Option<&Path>, ca: &CaArgs) -> Result<Option<Source>, UsageError> {
+    match config {
         Some(path) => Source::read(path).map(Some),
-        None if args.ca.ca.is_empty() && Path::new(DEFAULT_CONFIG).exists() => {
+        None if ca.ca.is_empty() && Path::new(DEFAULT_CONFIG).exists() => {
             Source::read(Path::new(DEFAULT_CONFIG)).map(Some)
         }
         None => Ok(None),

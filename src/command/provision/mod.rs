@@ -13,13 +13,13 @@ pub(super) use content::password;
 pub(super) use landing::slots;
 pub use plan::{Candidate, Content, Identity, Pkcs12, Placement, Plan};
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::together::together;
-use super::{Context, foresee};
+use super::{Context, foresee, revoke};
 use crate::authority::Order;
 use crate::finding::{Code, Finding};
-use crate::image::{ImageRoot, Staging};
+use crate::image::{ImageRoot, Landed, Staging};
 use crate::outcome::{AuthorityPlace, IdentityReport, Outcome, Report};
 use crate::pki::{PrivateKey, SigningRequest};
 use approach::Approach;
@@ -29,6 +29,9 @@ use order::Ordered;
 const DRY_RUN: Code = Code::new("dry-run");
 const TTL_BELOW_FLOOR: Code = Code::new("ttl-below-floor");
 const INTERNAL: Code = Code::new("internal-error");
+
+/// How long revoking what was not landed may take: the build has failed, and waits.
+const TAKING_BACK: Duration = Duration::from_secs(20);
 
 /// Bakes every identity of the plan, all or none.
 pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
@@ -52,6 +55,8 @@ pub(super) struct Stop {
     pub(super) findings: Vec<Finding>,
     /// Who had been asked by then.
     authority: Option<AuthorityPlace>,
+    /// Some of the new files may stand in the image all the same.
+    half_done: bool,
 }
 
 impl Stop {
@@ -64,6 +69,7 @@ impl Stop {
             outcome,
             findings,
             authority: None,
+            half_done: false,
         }
     }
 
@@ -78,7 +84,10 @@ impl Stop {
 
 impl From<crate::image::ImageError> for Stop {
     fn from(error: crate::image::ImageError) -> Self {
-        Self::new(Outcome::Image, error.finding())
+        Self {
+            half_done: matches!(error, crate::image::ImageError::HalfDone { .. }),
+            ..Self::new(Outcome::Image, error.finding())
+        }
     }
 }
 
@@ -95,15 +104,49 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     let staging = Staging::prepare(&root, slots)?;
     report.findings.extend(staging.notes().iter().cloned());
     let approaches = approach_all(plan, context, report)?;
-    let ordered = order_all(approaches, context, report)?;
-    let contents = landing::contents(plan, context, &ordered, &passwords, &staging.planned())?;
-    let records = recording::texts(plan, &contents);
-    context.progress.step("writing into the image");
-    let landed = staging.write(contents)?.commit()?;
+    let (ordered, stop) = order_all(approaches, context, report);
+    let landed = match stop {
+        Some(stop) => Err(stop),
+        None => land(plan, context, staging, &ordered, &passwords),
+    };
+    let (landed, records) = landed.map_err(|mut stop| {
+        if plan.revoke_on_failure && !stop.half_done {
+            stop.findings.extend(take_back(&ordered, context));
+        }
+        stop
+    })?;
     summary::landed(report, plan, &landed);
     report.findings.extend(landed.notes.iter().cloned());
     landing::verify(&root, &landed).map_err(|findings| Stop::all(Outcome::Flawed, findings))?;
     recording::write_outside(plan, &records)
+}
+
+/// Writes everything beside its place and swaps it in as one set; the records are returned too.
+fn land(
+    plan: &Plan,
+    context: &Context<'_>,
+    staging: Staging,
+    ordered: &[Ordered],
+    passwords: &Passwords,
+) -> Result<(Landed, Vec<Vec<u8>>), Stop> {
+    let contents = landing::contents(plan, context, ordered, passwords, &staging.planned())?;
+    let records = recording::texts(plan, &contents);
+    context.progress.step("writing into the image");
+    Ok((staging.write(contents)?.commit()?, records))
+}
+
+/// Has every certificate revoked that was issued and will not land.
+fn take_back(ordered: &[Ordered], context: &Context<'_>) -> Vec<Finding> {
+    context.progress.step("revoking what was not landed");
+    let findings = together(ordered.iter().collect(), |ordered: &Ordered| {
+        let credential = &ordered.credential;
+        let (leaf, key) = (credential.leaf(), credential.key());
+        revoke::take_back(&ordered.candidate, leaf, key, TAKING_BACK)
+            .into_iter()
+            .map(|finding| finding.about(&ordered.identity))
+            .collect::<Vec<_>>()
+    });
+    findings.into_iter().flatten().flatten().collect()
 }
 
 /// A floor above the lifetime that is asked for can never hold: no certificate is spent on it.
@@ -152,7 +195,7 @@ fn order_all(
     approaches: Vec<Approach<'_>>,
     context: &Context<'_>,
     report: &mut Report,
-) -> Result<Vec<Ordered>, Stop> {
+) -> (Vec<Ordered>, Option<Stop>) {
     let answers = together(approaches, |approach| order::one(approach, context));
     let (answers, stop) = gather(&mut report.identities, answers);
     let mut stop = stop.unwrap_or_else(|| Stop::all(Outcome::Ok, Vec::new()));
@@ -174,11 +217,8 @@ fn order_all(
         }
         all.push(ordered);
     }
-    if stop.outcome == Outcome::Ok {
-        Ok(all)
-    } else {
-        Err(stop)
-    }
+    let failed = stop.outcome != Outcome::Ok;
+    (all, failed.then_some(stop))
 }
 
 /// What came for each identity, and everything that failed as one.

@@ -18,6 +18,7 @@ const CHAIN_NOT_PLACED: Code = Code::new("chain-not-placed");
 
 /// A credential that came, with what the gates say of it.
 pub struct Ordered {
+    pub identity: String,
     pub credential: Credential,
     /// Who issued it.
     pub candidate: Candidate,
@@ -72,6 +73,7 @@ pub fn one(approach: Approach<'_>, context: &Context<'_>) -> Result<Ordered, Sto
     findings.extend(chain_not_placed(identity, &credential));
     let outcome = verify::outcome(&findings);
     Ok(Ordered {
+        identity: identity.name.clone(),
         window: verdict.summary,
         credential,
         candidate: candidate.clone(),

@@ -80,6 +80,7 @@ fn success(report: &Report) -> String {
             ),
             None => format!("{} are baked", identities(several.len())),
         },
+        ("revoke", [one]) => format!("the certificate of {} is revoked", one.name),
         ("doctor", _) if report.count(Severity::Warning) > 0 => format!(
             "nothing stands in the way, {} to know of",
             words::count(report.count(Severity::Warning), "warning")
