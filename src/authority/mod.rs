@@ -125,6 +125,22 @@ pub enum Reason {
 }
 
 impl Reason {
+    pub const ALL: [Self; 4] = [
+        Self::KeyCompromise,
+        Self::Superseded,
+        Self::CessationOfOperation,
+        Self::Unspecified,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "key-compromise",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessation-of-operation",
+        }
+    }
+
     /// The number in `CRLReason`.
     pub const fn code(self) -> u8 {
         match self {

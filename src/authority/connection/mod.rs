@@ -317,8 +317,9 @@ fn pinning(
             "a fingerprint and anchors are given: one of them decides",
         )),
         Some(ServerTrust::Fingerprint(pin)) => Ok(Pinning::Fingerprint(pin)),
-        // Without TLS there is nobody to trust.
-        None if anchors.is_empty() && url.scheme() == "https" => Err(wrong(
+        // Without TLS there is nobody to trust, and nothing to trust them by.
+        None if anchors.is_empty() && url.scheme() == "http" => Ok(Pinning::System),
+        None if anchors.is_empty() => Err(wrong(
             "trust",
             "whom to trust is not said: give anchors (the CA's root as PEM), or trust = \"system\" \
              or \"sha256:…\" (the fingerprint of its root)",

@@ -1,3 +1,5 @@
+//! What the connection's keys may say, and how a wrong one is told.
+
 use super::*;
 use std::path::Path;
 
