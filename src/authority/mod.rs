@@ -128,6 +128,13 @@ impl Reason {
     }
 }
 
+/// A further ability: what the orders of a run opened at the authority is ended there.
+pub trait Finish: Send + Sync {
+    /// Ends what is open, such as the token of a login; called again, there is nothing left to end.
+    /// Takes seconds at most, and what could not be ended is told and fails nothing.
+    fn finish(&self) -> Vec<Finding>;
+}
+
 /// An authority ready to be asked, with the further abilities that it has.
 #[derive(Clone)]
 pub struct Opened {
@@ -135,6 +142,8 @@ pub struct Opened {
     pub renew: Option<Arc<dyn Renew>>,
     pub preflight: Option<Arc<dyn Preflight>>,
     pub revoke: Option<Arc<dyn Revoke>>,
+    /// To be called once no more is asked, by every command that opened it.
+    pub finish: Option<Arc<dyn Finish>>,
     /// Where its secrets come from, for a CI runner that is to hide them.
     pub secrets: Vec<SecretSource>,
 }
@@ -146,6 +155,7 @@ impl Opened {
             renew: None,
             preflight: None,
             revoke: None,
+            finish: None,
             secrets: Vec::new(),
         }
     }

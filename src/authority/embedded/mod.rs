@@ -87,6 +87,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         renew: Some(embedded.clone()),
         preflight: Some(embedded),
         revoke: None,
+        finish: None,
         secrets: Vec::new(),
     })
 }

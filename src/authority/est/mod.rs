@@ -48,6 +48,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         renew: Some(est.clone()),
         preflight: Some(est),
         revoke: None,
+        finish: None,
     })
 }
 

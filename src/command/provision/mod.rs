@@ -38,6 +38,11 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
             report.findings.extend(findings);
         }
     }
+    let authorities = plan.identities.iter().map(|identity| &identity.authority);
+    let finish = authorities.filter_map(|authority| authority.finish.as_ref());
+    report
+        .findings
+        .extend(finish.flat_map(|open| open.finish()));
     report
 }
 
