@@ -6,6 +6,7 @@ pub mod embedded;
 mod est;
 pub mod foresight;
 mod shared;
+mod step_ca;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -326,4 +327,9 @@ pub struct SettingsError {
 }
 
 /// Every authority; adding one is a row here and a file beside.
-pub const CATALOGUE: &[Entry] = &[embedded::ENTRY, est::ENTRY];
+#[rustfmt::skip]
+pub const CATALOGUE: &[Entry] = &[
+    embedded::ENTRY,
+    est::ENTRY,
+    step_ca::ENTRY,
+];

@@ -109,7 +109,11 @@ impl Preflight for Est {
             return Err(session.turned_down("GET csrattrs", &request, &response));
         }
         let mut findings: Vec<Finding> = wanted(&response, order).into_iter().collect();
-        let looked_at = ["TLS and trust", "CA certificates", "what it wants in requests"];
+        let looked_at = [
+            "TLS and trust",
+            "CA certificates",
+            "what it wants in requests",
+        ];
         let date = response.date.or(session.cacerts.date);
         findings.push(foresight::answers(&session.login(), date, &looked_at));
         Ok(findings)
