@@ -4,9 +4,11 @@
 
 #[path = "../servers/mod.rs"]
 mod servers;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod cfssl;
 mod est;
 mod moto;
 mod pebble;
-mod step;
+mod step_ca;
