@@ -13,6 +13,7 @@ mod gcp_cas;
 mod given;
 mod received;
 mod shared;
+mod step_ca;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -368,6 +369,7 @@ pub const CATALOGUE: &[Entry] = &[
     ejbca::ENTRY,
     embedded::ENTRY,
     est::ENTRY,
-    gcp_cas::ENTRY,
     exec::ENTRY,
+    gcp_cas::ENTRY,
+    step_ca::ENTRY,
 ];

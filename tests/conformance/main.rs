@@ -12,5 +12,5 @@ mod cfssl;
 mod est;
 mod moto;
 mod pebble;
-mod step;
+mod step_ca;
 mod vault;

@@ -118,6 +118,11 @@ impl Running {
         }
     }
 
+    /// The process that bounds the server; the server is its child.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything that the server has written until now.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
