@@ -14,6 +14,7 @@ mod given;
 mod received;
 mod shared;
 mod step_ca;
+mod vault;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -153,7 +154,7 @@ impl Reason {
     }
 
     /// The name in `CRLReason`.
-    pub const fn as_str(self) -> &'static str {
+    pub const fn crl_name(self) -> &'static str {
         match self {
             Self::Unspecified => "unspecified",
             Self::KeyCompromise => "keyCompromise",
@@ -372,4 +373,5 @@ pub const CATALOGUE: &[Entry] = &[
     exec::ENTRY,
     gcp_cas::ENTRY,
     step_ca::ENTRY,
+    vault::ENTRY,
 ];

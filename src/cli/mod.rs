@@ -59,11 +59,13 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
         return Outcome::Usage.exit_code();
     };
     match verb {
-        Verb::Provision(args) => reported("provision", &args.plan.report, start, |context, waiting| {
-            let plan = resolve::provision(&args, matches, &outside(context, waiting))?;
-            output::mask(&plan.secrets(), &args.plan.report, context.environment);
-            Ok(command::provision::run(&plan, context))
-        }),
+        Verb::Provision(args) => {
+            reported("provision", &args.plan.report, start, |context, waiting| {
+                let plan = resolve::provision(&args, matches, &outside(context, waiting))?;
+                output::mask(&plan.secrets(), &args.plan.report, context.environment);
+                Ok(command::provision::run(&plan, context))
+            })
+        }
         Verb::Doctor(args) => reported("doctor", &args.plan.report, start, |context, waiting| {
             let plan = resolve::doctor(&args, matches, &outside(context, waiting))?;
             output::mask(&plan.secrets(), &args.plan.report, context.environment);
@@ -73,8 +75,8 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
             resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))
         }),
         Verb::Inspect(args) => inspect(&args, start),
-        Verb::Revoke(args) => reported("revoke", &args.report, start, |context| {
-            let plan = resolve::revoke::plan(&args, matches, &outside(context))?;
+        Verb::Revoke(args) => reported("revoke", &args.report, start, |context, waiting| {
+            let plan = resolve::revoke::plan(&args, matches, &outside(context, waiting))?;
             let secrets: Vec<_> = plan.candidate.opened.secrets.iter().collect();
             output::mask(&secrets, &args.report, context.environment);
             Ok(command::revoke::run(&plan, context))

@@ -189,6 +189,7 @@ impl Connection {
         }
         let settings = Settings {
             table: connection,
+            on_wait: settings.on_wait.clone(),
             ..*settings
         };
         Self::read(&settings, Some(url))
@@ -230,6 +231,8 @@ impl Connection {
         let mut root = None;
         settings.trust = match &self.trust {
             Pinning::System => Trust::System,
+            // Plain http:// alone goes without them.
+            Pinning::Anchors(anchors) if anchors.is_empty() => Trust::Nobody,
             Pinning::Anchors(anchors) => Trust::Anchors(anchors.clone()),
             Pinning::Fingerprint(pin) => {
                 let found = pinned_root(&settings, pin, bootstrap)?;

@@ -84,3 +84,9 @@ fn an_operation_stands_under_the_path_of_the_url() {
         assert_eq!(connection.at("/v1/pki").as_str(), expected);
     }
 }
+
+#[test]
+fn plain_http_needs_no_roots() {
+    let connection = read("url = 'http://127.0.0.1:1'", &[]).unwrap();
+    assert!(connection.open(None, None).is_ok());
+}

@@ -191,7 +191,7 @@ impl Revoke for Exec {
                     "CERTBAKE_SERIAL",
                     certificate.facts().serial.to_ascii_uppercase(),
                 ),
-                ("CERTBAKE_REASON", revocation.reason.as_str().to_owned()),
+                ("CERTBAKE_REASON", revocation.reason.crl_name().to_owned()),
             ],
             input: certificate.pem(),
             deadline: revocation.deadline,

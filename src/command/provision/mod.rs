@@ -46,8 +46,11 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
             report.findings.extend(stop.findings);
         }
     }
-    let authorities = plan.identities.iter().map(|identity| &identity.authority);
-    let finish = authorities.filter_map(|authority| authority.finish.as_ref());
+    let candidates = plan
+        .identities
+        .iter()
+        .flat_map(|identity| &identity.candidates);
+    let finish = candidates.filter_map(|candidate| candidate.opened.finish.as_ref());
     report
         .findings
         .extend(finish.flat_map(|open| open.finish()));
