@@ -256,6 +256,7 @@ fn open_in(table: toml::Table, anchors: &[Vec<u8>], environment: &[(&str, String
         directory: Path::new("."),
         now: time::OffsetDateTime::now_utc(),
         environment: &lookup,
+        on_wait: None,
     })
     .unwrap()
 }
