@@ -1,10 +1,20 @@
 //! Authorities: who signs. Each is one file or folder and one row in [`CATALOGUE`].
 
 pub mod answer;
+mod cfssl;
 mod connection;
+mod delivered;
+mod ejbca;
 pub mod embedded;
 mod est;
+mod exec;
+pub mod foresight;
+mod gcp_cas;
+mod given;
+mod received;
 mod shared;
+mod step_ca;
+mod vault;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -117,6 +127,22 @@ pub enum Reason {
 }
 
 impl Reason {
+    pub const ALL: [Self; 4] = [
+        Self::KeyCompromise,
+        Self::Superseded,
+        Self::CessationOfOperation,
+        Self::Unspecified,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "key-compromise",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessation-of-operation",
+        }
+    }
+
     /// The number in `CRLReason`.
     pub const fn code(self) -> u8 {
         match self {
@@ -126,6 +152,23 @@ impl Reason {
             Self::CessationOfOperation => 5,
         }
     }
+
+    /// The name in `CRLReason`.
+    pub const fn crl_name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "keyCompromise",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessationOfOperation",
+        }
+    }
+}
+
+/// A further ability: what the orders of a run opened at the authority is ended there.
+pub trait Finish: Send + Sync {
+    /// Ends what is open, such as the token of a login; called again, there is nothing left to end.
+    /// Takes seconds at most, and what could not be ended is told and fails nothing.
+    fn finish(&self) -> Vec<Finding>;
 }
 
 /// An authority ready to be asked, with the further abilities that it has.
@@ -135,6 +178,8 @@ pub struct Opened {
     pub renew: Option<Arc<dyn Renew>>,
     pub preflight: Option<Arc<dyn Preflight>>,
     pub revoke: Option<Arc<dyn Revoke>>,
+    /// To be called once no more is asked, by every command that opened it.
+    pub finish: Option<Arc<dyn Finish>>,
     /// Where its secrets come from, for a CI runner that is to hide them.
     pub secrets: Vec<SecretSource>,
 }
@@ -146,6 +191,7 @@ impl Opened {
             renew: None,
             preflight: None,
             revoke: None,
+            finish: None,
             secrets: Vec::new(),
         }
     }
@@ -318,4 +364,14 @@ pub struct SettingsError {
 }
 
 /// Every authority; adding one is a row here and a file beside.
-pub const CATALOGUE: &[Entry] = &[embedded::ENTRY, est::ENTRY];
+#[rustfmt::skip]
+pub const CATALOGUE: &[Entry] = &[
+    cfssl::ENTRY,
+    ejbca::ENTRY,
+    embedded::ENTRY,
+    est::ENTRY,
+    exec::ENTRY,
+    gcp_cas::ENTRY,
+    step_ca::ENTRY,
+    vault::ENTRY,
+];

@@ -59,20 +59,28 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
         return Outcome::Usage.exit_code();
     };
     match verb {
-        Verb::Provision(args) => reported("provision", &args.report, start, |context, waiting| {
-            let outside = Outside {
-                now: context.now,
-                environment: context.environment,
-                on_wait: Some(waiting.on_wait()),
-            };
-            let plan = resolve::provision(&args, matches, &outside)?;
-            output::mask(&plan.secrets(), &args.report, context.environment);
-            Ok(command::provision::run(&plan, context))
+        Verb::Provision(args) => {
+            reported("provision", &args.plan.report, start, |context, waiting| {
+                let plan = resolve::provision(&args, matches, &outside(context, waiting))?;
+                output::mask(&plan.secrets(), &args.plan.report, context.environment);
+                Ok(command::provision::run(&plan, context))
+            })
+        }
+        Verb::Doctor(args) => reported("doctor", &args.plan.report, start, |context, waiting| {
+            let plan = resolve::doctor(&args, matches, &outside(context, waiting))?;
+            output::mask(&plan.secrets(), &args.plan.report, context.environment);
+            Ok(command::doctor::run(&plan, context))
         }),
         Verb::Check(args) => reported("check", &args.report, start, |context, _| {
             resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))
         }),
         Verb::Inspect(args) => inspect(&args, start),
+        Verb::Revoke(args) => reported("revoke", &args.report, start, |context, waiting| {
+            let plan = resolve::revoke::plan(&args, matches, &outside(context, waiting))?;
+            let secrets: Vec<_> = plan.candidate.opened.secrets.iter().collect();
+            output::mask(&secrets, &args.report, context.environment);
+            Ok(command::revoke::run(&plan, context))
+        }),
         Verb::Init(args) => init(&args, start),
         Verb::Ca(args) => ca::run(args, start),
         Verb::Completions(args) => output::text(&args.text()),
@@ -84,6 +92,14 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
             ),
         },
         Verb::Schema(args) => output::text(&args.text()),
+    }
+}
+
+fn outside<'a>(context: &'a Context<'_>, waiting: &Arc<Waiting>) -> Outside<'a> {
+    Outside {
+        now: context.now,
+        environment: context.environment,
+        on_wait: Some(waiting.on_wait()),
     }
 }
 

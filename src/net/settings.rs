@@ -18,6 +18,8 @@ pub enum Trust {
     System,
     /// These roots alone, DER.
     Anchors(Vec<Vec<u8>>),
+    /// No TLS server at all, for what is asked over plain `http://`.
+    Nobody,
     /// No check at all: [`danger`] tells what for.
     Unverified(danger::Unverified),
 }
