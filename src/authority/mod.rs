@@ -303,7 +303,7 @@ impl Settings<'_> {
     fn own<T: serde::de::DeserializeOwned>(&self) -> Result<T, SettingsError> {
         let own = |key: &str| !connection::KEYS.contains(&key);
         read_table(self.filtered(own)).map_err(|error| {
-            if error.reason.starts_with("unknown field") {
+            if error.key.is_empty() && error.reason.starts_with("unknown field") {
                 let keys = connection::KEYS.join("`, `");
                 let reason = format!("{}, `{keys}`", error.reason);
                 return SettingsError { reason, ..error };

@@ -4,7 +4,7 @@
 mod credential;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::net::{
     Client, ClientCertificate, ClientSettings, OnWait, Proxy, ProxyServer, Trust, admissible,
     danger,
 };
-use crate::pki::{Certificate, digest};
+use crate::pki::{Certificate, digest, pem};
 use crate::secret::Secret;
 use crate::secret_source::SecretSource;
 use crate::span::Span;
@@ -33,9 +33,10 @@ pub const PIN_MISMATCH: Code = Code::new("ca-pin-mismatch");
 pub struct Words {
     /// `https://host:port` of the CA, with the path that its API stands under, if any.
     pub url: Option<String>,
-    /// How the server is verified where no `anchors` are given: `system`, or `sha256:…`, the
-    /// fingerprint of the CA's root, which is then fetched and compared. With both, `system`
-    /// verifies TLS and `anchors` what is issued.
+    /// How the server is verified where no `anchors` are given: `system`; `file:PATH`, the roots of
+    /// its TLS certificate as PEM; or `sha256:…`, the fingerprint of the CA's root, which is then
+    /// fetched and compared. With `anchors` as well, `system` and `file:` verify TLS, and `anchors`
+    /// what is issued.
     pub trust: Option<ServerTrust>,
     /// PEM file: the certificate shown by TLS, with its intermediates.
     pub client_certificate: Option<PathBuf>,
@@ -69,11 +70,13 @@ pub const KEYS: &[&str] = &[
 ];
 
 /// How the server is verified.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(try_from = "String")]
-#[schemars(with = "String", extend("pattern" = "^(system|(sha256:)?[0-9A-Fa-f: ]{64,})$"))]
+#[schemars(with = "String", extend("pattern" = "^(system|file:.+|(sha256:)?[0-9A-Fa-f: ]{64,})$"))]
 pub enum ServerTrust {
     System,
+    /// PEM.
+    File(PathBuf),
     /// SHA-256 of the root's DER.
     Fingerprint([u8; 32]),
 }
@@ -85,9 +88,12 @@ impl FromStr for ServerTrust {
         if text == "system" {
             return Ok(Self::System);
         }
+        if let Some(path) = text.strip_prefix("file:") {
+            return Ok(Self::File(path.into()));
+        }
         digest::parse_sha256(text)
             .map(Self::Fingerprint)
-            .map_err(|error| format!("{error}; or system"))
+            .map_err(|error| format!("{error}; or system, or file:PATH"))
     }
 }
 
@@ -163,7 +169,7 @@ impl Connection {
         })?;
         let url = base(url, words.danger_plain_http)?;
         Ok(Self {
-            trust: pinning(words.trust, settings.anchors, &url)?,
+            trust: pinning(words.trust.clone(), settings, &url)?,
             url,
             certificate,
             timeout: words.timeout.map_or(Duration::from_secs(30), Span::std),
@@ -310,11 +316,15 @@ fn base(text: &str, plain_http: bool) -> Result<Url, SettingsError> {
 
 fn pinning(
     trust: Option<ServerTrust>,
-    anchors: &[Vec<u8>],
+    settings: &Settings<'_>,
     url: &Url,
 ) -> Result<Pinning, SettingsError> {
+    let anchors = settings.anchors;
     match trust {
         Some(ServerTrust::System) => Ok(Pinning::System),
+        Some(ServerTrust::File(path)) => {
+            roots(&settings.directory.join(path)).map(Pinning::Anchors)
+        }
         Some(ServerTrust::Fingerprint(_)) if !anchors.is_empty() => Err(wrong(
             "trust",
             "a fingerprint and anchors are given: one of them decides",
@@ -324,8 +334,8 @@ fn pinning(
         None if anchors.is_empty() && url.scheme() == "http" => Ok(Pinning::System),
         None if anchors.is_empty() => Err(wrong(
             "trust",
-            "whom to trust is not said: give anchors (the CA's root as PEM), or trust = \"system\" \
-             or \"sha256:…\" (the fingerprint of its root)",
+            "whom to trust is not said: give anchors (the CA's root as PEM), or trust = \"system\", \
+             \"file:PATH\" or \"sha256:…\" (the fingerprint of its root)",
         )),
         None => Ok(Pinning::Anchors(anchors.to_vec())),
     }
@@ -356,6 +366,16 @@ fn proxy(words: &Words, settings: &Settings<'_>) -> Result<ProxyChoice, Settings
         ["proxy_username", "proxy_password"],
     )?;
     Ok(ProxyChoice { proxy, credentials })
+}
+
+fn roots(path: &Path) -> Result<Vec<Vec<u8>>, SettingsError> {
+    let unusable = |reason: String| wrong("trust", format!("reading {}: {reason}", path.display()));
+    let text = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    let roots = pem::certificates(&text).map_err(|error| unusable(error.to_string()))?;
+    if roots.is_empty() {
+        return Err(unusable("it holds no PEM certificate".to_owned()));
+    }
+    Ok(roots)
 }
 
 /// The candidate that has the pinned SHA-256: the pin is the verification.

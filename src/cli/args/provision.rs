@@ -81,7 +81,7 @@ pub struct CaArgs {
     /// PEM file of the roots that its certificates must lead to
     #[arg(long, value_name = "FILE", env = "CERTBAKE_CA_ANCHORS")]
     pub ca_anchors: Option<PathBuf>,
-    /// How its server is trusted: "anchors", "system", or "sha256:…" of the root
+    /// How its server is trusted without anchors: "system", "file:PATH" (PEM), or "sha256:…" of the root
     #[arg(long, value_name = "TRUST", env = "CERTBAKE_CA_TRUST")]
     pub ca_trust: Option<String>,
     /// User name
