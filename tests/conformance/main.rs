@@ -1,6 +1,7 @@
 //! certbake against servers and peers that nobody here wrote, and those against certbake: one module
 //! for each server, its first test the fixture itself with a peer. The programs come from
 //! `tests/install`; `tests/run` runs this, plain `cargo test` skips it aloud.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 #[path = "../servers/mod.rs"]
 mod servers;
