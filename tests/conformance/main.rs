@@ -13,3 +13,4 @@ mod est;
 mod moto;
 mod pebble;
 mod step_ca;
+mod vault;

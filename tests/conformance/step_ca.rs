@@ -72,6 +72,7 @@ fn open_at(table: toml::Table, now: OffsetDateTime) -> Opened {
         directory: std::path::Path::new("."),
         now,
         environment: &|_| None,
+        on_wait: None,
     })
     .unwrap()
 }

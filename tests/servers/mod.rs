@@ -12,6 +12,7 @@ pub mod pebble;
 pub mod sshd;
 pub mod step;
 pub mod tls;
+pub mod vault;
 
 use std::ffi::OsStr;
 use std::io::Write;
