@@ -70,8 +70,18 @@ impl Refused {
     }
 }
 
+/// The longest lifetime that an order like this gets: without a ttl, what the provisioner gives by
+/// itself.
+pub fn granted(ttl: Option<Span>, provisioner: &Provisioner) -> Option<Span> {
+    let usual = || duration(provisioner.claims.as_ref()?.default.as_ref()?);
+    match ttl {
+        Some(_) => most(provisioner),
+        None => usual(),
+    }
+}
+
 /// The longest lifetime that the provisioner names.
-pub fn most(provisioner: &Provisioner) -> Option<Span> {
+fn most(provisioner: &Provisioner) -> Option<Span> {
     let claims = provisioner.claims.as_ref()?;
     duration(claims.max.as_ref()?)
 }
