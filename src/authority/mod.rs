@@ -10,6 +10,7 @@ mod est;
 mod exec;
 pub mod foresight;
 mod given;
+mod http;
 mod received;
 mod shared;
 
@@ -349,4 +350,5 @@ pub const CATALOGUE: &[Entry] = &[
     embedded::ENTRY,
     est::ENTRY,
     exec::ENTRY,
+    http::ENTRY,
 ];

@@ -9,5 +9,7 @@ mod support;
 
 mod cfssl;
 mod est;
+mod exec;
+mod in_house;
 mod pebble;
 mod step;
