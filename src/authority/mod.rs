@@ -11,6 +11,7 @@ mod exec;
 pub mod foresight;
 mod gcp_cas;
 mod given;
+mod http;
 mod received;
 mod shared;
 mod step_ca;
@@ -372,6 +373,7 @@ pub const CATALOGUE: &[Entry] = &[
     est::ENTRY,
     exec::ENTRY,
     gcp_cas::ENTRY,
+    http::ENTRY,
     step_ca::ENTRY,
     vault::ENTRY,
 ];

@@ -10,6 +10,8 @@ mod support;
 
 mod cfssl;
 mod est;
+mod exec;
+mod in_house;
 mod moto;
 mod pebble;
 mod step_ca;
