@@ -8,6 +8,7 @@ pub mod embedded;
 mod est;
 pub mod foresight;
 mod gcp_cas;
+mod kubernetes;
 mod shared;
 
 use std::sync::Arc;
@@ -335,4 +336,5 @@ pub const CATALOGUE: &[Entry] = &[
     embedded::ENTRY,
     est::ENTRY,
     gcp_cas::ENTRY,
+    kubernetes::ENTRY,
 ];

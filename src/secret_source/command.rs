@@ -11,11 +11,16 @@ use crate::line;
 /// How much of the command's standard error is kept for the error message, in characters.
 const STDERR: usize = 500;
 
-pub(super) fn output(argv: &[String], patience: Duration) -> Result<Bytes, Reason> {
+pub(super) fn output(
+    argv: &[String],
+    variables: &[(String, String)],
+    patience: Duration,
+) -> Result<Bytes, Reason> {
     let deadline = Instant::now() + patience;
     let (program, arguments) = argv.split_first().ok_or(Reason::Empty)?;
     let child = Command::new(program)
         .args(arguments)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

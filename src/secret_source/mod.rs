@@ -54,11 +54,19 @@ impl SecretSource {
     /// # Errors
     /// [`SecretSourceError`]; it never holds any of what was read.
     pub fn read(&self) -> Result<Secret, SecretSourceError> {
+        self.read_with(&[])
+    }
+
+    /// As [`SecretSource::read`], with more variables in the environment of a command.
+    ///
+    /// # Errors
+    /// As [`SecretSource::read`].
+    pub fn read_with(&self, variables: &[(String, String)]) -> Result<Secret, SecretSourceError> {
         let read = match self {
             Self::Environment(name) => environment(name),
             Self::File(path) => file(path),
             Self::Descriptor(number) => descriptor(*number),
-            Self::Command(argv) => command::output(argv, PATIENCE),
+            Self::Command(argv) => command::output(argv, variables, PATIENCE),
         };
         let bytes = read.map_err(|reason| self.error(reason))?;
         if bytes.len() as u64 > LONGEST {
@@ -462,7 +470,7 @@ mod tests {
     #[test]
     fn a_command_that_hangs_is_stopped() {
         let argv = ["sleep".to_owned(), "600".to_owned()];
-        let error = command::output(&argv, Duration::from_millis(50)).unwrap_err();
+        let error = command::output(&argv, &[], Duration::from_millis(50)).unwrap_err();
         assert!(matches!(error, Reason::TimedOut), "{error}");
     }
 
