@@ -344,10 +344,12 @@ mod requests {
 mod decisions {
     use super::*;
 
-    /// Answers to the creation and to each question after it, the last one from then on; `true`
-    /// signs.
+    /// Type, reason and message of each condition, and whether the certificate is there.
+    type Step = (&'static [(&'static str, &'static str, &'static str)], bool);
+
+    /// Answers to the creation and to each question after it, the last one from then on.
     fn course(
-        steps: &'static [(&'static [(&'static str, &'static str, &'static str)], bool)],
+        steps: &'static [Step],
         patience: Duration,
         change: impl FnOnce(&mut toml::Table),
     ) -> (
