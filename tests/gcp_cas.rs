@@ -267,6 +267,7 @@ fn open_in(table: toml::Table, anchors: &[Vec<u8>], environment: &[(&str, String
         directory: Path::new("."),
         now: time::OffsetDateTime::now_utc(),
         environment: &lookup,
+        on_wait: None,
     })
     .unwrap()
 }
@@ -314,7 +315,7 @@ mod requests {
         );
         let issued = opened.authority.issue(&order(PATIENCE).1).unwrap();
         assert_eq!(issued.anchors, [lab.root()]);
-        assert_eq!(issued.certificates.len(), 3);
+        assert_eq!(issued.certificates.len(), 2);
         let asked = &server.asked()[0];
         let body: Value = serde_json::from_slice(&asked.body).unwrap();
         assert_eq!(body["lifetime"], "3600s");

@@ -181,6 +181,7 @@ fn open_in(
         directory: Path::new("."),
         now: time::OffsetDateTime::now_utc(),
         environment: &lookup,
+        on_wait: None,
     })
 }
 

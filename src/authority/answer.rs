@@ -20,8 +20,13 @@ pub const ENDS_FIRST: Code = Code::new("ca-ends-first");
 pub fn failed(error: &NetError) -> AuthorityError {
     let finding = Box::new(error.finding());
     match &*error.failure {
+        // A fault of its own (RFC 8446 section 6.2: internal_error, user_canceled).
+        Failure::Tls(TlsReason::Alert(alert)) if matches!(alert.number, 80 | 90) => {
+            AuthorityError::Unreachable(finding)
+        }
         // It looked at our certificate and said no.
         Failure::Tls(TlsReason::Alert(_)) => AuthorityError::Refused(finding),
+        Failure::Tls(reason) if reason.is_lasting() => AuthorityError::Settings(finding),
         Failure::TooLarge { .. }
         | Failure::Garbage { .. }
         | Failure::Redirected { .. }
@@ -71,8 +76,18 @@ pub fn turned_down(
     response: &Response,
     login: &str,
 ) -> AuthorityError {
+    turned_down_saying(what, response, login, response.said(request))
+}
+
+/// As [`turned_down`], where the protocol has a place of its own for the server's words. They are
+/// one harmless line, without the request's credentials.
+pub fn turned_down_saying(
+    what: &str,
+    response: &Response,
+    login: &str,
+    said: Option<String>,
+) -> AuthorityError {
     let status = response.status;
-    let said = response.said(request);
     let words = said
         .as_ref()
         .map_or_else(String::new, |said| format!(": {said}"));

@@ -1,15 +1,21 @@
 //! Authorities: who signs. Each is one file or folder and one row in [`CATALOGUE`].
 
 pub mod answer;
+mod cfssl;
 mod connection;
 mod delivered;
 mod ejbca;
 pub mod embedded;
 mod est;
+mod exec;
 pub mod foresight;
 mod gcp_cas;
+mod given;
 mod kubernetes;
+mod received;
 mod shared;
+mod step_ca;
+mod vault;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +23,7 @@ use std::time::Instant;
 use time::OffsetDateTime;
 
 use crate::finding::Finding;
+use crate::net::OnWait;
 use crate::outcome::{AuthorityPlace, Outcome};
 use crate::pki::{Certificate, PrivateKey, SigningRequest};
 use crate::secret_source::SecretSource;
@@ -121,6 +128,22 @@ pub enum Reason {
 }
 
 impl Reason {
+    pub const ALL: [Self; 4] = [
+        Self::KeyCompromise,
+        Self::Superseded,
+        Self::CessationOfOperation,
+        Self::Unspecified,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "key-compromise",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessation-of-operation",
+        }
+    }
+
     /// The number in `CRLReason`.
     pub const fn code(self) -> u8 {
         match self {
@@ -128,6 +151,16 @@ impl Reason {
             Self::KeyCompromise => 1,
             Self::Superseded => 4,
             Self::CessationOfOperation => 5,
+        }
+    }
+
+    /// The name in `CRLReason`.
+    pub const fn crl_name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "keyCompromise",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessationOfOperation",
         }
     }
 }
@@ -248,6 +281,8 @@ pub struct Settings<'a> {
     pub now: OffsetDateTime,
     /// The environment by name, for proxies and the like.
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// Told of every wait for the authority.
+    pub on_wait: Option<OnWait>,
 }
 
 impl Settings<'_> {
@@ -332,9 +367,13 @@ pub struct SettingsError {
 /// Every authority; adding one is a row here and a file beside.
 #[rustfmt::skip]
 pub const CATALOGUE: &[Entry] = &[
+    cfssl::ENTRY,
     ejbca::ENTRY,
     embedded::ENTRY,
     est::ENTRY,
+    exec::ENTRY,
     gcp_cas::ENTRY,
     kubernetes::ENTRY,
+    step_ca::ENTRY,
+    vault::ENTRY,
 ];

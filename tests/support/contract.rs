@@ -79,6 +79,7 @@ pub fn try_open(
         directory: Path::new("."),
         now: time::OffsetDateTime::now_utc(),
         environment: &|_| None,
+        on_wait: None,
     })
 }
 

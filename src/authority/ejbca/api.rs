@@ -15,7 +15,7 @@ use crate::authority::shared::Shared;
 use crate::authority::{AuthorityError, answer};
 use crate::finding::Finding;
 use crate::net::{Client, Repeat, Request, Response};
-use crate::pki::pem;
+use crate::pki::Certificate;
 use crate::secret::Secret;
 
 pub struct Ejbca {
@@ -128,12 +128,12 @@ impl Ejbca {
         all.iter().find(|known| known.name == *name)
     }
 
-    /// The CA's own chain, DER; for enrolments that come without one.
+    /// The CA's own chain, for enrolments that come without one.
     pub fn chain(
         &self,
         session: &Session,
         deadline: Instant,
-    ) -> Result<Vec<Vec<u8>>, AuthorityError> {
+    ) -> Result<Vec<Certificate>, AuthorityError> {
         let (all, _) = self.authorities(session, deadline)?;
         let Some(own) = self.own(&all) else {
             return Ok(Vec::new());
@@ -148,8 +148,7 @@ impl Ejbca {
         if response.status != 200 {
             return Err(self.turned_down(what, &request, &response));
         }
-        pem::certificates(&response.body)
-            .map_err(|error| answer::unusable(what, &error.to_string(), &response))
+        delivered::certificates(what, &response, [&response.body[..]])
     }
 
     /// Asks after an order that waits for its approval, until it is decided.

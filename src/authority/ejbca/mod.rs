@@ -90,19 +90,13 @@ impl Authority for Ejbca {
             return Err(self.turned_down(ENROLL, &request, &response));
         }
         let enrolled: wire::Enrolled = delivered::json(ENROLL, &response)?;
-        let mut ders = enrolled.certificates().ok_or_else(|| {
-            answer::unusable(
-                ENROLL,
-                "a certificate in it is neither base64 nor PEM",
-                &response,
-            )
-        })?;
+        let texts = enrolled.certificates();
+        let texts = texts.iter().map(Vec::as_slice);
+        let mut certificates = delivered::certificates(ENROLL, &response, texts)?;
         if !enrolled.has_chain() {
-            ders.extend(self.chain(&session, order.deadline)?);
+            certificates.extend(self.chain(&session, order.deadline)?);
         }
-        let anchors = delivered::self_issued(&ders);
-        let issued = delivered::issued(ENROLL, &response, ders, order)?;
-        Ok(Issued { anchors, ..issued })
+        delivered::issued(ENROLL, &response, certificates, order)
     }
 
     fn place(&self) -> AuthorityPlace {

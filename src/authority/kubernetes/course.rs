@@ -13,8 +13,8 @@ use crate::authority::delivered::{self, Waits};
 use crate::authority::{AuthorityError, Order, answer};
 use crate::finding::Finding;
 use crate::net::{Method, Repeat, Request, Response};
-use crate::pki::Usage;
 use crate::pki::certificate::KeyFacts;
+use crate::pki::{Certificate, Usage};
 
 const CREATE: &str = "POST certificatesigningrequests";
 pub const GET: &str = "GET certificatesigningrequests/…";
@@ -125,13 +125,14 @@ impl Kubernetes {
         session: &Session,
         order: &Order,
         created: (String, Standing, Response),
-    ) -> Result<(String, Vec<Vec<u8>>, Response), AuthorityError> {
+    ) -> Result<(String, Vec<Certificate>, Response), AuthorityError> {
         let (name, mut standing, mut response) = created;
         let mut waits = Waits::until(order.deadline);
         loop {
             if let Some(certificates) = standing.certificates() {
-                let certificates =
-                    certificates.map_err(|reason| answer::unusable(GET, &reason, &response))?;
+                let pem = certificates
+                    .map_err(|error| answer::unusable(GET, &error.to_string(), &response))?;
+                let certificates = delivered::certificates(GET, &response, [&pem[..]])?;
                 return Ok((name, certificates, response));
             }
             for condition in ["Denied", "Failed"] {

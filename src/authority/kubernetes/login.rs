@@ -1,7 +1,9 @@
 //! Whom the API server takes us for: a token, a client certificate, or what a credential plugin gives.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use data_encoding::BASE64_MIME_PERMISSIVE;
 use serde::Deserialize;
@@ -11,10 +13,12 @@ use super::kubeconfig::{Cluster, Exec, User};
 use crate::authority::AuthorityError;
 use crate::authority::connection::read_secret;
 use crate::finding::{Code, Finding};
+use crate::line;
 use crate::net::ClientCertificate;
 use crate::pki::{PrivateKey, pem};
 use crate::secret::Secret;
 use crate::secret_source::{LONGEST, Reason, SecretSource};
+use crate::subprocess::{Group, Program, RunError};
 
 pub const LOGIN: Code = Code::new("kubernetes-login");
 
@@ -144,25 +148,55 @@ fn by_program(exec: &Exec, cluster: &Cluster) -> Result<Shown, AuthorityError> {
         "kind": "ExecCredential",
         "spec": spec,
     });
-    let mut variables = vec![("KUBERNETES_EXEC_INFO".to_owned(), told.to_string())];
+    let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    environment.push(("KUBERNETES_EXEC_INFO".into(), told.to_string().into()));
     for variable in exec.env.iter().flatten() {
-        variables.push((variable.name.clone(), variable.value.clone()));
+        environment.push((variable.name.clone().into(), variable.value.clone().into()));
     }
     let mut argv = vec![exec.command.clone()];
     argv.extend(exec.args.iter().flatten().cloned());
-    let output = SecretSource::Command(argv)
-        .read_with(&variables)
-        .map_err(|error| {
-            let hint = match (&error.reason, exec.install_hint.trim()) {
-                (Reason::Io(_), hint) if !hint.is_empty() => {
-                    crate::line::harmless(hint.as_bytes(), 300).unwrap_or_default()
-                }
-                _ => error.finding().hint,
-            };
-            AuthorityError::Settings(Box::new(error.finding().hint(hint)))
-        })?;
-    credential(name, &output)
+    let ended = Program {
+        argv: &argv,
+        directory: None,
+        environment: Some(environment),
+        input: b"",
+        group: Group::Own,
+        output_limit: usize::try_from(LONGEST).unwrap_or(usize::MAX),
+        complaint_limit: COMPLAINT,
+        deadline: Instant::now() + PATIENCE,
+    }
+    .run()
+    .map_err(|error| {
+        let hint = match &error {
+            RunError::Start(_) if !exec.install_hint.trim().is_empty() => {
+                line::harmless(exec.install_hint.as_bytes(), 300).unwrap_or_default()
+            }
+            _ => BY_HAND.to_owned(),
+        };
+        fault(
+            &format!("running the credential plugin {name}: {error}"),
+            &hint,
+        )
+    })?;
+    if !ended.status.success() {
+        let said = line::harmless(&ended.complaint.text, COMPLAINT)
+            .map_or_else(String::new, |said| format!(": {said}"));
+        let summary = format!(
+            "the credential plugin {name} ended with {}{said}",
+            ended.status
+        );
+        return Err(fault(&summary, BY_HAND));
+    }
+    credential(name, &ended.output)
 }
+
+const BY_HAND: &str = "run it by hand, as the same user and without a terminal: with \
+                       KUBERNETES_EXEC_INFO set, it writes an ExecCredential with a status";
+
+/// How long a plugin may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How much of what it says to standard error is kept, in bytes.
+const COMPLAINT: usize = 500;
 
 #[derive(Deserialize)]
 struct ExecCredential {
@@ -177,14 +211,14 @@ struct Status {
     client_key_data: Option<String>,
 }
 
-fn credential(name: &str, output: &Secret) -> Result<Shown, AuthorityError> {
+fn credential(name: &str, output: &[u8]) -> Result<Shown, AuthorityError> {
     let nothing = || {
         fault(
             &format!("the credential plugin {name} gave no credential"),
-            "run it by hand, with KUBERNETES_EXEC_INFO set: it writes an ExecCredential with a status",
+            BY_HAND,
         )
     };
-    let given: ExecCredential = serde_json::from_slice(output.expose()).map_err(|_| nothing())?;
+    let given: ExecCredential = serde_json::from_slice(output).map_err(|_| nothing())?;
     let status = given.status.ok_or_else(nothing)?;
     let certificate = match (status.client_certificate_data, status.client_key_data) {
         (Some(certificate), Some(key)) => Some(client_certificate(

@@ -117,6 +117,7 @@ fn connection(settings: &Settings<'_>, target: &Target) -> Result<Connection, Se
     let settings = Settings {
         table,
         anchors: &anchors,
+        on_wait: settings.on_wait.clone(),
         ..*settings
     };
     Connection::read(&settings, None)

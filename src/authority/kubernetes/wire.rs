@@ -1,12 +1,11 @@
 //! The JSON of `certificates.k8s.io/v1` and `authorization.k8s.io/v1`, and `metav1.Status` in words.
 
-use data_encoding::BASE64;
+use data_encoding::{BASE64, DecodeError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::authority::{AuthorityError, answer};
 use crate::net::{Request, Response};
-use crate::pki::pem;
 
 /// Below the API server's URL.
 pub const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -89,21 +88,11 @@ impl Standing {
         conditions.iter().find(|condition| condition.kind == kind)
     }
 
-    /// DER, the leaf first, once the signer has put it there.
-    ///
-    /// # Errors
-    /// When it is not base64 of PEM certificates.
-    pub fn certificates(&self) -> Option<Result<Vec<Vec<u8>>, String>> {
-        let base64 = self
-            .status
-            .certificate
-            .as_deref()
-            .filter(|c| !c.is_empty())?;
-        let pem = match BASE64.decode(base64.as_bytes()) {
-            Ok(pem) => pem,
-            Err(_) => return Some(Err("status.certificate is not base64".to_owned())),
-        };
-        Some(pem::certificates(&pem).map_err(|error| error.to_string()))
+    /// PEM, the leaf first, once the signer has put it there; `Err` when it is not base64.
+    pub fn certificates(&self) -> Option<Result<Vec<u8>, DecodeError>> {
+        let base64 = self.status.certificate.as_deref();
+        let base64 = base64.filter(|base64| !base64.is_empty())?;
+        Some(BASE64.decode(base64.as_bytes()))
     }
 }
 
