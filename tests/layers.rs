@@ -42,6 +42,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls", &["net/", "authority/embedded/", "pki/path.rs"]),
     ("rustls_native_certs", &["net/"]),
     ("rustls_pemfile", &["pki/pem.rs"]),
+    ("saphyr", &["authority/kubernetes/"]),
     ("tokio", &["authority/embedded/", "net/"]),
     ("webpki", &["pki/"]),
     ("x509_parser", &["pki/", "authority/embedded/"]),

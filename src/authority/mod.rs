@@ -12,6 +12,7 @@ pub mod foresight;
 mod gcp_cas;
 mod given;
 mod http;
+mod kubernetes;
 mod received;
 mod shared;
 mod step_ca;
@@ -374,6 +375,7 @@ pub const CATALOGUE: &[Entry] = &[
     exec::ENTRY,
     gcp_cas::ENTRY,
     http::ENTRY,
+    kubernetes::ENTRY,
     step_ca::ENTRY,
     vault::ENTRY,
 ];
