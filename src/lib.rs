@@ -26,6 +26,7 @@ pub mod secret_source;
 pub mod finding;
 pub mod inspection;
 pub mod line;
+pub mod listing;
 pub mod outcome;
 pub mod pki;
 pub mod record;
