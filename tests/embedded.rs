@@ -506,7 +506,7 @@ fn a_dry_run_foresees_what_an_order_would_meet() {
     let foresee = |settings: &str| {
         let preflight = open(&dir, settings).preflight.unwrap();
         let findings = preflight
-            .preflight(&order(&key(), Some(days(30))), Depth::Whole)
+            .preflight(&order(&key(), Some(days(30))), Depth::Order)
             .unwrap_or_else(|error| vec![error.into_finding()]);
         findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>()
     };

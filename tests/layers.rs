@@ -19,6 +19,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("finding", 0),
     ("inspection", 0),
     ("line", 0),
+    ("listing", 0),
     ("outcome", 0),
     ("pki", 0),
     ("record", 0),

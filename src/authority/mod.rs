@@ -297,13 +297,12 @@ impl Settings<'_> {
 
     /// The keys that are about the connection.
     fn connection(&self) -> Result<connection::Words, SettingsError> {
-        let about = |key: &str| connection::KEYS.contains(&key);
-        read_table(self.filtered(about))
+        read_table(self.filtered(is_about_connection))
     }
 
     /// All others, as the authority's own settings, which should deny unknown fields.
     fn own<T: serde::de::DeserializeOwned>(&self) -> Result<T, SettingsError> {
-        let own = |key: &str| !connection::KEYS.contains(&key);
+        let own = |key: &str| !is_about_connection(key);
         read_table(self.filtered(own)).map_err(|error| {
             if error.key.is_empty() && error.reason.starts_with("unknown field") {
                 let keys = connection::KEYS.join("`, `");
@@ -335,6 +334,11 @@ fn read_table<T: serde::de::DeserializeOwned>(table: toml::Table) -> Result<T, S
             reason: error.message().to_owned(),
         }
     })
+}
+
+/// Whether a key of `[ca.<name>]` is about the connection, and the same for every kind that has one.
+pub fn is_about_connection(key: &str) -> bool {
+    connection::KEYS.contains(&key)
 }
 
 /// The schema of an authority's own settings with those of the connection.

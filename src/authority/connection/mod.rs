@@ -31,7 +31,8 @@ pub const PIN_MISMATCH: Code = Code::new("ca-pin-mismatch");
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Words {
-    /// `https://host:port` of the CA, with the path that its API stands under, if any.
+    /// `https://host:port` of the CA, with the path that its API stands under, if any; needed where
+    /// the kind has no usual place.
     pub url: Option<String>,
     /// How the server is verified where no `anchors` are given: `system`; `file:PATH`, the roots of
     /// its TLS certificate as PEM; or `sha256:…`, the fingerprint of the CA's root, which is then
@@ -42,14 +43,15 @@ pub struct Words {
     pub client_certificate: Option<PathBuf>,
     /// PEM file: its key, readable by nobody else; without it, the certificate's file holds both.
     pub client_key: Option<PathBuf>,
-    /// For one attempt, answer included. Default 30s.
+    /// For one attempt, answer included [default: 30s].
     pub timeout: Option<Span>,
-    /// For name lookup, TCP and TLS together. Default 10s.
+    /// For name lookup, TCP and TLS together [default: 10s].
     pub connect_timeout: Option<Span>,
     /// `http://host:port`, or `none`; without it, `HTTPS_PROXY` and `NO_PROXY` count.
     pub proxy: Option<String>,
     /// For a proxy that wants a login.
     pub proxy_username: Option<String>,
+    /// Where that login's password comes from.
     pub proxy_password: Option<SecretSource>,
     /// Permits `http://` to hosts other than loopback: everything sent can be read on the way.
     pub danger_plain_http: bool,
