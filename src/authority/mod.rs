@@ -1,5 +1,6 @@
 //! Authorities: who signs. Each is one file or folder and one row in [`CATALOGUE`].
 
+mod acme;
 pub mod answer;
 mod connection;
 pub mod embedded;
@@ -315,4 +316,4 @@ pub struct SettingsError {
 }
 
 /// Every authority; adding one is a row here and a file beside.
-pub const CATALOGUE: &[Entry] = &[embedded::ENTRY, est::ENTRY];
+pub const CATALOGUE: &[Entry] = &[embedded::ENTRY, est::ENTRY, acme::ENTRY];
