@@ -5,6 +5,7 @@
 #[path = "../servers/mod.rs"]
 mod servers;
 
+mod acme;
 mod cfssl;
 mod est;
 mod moto;

@@ -226,6 +226,14 @@ fn external_key(id: &str, hmac: &Secret) -> Result<ExternalAccountKey, Authority
     Ok(ExternalAccountKey::new(id.to_owned(), &decoded))
 }
 
+/// There is none, where one that is made now would be of no use.
+pub fn missing(path: &Path) -> AuthorityError {
+    unusable(
+        path,
+        "there is no such file, and only the account that ordered a certificate may revoke it without its key",
+    )
+}
+
 fn unusable(path: &Path, reason: &str) -> AuthorityError {
     let shown = path.display().to_string();
     AuthorityError::Settings(Box::new(

@@ -22,6 +22,7 @@ use rustls::pki_types::CertificateDer;
 use serde_json::json;
 use time::OffsetDateTime;
 
+use self::account::Account;
 use self::challenge::Challenges;
 use self::jws::Signer;
 use self::order::{Conversation, Terms};
@@ -193,6 +194,10 @@ impl Revoke for Acme {
                 })
             }
             None => {
+                let (file, url) = (&self.settings.account, &self.settings.connection.url);
+                if Account::read(file, url)?.is_none() {
+                    return Err(account::missing(file));
+                }
                 let session = self.session(deadline)?;
                 if session.reached.directory.revoke_cert.is_none() {
                     return Err(preflight::no_revocation());

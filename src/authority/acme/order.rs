@@ -72,9 +72,11 @@ impl<'a> Conversation<'a> {
         self.settle(&mut order, OrderStatus::Pending)?;
         if order.state().status == OrderStatus::Ready {
             let what = What::of("asking the CA to sign the request");
-            self.wire.ask(what, Repeat::IfTurnedAway, async || {
-                order.finalize_csr(asked.request.der()).await
-            })?;
+            self.wire
+                .ask(what, Repeat::IfTurnedAway, async || {
+                    order.finalize_csr(asked.request.der()).await
+                })
+                .map_err(|trouble| perhaps_too_long(trouble, terms))?;
         }
         self.settle(&mut order, OrderStatus::Processing)?;
         let what = What::of("fetching the certificate");
@@ -333,6 +335,21 @@ impl From<AuthorityError> for Trouble {
             problem: None,
         }
     }
+}
+
+/// step-ca answers a lifetime beyond its provisioner's limit so, once all is proven.
+fn perhaps_too_long(trouble: Trouble, terms: &Terms<'_>) -> Trouble {
+    let problem = trouble.problem.clone();
+    let error = match trouble.error {
+        AuthorityError::Unreachable(mut finding)
+            if problem.as_deref() == Some("serverInternal") && terms.not_after.is_some() =>
+        {
+            finding.hint = "perhaps the lifetime is beyond the CA's limit, which some say in their log alone (step-ca: maxTLSCertDuration): ask for a shorter ttl, or leave out ask_lifetime; else try again later".to_owned();
+            AuthorityError::Unreachable(finding)
+        }
+        other => other,
+    };
+    Trouble { error, problem }
 }
 
 fn kind_of(challenge: &instant_acme::Challenge) -> String {

@@ -140,76 +140,106 @@ impl Document {
     }
 
     fn verdict(&self, what: What<'_>, status: u16, directory: &Directory) -> Verdict {
-        let no = Verdict::no;
-        match self.kind.as_str() {
-            "rateLimited" => Verdict::later(
-                "the CA limits how often it may be asked: try again later, and ask it for fewer certificates",
-            ),
-            "badNonce" => Verdict::later(
-                "the CA took none of several fresh nonces: several servers behind one name may not share them",
-            ),
-            "serverInternal" => {
-                Verdict::later("the CA has a fault: try again later, and look into its log")
-            }
-            "caa" => no(
-                CHALLENGE_FAILED,
-                "a CAA record of the domain does not permit this CA: add one that does (RFC 8659)",
-            ),
-            "unauthorized" | "incorrectResponse" | "connection" | "dns" | "tls"
-                if what.challenge =>
-            {
-                // Who proves the name says how.
-                no(CHALLENGE_FAILED, "")
-            }
-            "dns" | "connection" => no(
-                CHALLENGE_FAILED,
-                "the CA could not reach what proves the name",
-            ),
-            "rejectedIdentifier" | "unsupportedIdentifier" => no(
-                REFUSED,
-                "the CA does not sign for this name: its policy, or its log, says which it signs for",
-            ),
-            "accountDoesNotExist" => no(
-                LOGIN_REFUSED,
-                "the CA does not know the account: it may have been started afresh; remove the account's file and a new account is made",
-            ),
-            "externalAccountRequired" => no(EXTERNAL_ACCOUNT, EXTERNAL_HINT),
-            "invalidProfile" => no(PROFILE_UNKNOWN, &offered(directory)),
+        let kind = self.kind.as_str();
+        if what.challenge && VALIDATION.contains(&kind) {
+            // Who proves the name says how.
+            return Verdict::no(CHALLENGE_FAILED, "");
+        }
+        match kind {
+            "invalidProfile" => return Verdict::no(PROFILE_UNKNOWN, &offered(directory)),
             "userActionRequired" => {
                 let place = self.instance.as_deref().unwrap_or("the CA's web site");
-                no(
+                return Verdict::no(
                     LOGIN_REFUSED,
                     &format!(
                         "a person has to act, usually to agree to changed terms of service: see {place}"
                     ),
-                )
+                );
             }
-            "badCSR" => no(
-                REFUSED,
-                "the CA does not sign this request: many want the common name to be one of the names, or none, and no usage that they do not give",
-            ),
-            "badPublicKey" | "badSignatureAlgorithm" => no(
-                REFUSED,
-                "the CA does not take this kind of key: set another key_algorithm",
-            ),
-            "invalidContact" | "unsupportedContact" => no(
-                REFUSED,
-                "write contact as the CA wants it, such as [\"mailto:ops@example.com\"]",
-            ),
-            "unauthorized" => no(
-                REFUSED,
-                "the account may not have this: the CA's own words and its log say why",
-            ),
-            _ if status == 429 || status >= 500 => Verdict::later(
-                "the CA has a fault or is busy: try again later, and look into its log",
-            ),
-            _ => no(
-                REFUSED,
-                "the CA does not sign this request as it is: its own words and its log say why",
-            ),
+            _ => {}
         }
+        if let Some((_, code, hint)) = TABLE.iter().find(|(known, ..)| *known == kind) {
+            return Verdict {
+                passes: *code == BUSY,
+                ..Verdict::no(*code, hint)
+            };
+        }
+        if status == 429 || status >= 500 {
+            let hint = "the CA has a fault or is busy: try again later, and look into its log";
+            return Verdict {
+                passes: true,
+                ..Verdict::no(BUSY, hint)
+            };
+        }
+        Verdict::no(
+            REFUSED,
+            "the CA does not sign this request as it is: its own words and its log say why",
+        )
     }
 }
+
+/// What a validation can end in (RFC 8555 section 8).
+const VALIDATION: &[&str] = &[
+    "connection",
+    "dns",
+    "incorrectResponse",
+    "tls",
+    "unauthorized",
+];
+
+/// Every other problem that has a name (RFC 8555 section 6.7, RFC 9773): its code, what to do.
+const TABLE: &[(&str, Code, &str)] = &[
+    (
+        "accountDoesNotExist",
+        LOGIN_REFUSED,
+        "the CA does not know the account: it may have been started afresh; remove the account's file and a new account is made",
+    ),
+    (
+        "badCSR",
+        REFUSED,
+        "the CA does not sign this request: many want the common name to be one of the names, or none, and no usage that they do not give",
+    ),
+    (
+        "badNonce",
+        BUSY,
+        "the CA took none of several fresh nonces: several servers behind one name may not share them; try again later",
+    ),
+    ("badPublicKey", REFUSED, KEY_HINT),
+    ("badSignatureAlgorithm", REFUSED, KEY_HINT),
+    (
+        "caa",
+        CHALLENGE_FAILED,
+        "a CAA record of the domain does not permit this CA: add one that does (RFC 8659)",
+    ),
+    ("connection", CHALLENGE_FAILED, REACH_HINT),
+    ("dns", CHALLENGE_FAILED, REACH_HINT),
+    ("externalAccountRequired", EXTERNAL_ACCOUNT, EXTERNAL_HINT),
+    ("invalidContact", REFUSED, CONTACT_HINT),
+    (
+        "rateLimited",
+        BUSY,
+        "the CA limits how often it may be asked: try again later, and ask it for fewer certificates",
+    ),
+    ("rejectedIdentifier", REFUSED, NAME_HINT),
+    (
+        "serverInternal",
+        BUSY,
+        "the CA has a fault: try again later, and look into its log",
+    ),
+    (
+        "unauthorized",
+        REFUSED,
+        "the account may not have this: the CA's own words and its log say why",
+    ),
+    ("unsupportedContact", REFUSED, CONTACT_HINT),
+    ("unsupportedIdentifier", REFUSED, NAME_HINT),
+];
+
+const KEY_HINT: &str = "the CA does not take this kind of key: set another key_algorithm";
+const REACH_HINT: &str = "the CA could not reach what proves the name";
+const CONTACT_HINT: &str = "write contact as the CA wants it, such as [\"mailto:ops@example.com\"]";
+const NAME_HINT: &str =
+    "the CA does not sign for this name: its policy, or its log, says which it signs for";
 
 pub const EXTERNAL_HINT: &str = "the CA makes accounts only for its own customers: ask it for a key identifier and an HMAC key, and give them as eab_key_id and eab_hmac_key";
 
@@ -235,14 +265,6 @@ impl Verdict {
         Self {
             passes: false,
             code,
-            hint: hint.to_owned(),
-        }
-    }
-
-    fn later(hint: &str) -> Self {
-        Self {
-            passes: true,
-            code: BUSY,
             hint: hint.to_owned(),
         }
     }

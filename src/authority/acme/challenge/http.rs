@@ -2,9 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::listener::{Answer, Board};
+use super::listener::{Answer, Board, Converse};
 
 const PATH: &str = "/.well-known/acme-challenge/";
 /// No validation server sends a longer head.
@@ -12,8 +13,13 @@ const LONGEST: usize = 8 * 1024;
 /// For the whole head: a visitor that sends a byte at a time is not waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Answers requests by what is on the board.
+pub fn conversing(board: Arc<Board>) -> Converse {
+    Box::new(move |stream| converse(&stream, &board))
+}
+
 /// One request, one answer.
-pub fn converse(stream: &TcpStream, board: &Board) {
+fn converse(stream: &TcpStream, board: &Board) {
     let Some(head) = head(stream) else {
         return;
     };
@@ -69,7 +75,8 @@ mod tests {
     #[test]
     fn the_token_is_found_at_its_path_and_nowhere_else() {
         let board = Board::default();
-        board.put("tok-1", Answer::Text("tok-1.thumb".to_owned()));
+        let proof = Answer::Text("tok-1.thumb".to_owned());
+        board.put("tok-1", &proof, Instant::now());
         let ask = |line: &str| answer(format!("{line}\r\nhost: x\r\n\r\n").as_bytes(), &board);
         assert_eq!(ask("GET / HTTP/1.1").0, "404 Not Found");
         assert_eq!(

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::sign::CertifiedKey;
 
@@ -28,20 +28,33 @@ pub enum Answer {
     Certificate(Arc<CertifiedKey>),
 }
 
-/// What is up, by token or by server name, and whether somebody asked for it.
+/// What is up, by token or by server name.
 #[derive(Default)]
 pub struct Board {
-    entries: Mutex<HashMap<String, (Answer, bool)>>,
-    visited: Condvar,
+    entries: Mutex<Entries>,
+    changed: Condvar,
 }
 
+/// What is up, and whether somebody asked for it.
+type Entries = HashMap<String, (Answer, bool)>;
+
 impl Board {
-    pub fn put(&self, key: &str, answer: Answer) {
-        self.entries().insert(key.to_owned(), (answer, false));
+    /// Waits while another order has something up for the same name, which tls-alpn-01 cannot tell
+    /// apart; not beyond `deadline`.
+    pub fn put(&self, key: &str, answer: &Answer, deadline: Instant) {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let taken = |entries: &mut Entries| entries.contains_key(key);
+        let mut entries = self
+            .changed
+            .wait_timeout_while(self.entries(), patience, taken)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+        entries.insert(key.to_owned(), (answer.clone(), false));
     }
 
     pub fn remove(&self, key: &str) {
         self.entries().remove(key);
+        self.changed.notify_all();
     }
 
     /// What a visitor asks for.
@@ -50,7 +63,7 @@ impl Board {
         let (answer, visited) = entries.get_mut(key)?;
         *visited = true;
         let answer = answer.clone();
-        self.visited.notify_all();
+        self.changed.notify_all();
         Some(answer)
     }
 
@@ -60,21 +73,17 @@ impl Board {
 
     /// Until each of the keys has been asked for.
     pub fn await_visit(&self, keys: &[String], patience: Duration) {
-        let missing = |entries: &mut HashMap<String, (Answer, bool)>| {
-            let seen = |key| {
-                entries
-                    .get(key)
-                    .is_none_or(|(_, visited): &(_, bool)| *visited)
-            };
-            !keys.iter().all(|key| seen(key))
+        let missing = |entries: &mut Entries| {
+            let unseen = |key: &String| matches!(entries.get(key), Some((_, false)));
+            keys.iter().any(unseen)
         };
-        drop(
-            self.visited
-                .wait_timeout_while(self.entries(), patience, missing),
-        );
+        let waited = self
+            .changed
+            .wait_timeout_while(self.entries(), patience, missing);
+        drop(waited);
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<String, (Answer, bool)>> {
+    fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,6 +6,7 @@ mod http;
 mod listener;
 mod tls_alpn;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,6 @@ use self::listener::{Answer, Listener};
 use super::settings::{Kind, Proof};
 use crate::authority::AuthorityError;
 use crate::finding::Finding;
-
-pub use dns::missing_program;
 
 /// One name that is to be proven.
 pub struct Task {
@@ -79,63 +78,64 @@ impl Challenges {
             listener: None,
             records: Vec::new(),
         };
-        if let Proof::Dns { hook, patience } = &self.proof {
-            for task in tasks {
-                let record = dns::Record::of(task, hook, *patience);
-                record.present(deadline)?;
-                presented.records.push(record);
+        let address = match &self.proof {
+            Proof::Http(address) | Proof::TlsAlpn(address) => *address,
+            Proof::Dns { hook, patience } => {
+                for task in tasks {
+                    let record = dns::Record::of(task, hook, *patience);
+                    record.present(deadline)?;
+                    presented.records.push(record);
+                }
+                return Ok(presented);
             }
-            return Ok(presented);
-        }
-        let listener = self.listener()?;
-        let mut keys = Vec::new();
+        };
+        let listener = self.listener(address)?;
+        let mut answers = Vec::new();
         for task in tasks {
-            let (key, answer) = match self.proof.kind() {
+            answers.push(match self.proof.kind() {
                 Kind::TlsAlpn => {
                     let answer = Answer::Certificate(tls_alpn::certificate(task)?);
                     (tls_alpn::server_name(&task.identifier), answer)
                 }
-                _ => (
-                    task.token.clone(),
-                    Answer::Text(task.key_authorization.clone()),
-                ),
-            };
-            listener.board.put(&key, answer);
-            keys.push(key);
+                _ => {
+                    let answer = Answer::Text(task.key_authorization.clone());
+                    (task.token.clone(), answer)
+                }
+            });
         }
+        // Always in one order, so that two orders never wait for each other.
+        answers.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (key, answer) in &answers {
+            listener.board.put(key, answer, deadline);
+        }
+        let keys = answers.into_iter().map(|(key, _)| key).collect();
         presented.listener = Some((listener, keys));
         Ok(presented)
     }
 
     /// The listener of the orders under way, or a new one.
-    fn listener(&self) -> Result<Arc<Listener>, AuthorityError> {
+    fn listener(&self, address: SocketAddr) -> Result<Arc<Listener>, AuthorityError> {
         let mut shared = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = shared.upgrade() {
             return Ok(open);
         }
-        let listener = Arc::new(self.listen()?);
+        let kind = self.proof.kind();
+        let listener = Arc::new(match kind {
+            Kind::TlsAlpn => Listener::open(address, kind, tls_alpn::converse)?,
+            _ => Listener::open(address, kind, |board| Ok(http::conversing(board)))?,
+        });
         *shared = Arc::downgrade(&listener);
         Ok(listener)
-    }
-
-    fn listen(&self) -> Result<Listener, AuthorityError> {
-        match &self.proof {
-            Proof::TlsAlpn(address) => {
-                let open = |board| Ok(tls_alpn::converse(board)?);
-                Listener::open(*address, Kind::TlsAlpn, open)
-            }
-            Proof::Http(address) => Listener::open(*address, Kind::Http, |board| {
-                Ok(Box::new(move |stream| http::converse(&stream, &board)))
-            }),
-            Proof::Dns { .. } => unreachable!("dns-01 has no listener"),
-        }
     }
 
     /// Whether the place to listen on can be had, for a preflight.
     pub fn rehearse(&self) -> Option<Finding> {
         match &self.proof {
-            Proof::Dns { hook, .. } => missing_program(hook),
-            _ => self.listener().err().map(AuthorityError::into_finding),
+            Proof::Dns { hook, .. } => dns::missing_program(hook),
+            Proof::Http(address) | Proof::TlsAlpn(address) => {
+                let listener = self.listener(*address);
+                listener.err().map(AuthorityError::into_finding)
+            }
         }
     }
 

@@ -42,9 +42,13 @@ fn make(task: &Task) -> Result<Arc<CertifiedKey>, String> {
         .map_err(|error| error.to_string())?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    CertifiedKey::from_der(vec![certificate.der().clone()], key, &provider)
-        .map(Arc::new)
-        .map_err(|error| error.to_string())
+    let key = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(|error| error.to_string())?;
+    // Not by `from_der`, which finds a critical extension that it does not know.
+    let chain = vec![certificate.der().clone()];
+    Ok(Arc::new(CertifiedKey::new(chain, key)))
 }
 
 /// What the CA sends as server name: for an address, its name in the reverse zone.
