@@ -1,5 +1,6 @@
 //! Authorities: who signs. Each is one file or folder and one row in [`CATALOGUE`].
 
+mod acme;
 pub mod answer;
 mod cfssl;
 mod connection;
@@ -372,6 +373,7 @@ pub struct SettingsError {
 /// Every authority; adding one is a row here and a file beside.
 #[rustfmt::skip]
 pub const CATALOGUE: &[Entry] = &[
+    acme::ENTRY,
     cfssl::ENTRY,
     ejbca::ENTRY,
     embedded::ENTRY,

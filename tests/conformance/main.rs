@@ -8,6 +8,7 @@ mod servers;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acme;
 mod cfssl;
 mod est;
 mod exec;
