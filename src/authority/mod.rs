@@ -1,6 +1,8 @@
 //! Authorities: who signs. Each is one file or folder and one row in [`CATALOGUE`].
 
 pub mod answer;
+#[cfg(feature = "aws")]
+mod aws_pca;
 mod connection;
 pub mod embedded;
 mod est;
@@ -315,4 +317,9 @@ pub struct SettingsError {
 }
 
 /// Every authority; adding one is a row here and a file beside.
-pub const CATALOGUE: &[Entry] = &[embedded::ENTRY, est::ENTRY];
+pub const CATALOGUE: &[Entry] = &[
+    embedded::ENTRY,
+    est::ENTRY,
+    #[cfg(feature = "aws")]
+    aws_pca::ENTRY,
+];

@@ -47,7 +47,11 @@ impl Request {
     }
 
     pub fn post(url: Url, repeat: Repeat, body: Vec<u8>) -> Self {
-        let mut request = Self::new(Method::POST, url, repeat);
+        Self::with_body(Method::POST, url, repeat, body)
+    }
+
+    pub fn with_body(method: Method, url: Url, repeat: Repeat, body: Vec<u8>) -> Self {
+        let mut request = Self::new(method, url, repeat);
         request.body = body;
         request
     }
@@ -110,6 +114,15 @@ impl Request {
         self.secret_header("authorization", Secret::from(format!("Basic {}", *encoded)))
     }
 
+    /// What a server sent, with the credentials of this request blotted out, should it echo them.
+    pub fn without_secrets(&self, answer: &[u8]) -> Vec<u8> {
+        self.withheld
+            .iter()
+            .fold(answer.to_vec(), |answer, secret| {
+                blot(&answer, secret.expose())
+            })
+    }
+
     #[must_use]
     pub fn until(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
@@ -145,6 +158,13 @@ impl Response {
             .filter_map(|value| value.to_str().ok())
     }
 
+    /// Every header whose value is text.
+    pub fn all_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+    }
+
     /// How long the server asks to be left alone (RFC 9110 section 10.2.3): seconds, or a date that
     /// is compared with the server's own `Date`, so that clocks need not agree.
     pub fn retry_after(&self) -> Option<Duration> {
@@ -168,9 +188,7 @@ impl Response {
         } else {
             self.body.clone()
         };
-        for secret in &request.withheld {
-            words = blot(&words, secret.expose());
-        }
+        words = request.without_secrets(&words);
         line::harmless(&words, 300)
     }
 }

@@ -173,6 +173,39 @@ impl Connection {
         })
     }
 
+    /// As [`Connection::read`], for a service that everybody reaches by the system's trust store:
+    /// `anchors` are then those of what it issues, and count for TLS where a `url` is given alone.
+    ///
+    /// # Errors
+    /// As [`Connection::read`].
+    pub fn read_public(settings: &Settings<'_>, url: &str) -> Result<Self, SettingsError> {
+        let mut connection = settings.table.clone();
+        let asked = |key: &str| settings.table.contains_key(key);
+        if !asked("trust") && (!asked("url") || settings.anchors.is_empty()) {
+            connection.insert("trust".to_owned(), "system".into());
+        }
+        let settings = Settings {
+            table: connection,
+            ..*settings
+        };
+        Self::read(&settings, Some(url))
+    }
+
+    /// The proxy that was chosen, its password read.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Settings`] when the password cannot be read.
+    pub fn proxy(&self) -> Result<Proxy, AuthorityError> {
+        match (&self.proxy.proxy, &self.proxy.credentials) {
+            (Proxy::Through(server), Some((name, source))) => {
+                let mut server = server.clone();
+                server.credentials = Some((name.clone(), read_secret(source)?));
+                Ok(Proxy::Through(server))
+            }
+            (proxy, _) => Ok(proxy.clone()),
+        }
+    }
+
     /// Where the connection's passwords come from.
     pub fn secrets(&self) -> Vec<SecretSource> {
         let credentials = self.proxy.credentials.iter();
@@ -218,17 +251,6 @@ impl Connection {
         settings.client_certificate = certificate;
         let client = Client::open(settings).map_err(|error| answer::unopened(&error))?;
         Ok(Reached { client, root })
-    }
-
-    fn proxy(&self) -> Result<Proxy, AuthorityError> {
-        match (&self.proxy.proxy, &self.proxy.credentials) {
-            (Proxy::Through(server), Some((name, source))) => {
-                let mut server = server.clone();
-                server.credentials = Some((name.clone(), read_secret(source)?));
-                Ok(Proxy::Through(server))
-            }
-            (proxy, _) => Ok(proxy.clone()),
-        }
     }
 }
 
