@@ -313,10 +313,10 @@ fn without_a_ttl_nothing_is_asked() {
 fn limits_of_the_ca_are_known_before_the_order() {
     for (change, code) in [
         (json!({ "Status": "DISABLED" }), "aws-ca-state"),
-        (json!({ "NotAfter": 1_700_000_000 }), "ca-ttl-too-long"),
+        (json!({ "NotAfter": 1_700_000_000 }), "ttl-not-allowed"),
         (
             json!({ "UsageMode": "SHORT_LIVED_CERTIFICATE" }),
-            "ca-ttl-too-long",
+            "ttl-not-allowed",
         ),
     ] {
         let lab = Lab::new("Lab");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Running, free_port, program, run};
+use super::{Running, free_port, program, tls};
 
 pub const USER: &str = "testuser";
 pub const PASSWORD: &str = "xyzzy";
@@ -31,7 +31,7 @@ impl EstServer {
         let estserver = program("estserver")?;
         let directory = tempfile::tempdir().unwrap();
         let files = directory.path();
-        make_ca(files, ca_days);
+        tls::make_ca(files, "estserver CA", ca_days);
         let port = free_port();
         let authority = format!("localhost:{port}");
         let config = files.join("config.json");
@@ -70,60 +70,4 @@ fn configuration(files: &Path, port: u16) -> serde_json::Value {
         "timeout": 30,
         "log_file": files.join("requests.log"),
     })
-}
-
-/// A CA and a server certificate for loopback, made by OpenSSL; keys in PKCS#8, which estserver wants.
-fn make_ca(files: &Path, ca_days: u32) {
-    let path = |name: &str| files.join(name).to_str().unwrap().to_owned();
-    let new_key = [
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-    ];
-    let days = ca_days.to_string();
-
-    let (ca, ca_key) = (path("ca.pem"), path("ca.key"));
-    let mut root = vec!["req", "-x509", "-subj", "/CN=estserver CA", "-days", &days];
-    root.extend([
-        "-addext",
-        "keyUsage=critical,keyCertSign,cRLSign",
-        "-keyout",
-        &ca_key,
-        "-out",
-        &ca,
-    ]);
-    root.extend(new_key);
-    run("openssl", root);
-
-    let (server, server_key) = (path("server.pem"), path("server.key"));
-    let mut leaf = vec![
-        "req",
-        "-x509",
-        "-subj",
-        "/CN=localhost",
-        "-days",
-        &days,
-        "-CA",
-        &ca,
-        "-CAkey",
-        &ca_key,
-    ];
-    leaf.extend([
-        "-addext",
-        "subjectAltName=DNS:localhost,IP:127.0.0.1",
-        "-addext",
-        "basicConstraints=critical,CA:FALSE",
-    ]);
-    leaf.extend([
-        "-addext",
-        "extendedKeyUsage=serverAuth",
-        "-keyout",
-        &server_key,
-        "-out",
-        &server,
-    ]);
-    leaf.extend(new_key);
-    run("openssl", leaf);
 }

@@ -3,8 +3,16 @@
 #![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used)] // each test program uses a part
 
 pub mod certbake;
+pub mod cfssl;
+pub mod curl;
 pub mod est;
+pub mod moto;
+pub mod names;
+pub mod pebble;
 pub mod sshd;
+pub mod step;
+pub mod tls;
+pub mod vault;
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -17,8 +25,8 @@ use std::{env, fs, thread};
 /// Seconds after which a server ends by itself, should its test be killed before it stops it.
 const LIFETIME: &str = "300";
 
-/// How long a server may take until it listens.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a server may take until it listens: many start at once, on few cores.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program `name` from the directory `CERTBAKE_TEST_SERVERS`. Without that variable the test is
 /// to return; this has said so on stderr, past the test runner's capture.
@@ -63,11 +71,27 @@ impl Running {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
+        Self::start_with(&[], program, arguments, port, log)
+    }
+
+    /// [`start`](Self::start), with `environment` added to that of the test.
+    pub fn start_with<I, S>(
+        environment: &[(&str, &str)],
+        program: &Path,
+        arguments: I,
+        port: u16,
+        log: &Path,
+    ) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
         let output = fs::File::create(log).unwrap();
         let child = Command::new("timeout")
             .args(["--kill-after=5", LIFETIME])
             .arg(program)
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
@@ -94,6 +118,11 @@ impl Running {
         }
     }
 
+    /// The process that bounds the server; the server is its child.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything that the server has written until now.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
@@ -112,8 +141,21 @@ impl Drop for Running {
 /// Runs `program` to its end and returns its standard output.
 ///
 /// # Panics
-/// With its standard error, when it does not exit with 0.
+/// With all that it wrote, when it does not exit with 0.
 pub fn run<I, S>(program: impl AsRef<OsStr>, arguments: I) -> Vec<u8>
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    run_with(&[], program, arguments)
+}
+
+/// [`run`], with `environment` added to that of the test.
+pub fn run_with<I, S>(
+    environment: &[(&str, &str)],
+    program: impl AsRef<OsStr>,
+    arguments: I,
+) -> Vec<u8>
 where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
@@ -123,15 +165,17 @@ where
         .args(["--kill-after=5", LIFETIME])
         .arg(program)
         .args(arguments)
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
-        "{} ({}): {errors}",
+        "{} ({}): {errors}{}",
         program.display(),
-        output.status
+        output.status,
+        String::from_utf8_lossy(&output.stdout)
     );
     output.stdout
 }

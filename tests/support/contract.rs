@@ -79,6 +79,7 @@ pub fn try_open(
         directory: Path::new("."),
         now: time::OffsetDateTime::now_utc(),
         environment: &|_| None,
+        on_wait: None,
     })
 }
 
@@ -313,7 +314,9 @@ pub fn finds_cut_and_oversized_answers_unusable(protocol: &'static dyn Protocol)
     ];
     for bytes in [cut.to_vec(), endless.concat()] {
         let run = Run::new(protocol, PATIENCE, move |_, _, _| Reply::Raw(bytes.clone()));
-        assert_eq!(run.orders(protocol).len(), 1, "the order was sent again");
+        if !protocol.repeats_a_lost_order() {
+            assert_eq!(run.orders(protocol).len(), 1, "the order was sent again");
+        }
         run.unusable();
     }
 }

@@ -6,12 +6,15 @@ use std::error::Error;
 use aws_sdk_acmpca::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use super::session;
 use crate::authority::{AuthorityError, answer};
 use crate::finding::{Code, Finding};
 use crate::line;
 use crate::net::NetError;
 
 pub const CREDENTIALS: Code = Code::new("aws-credentials");
+
+const NOT_ITS: &str = "it is not what AWS Private CA sends";
 
 /// How an exception is answered.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -130,35 +133,22 @@ where
     }
     match error {
         SdkError::ServiceError(service) => {
-            let said = service
-                .err()
-                .message()
-                .and_then(|text| line::harmless(text.as_bytes(), 300));
-            turned_down(
-                what,
-                service.raw().status().as_u16(),
-                service.err().code(),
-                said,
-            )
+            let status = service.raw().status().as_u16();
+            if status < 400 {
+                return session::unusable(what, NOT_ITS);
+            }
+            let message = service.err().message().map(str::as_bytes);
+            let said = message.or_else(|| service.raw().body().bytes());
+            turned_down(what, status, service.err().code(), said)
         }
         SdkError::TimeoutError(_) => AuthorityError::Unreachable(Box::new(
             Finding::error(answer::BUSY, format!("{what} was not answered in time"))
                 .hint("try again later, or give the order a longer deadline"),
         )),
-        SdkError::ResponseError(response) => {
-            let status = response.raw().status().as_u16();
-            if status >= 400 {
-                return turned_down(what, status, None, None);
-            }
-            AuthorityError::Unusable(Box::new(
-                Finding::error(
-                    answer::UNUSABLE,
-                    format!("the answer to {what} is unusable: it is not what AWS Private CA sends"),
-                )
-                .fact("status", status)
-                .hint("check that url is an endpoint of AWS Private CA and that nothing in between answers for it"),
-            ))
-        }
+        SdkError::ResponseError(response) => match response.raw().status().as_u16() {
+            status if status < 400 => session::unusable(what, NOT_ITS),
+            status => turned_down(what, status, None, response.raw().body().bytes()),
+        },
         // Nothing was sent: no credentials, most often.
         _ => no_credentials(&innermost(error)),
     }
@@ -184,8 +174,9 @@ fn turned_down(
     what: &str,
     status: u16,
     code: Option<&str>,
-    said: Option<String>,
+    said: Option<&[u8]>,
 ) -> AuthorityError {
+    let said = said.and_then(|text| line::harmless(text, 300));
     let row = EXCEPTIONS
         .iter()
         .find(|(name, ..)| code.is_some_and(|code| code == *name));

@@ -17,10 +17,12 @@ use time::OffsetDateTime;
 use self::session::{Described, Session, empty, over};
 use self::settings::{Checked, Words};
 use self::transport::Transport;
+use super::foresight::TTL_NOT_ALLOWED;
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
-    Reason, Renew, Revocation, Revoke, Settings, SettingsError, answer, with_connection,
+    Reason, Renew, Revocation, Revoke, Settings, SettingsError, answer, foresight, received,
+    with_connection,
 };
 use crate::finding::{Code, Finding, rfc3339};
 use crate::outcome::AuthorityPlace;
@@ -28,9 +30,6 @@ use crate::pki::{Certificate, pem};
 use crate::span::Span;
 
 pub const CA_STATE: Code = Code::new("aws-ca-state");
-pub const TTL_TOO_LONG: Code = Code::new("ca-ttl-too-long");
-pub const TTL_NEEDED: Code = Code::new("ca-ttl-needed");
-pub const PENDING: Code = Code::new("ca-pending");
 
 /// The row of the catalogue.
 pub const ENTRY: Entry = Entry {
@@ -60,6 +59,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         renew: Some(pca.clone()),
         preflight: Some(pca.clone()),
         revoke: Some(pca),
+        finish: None,
     })
 }
 
@@ -208,21 +208,13 @@ impl Authority for AwsPca {
             let arn = self.order(&session, &transport, order, algorithm).await?;
             self.fetch(&session, &transport, &arn, order.deadline).await
         })?;
-        // The chain ends in the root (it is no intermediate), which AWS vouches for.
-        let (anchors, certificates) = certificates(&text)?
-            .into_iter()
-            .partition::<Vec<_>, _>(Certificate::is_self_issued);
-        let ders = |certificates: Vec<Certificate>| {
-            certificates
-                .iter()
-                .map(|certificate| certificate.der().to_vec())
-                .collect()
-        };
+        // The chain ends in the root, which is no part of it and which AWS vouches for.
+        let issued = certificates(&text)
+            .and_then(|certificates| received::issued(certificates, order.request.spki()))
+            .map_err(|reason| session::unusable("GetCertificate", &reason))?;
         Ok(Issued {
-            certificates: ders(certificates),
-            anchors: ders(anchors),
             date: transport.date(),
-            findings: Vec::new(),
+            ..issued
         })
     }
 
@@ -253,7 +245,13 @@ impl Preflight for AwsPca {
             return Ok(Vec::new());
         }
         let described = session.described(&self.settings, order.deadline)?;
-        Ok(self.limits(&described, order))
+        let mut findings = self.limits(&described, order);
+        if depth == Depth::Whole {
+            let login = format!("the access key {}", session.access_key_id);
+            let looked_at = ["login", "state of the CA", "its end and its mode"];
+            findings.push(foresight::answers(&login, described.date, &looked_at));
+        }
+        Ok(findings)
     }
 }
 
@@ -276,7 +274,7 @@ impl AwsPca {
         if ca.short_lived && ttl > SHORT_LIVED {
             findings.push(
                 Finding::error(
-                    TTL_TOO_LONG,
+                    TTL_NOT_ALLOWED,
                     format!("a ttl of {ttl} is asked for, and this CA is in short-lived mode: it issues for {SHORT_LIVED} at the most"),
                 )
                 .fact("ttl_seconds", ttl.as_seconds())
@@ -289,7 +287,7 @@ impl AwsPca {
         {
             findings.push(
                 Finding::error(
-                    TTL_TOO_LONG,
+                    TTL_NOT_ALLOWED,
                     format!(
                         "a ttl of {ttl} is asked for, and the CA itself ends {}",
                         rfc3339(end)
@@ -334,22 +332,13 @@ impl Revoke for AwsPca {
     }
 }
 
-fn certificates(text: &str) -> Result<Vec<Certificate>, AuthorityError> {
-    let unusable = |reason: String| {
-        AuthorityError::Unusable(Box::new(
-            Finding::error(
-                answer::UNUSABLE,
-                format!("the answer to GetCertificate is unusable: {reason}"),
-            )
-            .hint("check that url is an endpoint of AWS Private CA and that nothing in between answers for it"),
-        ))
-    };
-    let ders = pem::certificates(text.as_bytes()).map_err(|error| unusable(error.to_string()))?;
+fn certificates(text: &str) -> Result<Vec<Certificate>, String> {
+    let ders = pem::certificates(text.as_bytes()).map_err(|error| error.to_string())?;
     if ders.is_empty() {
-        return Err(unusable("it holds no certificate".to_owned()));
+        return Err("it holds no certificate".to_owned());
     }
     ders.into_iter()
-        .map(|der| Certificate::from_der(der).map_err(|error| unusable(error.to_string())))
+        .map(|der| Certificate::from_der(der).map_err(|error| error.to_string()))
         .collect()
 }
 
@@ -361,19 +350,13 @@ fn random() -> Result<[u8; 16], AuthorityError> {
 }
 
 fn ttl_needed() -> AuthorityError {
-    AuthorityError::Settings(Box::new(
-        Finding::error(
-            TTL_NEEDED,
-            "AWS Private CA has no lifetime of its own to grant, and no ttl is asked for",
-        )
-        .hint("set ttl, for example ttl = \"30d\""),
-    ))
+    answer::ttl_needed("AWS Private CA")
 }
 
 fn pending() -> AuthorityError {
     AuthorityError::Unreachable(Box::new(
         Finding::error(
-            PENDING,
+            answer::PENDING,
             "the CA has taken the order and not signed it before the deadline",
         )
         .hint("give the order a longer deadline; AWS usually signs within seconds"),

@@ -17,6 +17,7 @@ use super::transport::{ChainTransport, Transport};
 use crate::authority::connection::{Reached, read_secret};
 use crate::authority::shared::Shared;
 use crate::authority::{AuthorityError, answer};
+use crate::finding::Finding;
 use crate::net;
 use crate::secret::Secret;
 
@@ -120,10 +121,14 @@ impl Session {
 
 /// An answer that is right by its status and says nothing.
 pub fn empty(what: &str) -> AuthorityError {
+    unusable(what, "what was asked for does not stand in it")
+}
+
+pub fn unusable(what: &str, reason: &str) -> AuthorityError {
     AuthorityError::Unusable(Box::new(
-        crate::finding::Finding::error(
+        Finding::error(
             answer::UNUSABLE,
-            format!("the answer to {what} is unusable: what was asked for does not stand in it"),
+            format!("the answer to {what} is unusable: {reason}"),
         )
         .hint("check that url is an endpoint of AWS Private CA and that nothing in between answers for it"),
     ))

@@ -251,7 +251,7 @@ fn answered(request: &Request, response: Response) -> Result<HttpResponse, Conne
     let body = if response.status < 400 {
         response.body
     } else {
-        request.without_secrets(&response.body)
+        request.blotted(&response.body)
     };
     let mut answered = HttpResponse::new(status, SdkBody::from(body));
     for (name, value) in headers {

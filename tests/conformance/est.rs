@@ -1,10 +1,7 @@
-//! certbake against servers and peers that nobody here wrote, and those against certbake. The
-//! programs are built by `tests/install`; `tests/run` runs this, plain `cargo test` skips it aloud.
+//! GlobalSign's EST server.
 
-mod servers;
-
-use servers::est::{self, EstServer};
-use servers::{program, run};
+use crate::servers::est::{self, EstServer};
+use crate::servers::{program, run};
 
 /// The fixture itself: GlobalSign's client gets a certificate from GlobalSign's server.
 #[test]

@@ -1,0 +1,9 @@
+//go:build tools
+
+// Package tools pins the programs that the conformance tests run.
+package tools
+
+import (
+	_ "github.com/cloudflare/cfssl/cmd/cfssl"
+	_ "github.com/cloudflare/cfssl/cmd/multirootca"
+)

@@ -1,0 +1,6 @@
+//go:build tools
+
+// Package tools pins the programs that the conformance tests run.
+package tools
+
+import _ "github.com/smallstep/certificates/cmd/step-ca"
