@@ -8,6 +8,8 @@ mod servers;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "aws")]
+mod aws_pca;
 mod cfssl;
 mod est;
 mod moto;

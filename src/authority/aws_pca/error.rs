@@ -170,12 +170,7 @@ pub fn no_credentials(reason: &str) -> AuthorityError {
     ))
 }
 
-fn turned_down(
-    what: &str,
-    status: u16,
-    code: Option<&str>,
-    said: Option<&[u8]>,
-) -> AuthorityError {
+fn turned_down(what: &str, status: u16, code: Option<&str>, said: Option<&[u8]>) -> AuthorityError {
     let said = said.and_then(|text| line::harmless(text, 300));
     let row = EXCEPTIONS
         .iter()
