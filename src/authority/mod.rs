@@ -2,6 +2,8 @@
 
 mod acme;
 pub mod answer;
+#[cfg(feature = "aws")]
+mod aws_pca;
 mod cfssl;
 mod connection;
 mod delivered;
@@ -374,6 +376,8 @@ pub struct SettingsError {
 #[rustfmt::skip]
 pub const CATALOGUE: &[Entry] = &[
     acme::ENTRY,
+    #[cfg(feature = "aws")]
+    aws_pca::ENTRY,
     cfssl::ENTRY,
     ejbca::ENTRY,
     embedded::ENTRY,

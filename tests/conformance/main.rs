@@ -9,6 +9,8 @@ mod servers;
 mod support;
 
 mod acme;
+#[cfg(feature = "aws")]
+mod aws_pca;
 mod cfssl;
 mod est;
 mod exec;

@@ -203,6 +203,21 @@ impl Connection {
         Self::read(&settings, Some(url))
     }
 
+    /// The proxy that was chosen, its password read.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Settings`] when the password cannot be read.
+    pub fn proxy(&self) -> Result<Proxy, AuthorityError> {
+        match (&self.proxy.proxy, &self.proxy.credentials) {
+            (Proxy::Through(server), Some((name, source))) => {
+                let mut server = server.clone();
+                server.credentials = Some((name.clone(), read_secret(source)?));
+                Ok(Proxy::Through(server))
+            }
+            (proxy, _) => Ok(proxy.clone()),
+        }
+    }
+
     /// Where the connection's passwords come from.
     pub fn secrets(&self) -> Vec<SecretSource> {
         let credentials = self.proxy.credentials.iter();
@@ -250,17 +265,6 @@ impl Connection {
         settings.client_certificate = certificate;
         let client = Client::open(settings).map_err(|error| answer::unopened(&error))?;
         Ok(Reached { client, root })
-    }
-
-    fn proxy(&self) -> Result<Proxy, AuthorityError> {
-        match (&self.proxy.proxy, &self.proxy.credentials) {
-            (Proxy::Through(server), Some((name, source))) => {
-                let mut server = server.clone();
-                server.credentials = Some((name.clone(), read_secret(source)?));
-                Ok(Proxy::Through(server))
-            }
-            (proxy, _) => Ok(proxy.clone()),
-        }
     }
 }
 
