@@ -21,11 +21,13 @@ pub mod verify;
 pub mod image;
 pub mod net;
 pub mod secret_source;
+pub mod subprocess;
 
 // L0: values and rules; no I/O, no clock, no printing.
 pub mod finding;
 pub mod inspection;
 pub mod line;
+pub mod listing;
 pub mod outcome;
 pub mod pki;
 pub mod record;

@@ -141,6 +141,7 @@ fn what_cannot_be_used_is_said_by_its_key() {
         directory: Path::new("."),
         now: time::OffsetDateTime::UNIX_EPOCH,
         environment: &|_| None,
+        on_wait: None,
     });
     let error = error.err().unwrap();
     assert_eq!(error.key, "trust");

@@ -15,7 +15,8 @@ use url::Url;
 use super::{AuthorityError, Settings, SettingsError, answer};
 use crate::finding::{Code, Finding};
 use crate::net::{
-    Client, ClientCertificate, ClientSettings, Proxy, ProxyServer, Trust, admissible, danger,
+    Client, ClientCertificate, ClientSettings, OnWait, Proxy, ProxyServer, Trust, admissible,
+    danger,
 };
 use crate::pki::{Certificate, digest, pem};
 use crate::secret::Secret;
@@ -30,7 +31,8 @@ pub const PIN_MISMATCH: Code = Code::new("ca-pin-mismatch");
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Words {
-    /// `https://host:port` of the CA, with the path that its API stands under, if any.
+    /// `https://host:port` of the CA, with the path that its API stands under, if any; needed where
+    /// the kind has no usual place.
     pub url: Option<String>,
     /// How the server is verified where no `anchors` are given: `system`; `file:PATH`, the roots of
     /// its TLS certificate as PEM; or `sha256:…`, the fingerprint of the CA's root, which is then
@@ -41,14 +43,15 @@ pub struct Words {
     pub client_certificate: Option<PathBuf>,
     /// PEM file: its key, readable by nobody else; without it, the certificate's file holds both.
     pub client_key: Option<PathBuf>,
-    /// For one attempt, answer included. Default 30s.
+    /// For one attempt, answer included [default: 30s].
     pub timeout: Option<Span>,
-    /// For name lookup, TCP and TLS together. Default 10s.
+    /// For name lookup, TCP and TLS together [default: 10s].
     pub connect_timeout: Option<Span>,
     /// `http://host:port`, or `none`; without it, `HTTPS_PROXY` and `NO_PROXY` count.
     pub proxy: Option<String>,
     /// For a proxy that wants a login.
     pub proxy_username: Option<String>,
+    /// Where that login's password comes from.
     pub proxy_password: Option<SecretSource>,
     /// Permits `http://` to hosts other than loopback: everything sent can be read on the way.
     pub danger_plain_http: bool,
@@ -115,6 +118,7 @@ pub struct Connection {
     connect_timeout: Duration,
     proxy: ProxyChoice,
     plain_http: bool,
+    on_wait: Option<OnWait>,
 }
 
 /// Whom TLS must lead to.
@@ -176,7 +180,42 @@ impl Connection {
                 .map_or(Duration::from_secs(10), Span::std),
             proxy: proxy(&words, settings)?,
             plain_http: words.danger_plain_http,
+            on_wait: settings.on_wait.clone(),
         })
+    }
+
+    /// As [`Connection::read`], for a service that everybody reaches by the system's trust store:
+    /// `anchors` are then those of what it issues, and count for TLS where a `url` is given alone.
+    ///
+    /// # Errors
+    /// As [`Connection::read`].
+    pub fn read_public(settings: &Settings<'_>, url: &str) -> Result<Self, SettingsError> {
+        let mut connection = settings.table.clone();
+        let asked = |key: &str| settings.table.contains_key(key);
+        if !asked("trust") && (!asked("url") || settings.anchors.is_empty()) {
+            connection.insert("trust".to_owned(), "system".into());
+        }
+        let settings = Settings {
+            table: connection,
+            on_wait: settings.on_wait.clone(),
+            ..*settings
+        };
+        Self::read(&settings, Some(url))
+    }
+
+    /// The proxy that was chosen, its password read.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Settings`] when the password cannot be read.
+    pub fn proxy(&self) -> Result<Proxy, AuthorityError> {
+        match (&self.proxy.proxy, &self.proxy.credentials) {
+            (Proxy::Through(server), Some((name, source))) => {
+                let mut server = server.clone();
+                server.credentials = Some((name.clone(), read_secret(source)?));
+                Ok(Proxy::Through(server))
+            }
+            (proxy, _) => Ok(proxy.clone()),
+        }
     }
 
     /// Where the connection's passwords come from.
@@ -211,6 +250,7 @@ impl Connection {
         settings.request_timeout = self.timeout;
         settings.proxy = self.proxy()?;
         settings.danger_plain_http = self.plain_http;
+        settings.on_wait.clone_from(&self.on_wait);
         let mut root = None;
         settings.trust = match &self.trust {
             Pinning::System => Trust::System,
@@ -225,17 +265,6 @@ impl Connection {
         settings.client_certificate = certificate;
         let client = Client::open(settings).map_err(|error| answer::unopened(&error))?;
         Ok(Reached { client, root })
-    }
-
-    fn proxy(&self) -> Result<Proxy, AuthorityError> {
-        match (&self.proxy.proxy, &self.proxy.credentials) {
-            (Proxy::Through(server), Some((name, source))) => {
-                let mut server = server.clone();
-                server.credentials = Some((name.clone(), read_secret(source)?));
-                Ok(Proxy::Through(server))
-            }
-            (proxy, _) => Ok(proxy.clone()),
-        }
     }
 }
 
@@ -307,8 +336,9 @@ fn pinning(
             "a fingerprint and anchors are given: one of them decides",
         )),
         Some(ServerTrust::Fingerprint(pin)) => Ok(Pinning::Fingerprint(pin)),
-        // Without TLS there is nobody to trust.
-        None if anchors.is_empty() && url.scheme() == "https" => Err(wrong(
+        // Without TLS there is nobody to trust, and nothing to trust them by.
+        None if anchors.is_empty() && url.scheme() == "http" => Ok(Pinning::System),
+        None if anchors.is_empty() => Err(wrong(
             "trust",
             "whom to trust is not said: give anchors (the CA's root as PEM), or trust = \"system\", \
              \"file:PATH\" or \"sha256:…\" (the fingerprint of its root)",

@@ -12,6 +12,7 @@ fn read(table: &str, anchors: &[Vec<u8>]) -> Result<Connection, SettingsError> {
             directory: Path::new("/etc/certbake"),
             now: time::OffsetDateTime::UNIX_EPOCH,
             environment: &|_| None,
+            on_wait: None,
         },
         None,
     )

@@ -16,13 +16,11 @@ use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
     Renew, Settings, SettingsError, answer, foresight, with_connection,
 };
-use crate::finding::{Code, Finding};
+use crate::finding::Finding;
 use crate::net::{ClientCertificate, Repeat, Request, Response};
 use crate::outcome::AuthorityPlace;
 use crate::pki::Chain;
 use crate::secret::Secret;
-
-pub const PENDING: Code = Code::new("ca-pending");
 
 /// The row of the catalogue.
 pub const ENTRY: Entry = Entry {
@@ -171,7 +169,8 @@ fn post(session: &Session, operation: &str, order: &Order) -> Result<Response, A
                 if Instant::now() + wait >= order.deadline {
                     return Err(pending(asked, wait));
                 }
-                std::thread::sleep(wait);
+                let reason = "the request awaits approval";
+                session.client.wait_for(&request.url, reason, asked, wait);
             }
             _ => {
                 let what = format!("POST {operation}");
@@ -184,7 +183,7 @@ fn post(session: &Session, operation: &str, order: &Order) -> Result<Response, A
 fn pending(asked: u32, wait: Duration) -> AuthorityError {
     AuthorityError::Unreachable(Box::new(
         Finding::error(
-            PENDING,
+            answer::PENDING,
             "the CA has taken the request and not decided on it before the deadline",
         )
         .fact("asked", asked)
