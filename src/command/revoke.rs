@@ -48,7 +48,7 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
         reason: plan.reason,
         deadline: Instant::now() + plan.deadline,
     };
-    let findings = match ask(&plan.candidate, &revocation) {
+    let mut findings = match ask(&plan.candidate, &revocation) {
         Asked::Revoked(said) => said,
         Asked::Failed(error) => {
             report.conclude(error.outcome());
@@ -59,6 +59,9 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
             vec![finding]
         }
     };
+    if let Some(open) = &plan.candidate.opened.finish {
+        findings.extend(open.finish());
+    }
     report.findings.extend(
         findings
             .into_iter()

@@ -52,6 +52,8 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
         Ok(said) => authorities::look(plan, &said, &mut seen),
         Err(stop) => seen.stopped(stop),
     }
+    let finished = plan.identities.iter().flat_map(Identity::finish);
+    seen.found(Outcome::Ok, finished.collect());
     match local {
         Ok(local) => seen.join(local),
         Err(_) => seen.stopped(Stop::panicked()),

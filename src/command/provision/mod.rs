@@ -46,14 +46,9 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
             report.findings.extend(stop.findings);
         }
     }
-    let candidates = plan
-        .identities
-        .iter()
-        .flat_map(|identity| &identity.candidates);
-    let finish = candidates.filter_map(|candidate| candidate.opened.finish.as_ref());
     report
         .findings
-        .extend(finish.flat_map(|open| open.finish()));
+        .extend(plan.identities.iter().flat_map(Identity::finish));
     report
 }
 

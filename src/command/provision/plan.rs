@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::authority::Opened;
+use crate::finding::Finding;
 use crate::image::{ImagePath, Mode, Owner};
 use crate::outcome::AuthorityPlace;
 use crate::pki::pkcs12::Encryption;
@@ -48,6 +49,14 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Ends what was opened at its authorities; the second time, nothing is left to end.
+    pub fn finish(&self) -> Vec<Finding> {
+        let open = self.candidates.iter();
+        open.filter_map(|candidate| candidate.opened.finish.as_ref())
+            .flat_map(|open| open.finish())
+            .collect()
+    }
+
     pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
         let of_authorities = self.candidates.iter();
         of_authorities

@@ -73,6 +73,44 @@ fn userpass() {
     );
 }
 
+/// `doctor` logs in to see what the login may do.
+#[test]
+fn a_look_beforehand_leaves_no_token_behind() {
+    let Some(vault) = Vault::start() else { return };
+    can_order(&vault);
+    vault.enable("userpass");
+    let bob = json!({ "password": "hunter2", "token_policies": ["builder"] });
+    vault.write("auth/userpass/users/bob", &bob);
+    let trust = format!("file:{}", vault.anchors.display());
+    let (url, root) = (vault.url.as_str(), vault.root.to_str().unwrap());
+    let config = toml::toml! {
+        [ca.vault]
+        kind = "vault"
+        url = url
+        trust = trust
+        anchors = root
+        role = "app"
+        username = "bob"
+        password = "env:PASSWORD"
+        [identity.app]
+        common_name = "app"
+        ttl = "2d"
+        placements = { full_chain = "/c.crt", private_key = "/c.key" }
+    };
+    std::fs::write(vault.directory().join("certbake.toml"), config.to_string()).unwrap();
+    let before = accessors(&vault);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_certbake"))
+        .arg("doctor")
+        .env("PASSWORD", "hunter2")
+        .current_dir(vault.directory())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success(), "{printed}");
+    assert!(printed.contains("the user name \"bob\""), "{printed}");
+    assert_eq!(accessors(&vault), before, "{printed}");
+}
+
 #[test]
 fn a_login_where_nothing_is_mounted() {
     let Some(vault) = Vault::start() else { return };
