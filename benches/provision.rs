@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use certbake::authority::{CATALOGUE, Opened, Settings};
-use certbake::command::provision::{self, Content, Identity, Placement, Plan};
+use certbake::command::provision::{self, Candidate, Content, Identity, Placement, Plan};
 use certbake::command::{Context, Quiet};
 use certbake::image::{Mode, Owner};
 use certbake::outcome::Outcome;
@@ -46,6 +46,7 @@ fn main() {
         identities: vec![identity(est(&lab, server))],
         root: lab.path("image"),
         dry_run: false,
+        revoke_on_failure: false,
     };
     provision(&warm);
 
@@ -57,6 +58,7 @@ fn main() {
             identities: vec![identity(est(&lab, server))],
             root: lab.path("image"),
             dry_run: false,
+            revoke_on_failure: false,
         };
         whole.push(time(|| provision(&plan)));
         parts[0].push(time(|| dialer.dial()));
@@ -166,8 +168,10 @@ fn identity(authority: Opened) -> Identity {
         key_algorithm: KeyAlgorithm::EcdsaP256,
         ttl: None,
         policy: Policy::default(),
-        authority,
-        anchors: None,
+        candidates: vec![Candidate {
+            opened: authority,
+            anchors: None,
+        }],
         deadline: Span::seconds(60),
         placements: PLACED.iter().map(placement).collect(),
         record: None,
