@@ -3,10 +3,11 @@
 use serde::Deserialize;
 
 use super::explain;
-use super::limits::{self, NOT_ALLOWED};
+use super::limits;
 use super::session::Session;
 use super::settings::Checked;
 use super::token::{Bearer, Purpose};
+use crate::authority::foresight::TTL_NOT_ALLOWED;
 use crate::authority::foresight::{MOST_GRANTED, answers};
 use crate::authority::{AuthorityError, Depth, Order};
 use crate::finding::Finding;
@@ -92,7 +93,7 @@ fn outlives_login(session: &Session, order: &Order) -> Option<Finding> {
     let left = Span::from(left);
     Some(
         Finding::error(
-            NOT_ALLOWED,
+            TTL_NOT_ALLOWED,
             format!("{ttl} is asked for, and the certificate of the X5C login ends in {left}: the CA will refuse"),
         )
         .fact("asked_seconds", ttl.as_seconds())
