@@ -8,8 +8,13 @@ mod servers;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acme;
+#[cfg(feature = "aws")]
+mod aws_pca;
 mod cfssl;
 mod est;
+mod exec;
+mod in_house;
 mod moto;
 mod pebble;
 mod step_ca;

@@ -26,7 +26,6 @@ use crate::net::{Repeat, Request, Response};
 use crate::outcome::AuthorityPlace;
 use crate::span::Span;
 
-pub const TTL_NEEDED: Code = Code::new("ca-ttl-needed");
 const CAPPED: Code = Code::new("lifetime-capped");
 
 /// The row of the catalogue.
@@ -123,7 +122,9 @@ impl GcpCas {
 
     /// `CreateCertificate`; the same request as often as it is sent, by its `requestId`.
     fn create(&self, order: &Order, validate_only: bool) -> Result<Request, AuthorityError> {
-        let ttl = order.ttl.ok_or_else(ttl_needed)?;
+        let ttl = order
+            .ttl
+            .ok_or_else(|| answer::ttl_needed("Google CA Service"))?;
         let body = wire::Wanted {
             pem_csr: order.request.pem(),
             lifetime: format!("{}s", ttl.as_seconds()),
@@ -363,16 +364,6 @@ fn random<const N: usize>() -> Result<[u8; N], AuthorityError> {
         ))
     })?;
     Ok(bytes)
-}
-
-fn ttl_needed() -> AuthorityError {
-    AuthorityError::Settings(Box::new(
-        Finding::error(
-            TTL_NEEDED,
-            "Google CA Service has no lifetime of its own to grant, and no ttl is asked for",
-        )
-        .hint("set ttl = \"30d\" in the identity, or give --ttl 30d"),
-    ))
 }
 
 /// `RevocationReason` of the proto, whose zero says that none was recorded.
