@@ -27,7 +27,7 @@ use support::{Lab, USER};
 
 const ROUNDS: usize = 101;
 
-/// What is landed, and the record beside it.
+/// What is landed, and the record beside it; the anchors stay as they are from the second round on.
 const PLACED: [(Content, &str); 3] = [
     (Content::PrivateKey, "/etc/tls/app.key"),
     (Content::FullChain, "/etc/tls/app.pem"),
@@ -105,7 +105,8 @@ fn provision(plan: &Plan) {
 }
 
 /// What must reach the disk, and when, for a set that lands whole or not at all even when the power
-/// fails: the new files and their names, the journal, the swapped names; and the CA's log.
+/// fails: the new files, the journal and their names, then the swapped names; and the CA's log. It is
+/// what [`certbake::image`] syncs, one after the other as a plain program would.
 fn syncs(disk: &Path) {
     let folders = [disk.join("tls"), disk.join("state")];
     let sync = |folder: &Path| File::open(folder).unwrap().sync_all().unwrap();
@@ -122,13 +123,12 @@ fn syncs(disk: &Path) {
     log.write_all(&[b'x'; 400]).unwrap();
     log.sync_data().unwrap();
 
-    let files = ["tls/key", "tls/cert", "tls/anchors", "state/record"].map(|name| disk.join(name));
+    let files = ["tls/key", "tls/cert", "state/record"].map(|name| disk.join(name));
     for file in &files {
         place(&file.with_extension("new"));
     }
-    folders.iter().for_each(|folder| sync(folder));
     place(&folders[1].join("journal"));
-    sync(&folders[1]);
+    folders.iter().for_each(|folder| sync(folder));
     for file in &files {
         fs::rename(file.with_extension("new"), file).unwrap();
     }
@@ -145,6 +145,7 @@ fn est(lab: &Lab, server: SocketAddr) -> Opened {
         directory: lab.dir.path(),
         now: support::now(),
         environment: &|_| None,
+        on_wait: None,
     };
     let entry = CATALOGUE.iter().find(|entry| entry.kind == "est").unwrap();
     (entry.open)(&settings).unwrap()

@@ -21,6 +21,7 @@ pub mod verify;
 pub mod image;
 pub mod net;
 pub mod secret_source;
+pub mod subprocess;
 
 // L0: values and rules; no I/O, no clock, no printing.
 pub mod finding;

@@ -27,6 +27,29 @@ pub fn harmless(bytes: &[u8], limit: usize) -> Option<String> {
     }
 }
 
+/// `text` with `[withheld]` where one of `secrets` stood.
+pub fn blotted<'s>(text: &[u8], secrets: impl IntoIterator<Item = &'s [u8]>) -> Vec<u8> {
+    secrets
+        .into_iter()
+        .filter(|secret| !secret.is_empty())
+        .fold(text.to_vec(), |text, secret| blot(&text, secret))
+}
+
+fn blot(text: &[u8], secret: &[u8]) -> Vec<u8> {
+    let mut blotted = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        if rest.starts_with(secret) {
+            blotted.extend_from_slice(b"[withheld]");
+            rest = &rest[secret.len()..];
+        } else {
+            blotted.push(first);
+            rest = after;
+        }
+    }
+    blotted
+}
+
 /// Characters that reorder or hide text on a terminal.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -35,6 +58,15 @@ fn is_invisible(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_secret_is_blotted_out_wherever_it_stands() {
+        let secrets = [&b"wit"[..], b"", b"xyz"];
+        assert_eq!(
+            blotted(b"a wit, xyzxyz", secrets),
+            b"a [withheld], [withheld][withheld]"
+        );
+    }
 
     #[test]
     fn hostile_text_becomes_one_harmless_line() {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use certbake::authority::embedded::{CaDirectory, CaError, NewCa, Terms};
-use certbake::authority::{AuthorityError, CATALOGUE, Issued, Opened, Order, Settings};
+use certbake::authority::{AuthorityError, CATALOGUE, Depth, Issued, Opened, Order, Settings};
 use certbake::finding::Finding;
 use certbake::pki::path::validate;
 use certbake::pki::{
@@ -38,6 +38,7 @@ fn open(dir: &Path, settings: &str) -> Opened {
         directory: Path::new("/nowhere"),
         now: NOW,
         environment: &|_| None,
+        on_wait: None,
     };
     (entry.open)(&settings).unwrap()
 }
@@ -505,7 +506,7 @@ fn a_dry_run_foresees_what_an_order_would_meet() {
     let foresee = |settings: &str| {
         let preflight = open(&dir, settings).preflight.unwrap();
         let findings = preflight
-            .preflight(&order(&key(), Some(days(30))))
+            .preflight(&order(&key(), Some(days(30))), Depth::Whole)
             .unwrap_or_else(|error| vec![error.into_finding()]);
         findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>()
     };

@@ -1,6 +1,8 @@
 //! What an HTTP status or a network failure means for an order: refused, unreachable or unusable.
 //! The same for every authority that is asked over HTTP.
 
+use time::OffsetDateTime;
+
 use crate::authority::AuthorityError;
 use crate::finding::{Code, Finding};
 use crate::net::{Failure, NetError, OpenError, Request, Response, Stage, TlsReason};
@@ -10,13 +12,21 @@ pub const REFUSED: Code = Code::new("ca-refused");
 pub const LOGIN_REFUSED: Code = Code::new("ca-login-refused");
 pub const BUSY: Code = Code::new("ca-busy");
 pub const UNUSABLE: Code = Code::new("ca-answer-unusable");
+pub const PENDING: Code = Code::new("ca-pending");
+/// A limit of the CA that makes the certificate end sooner than asked for.
+pub const ENDS_FIRST: Code = Code::new("ca-ends-first");
 
 /// A request without an answer.
 pub fn failed(error: &NetError) -> AuthorityError {
     let finding = Box::new(error.finding());
     match &*error.failure {
+        // A fault of its own (RFC 8446 section 6.2: internal_error, user_canceled).
+        Failure::Tls(TlsReason::Alert(alert)) if matches!(alert.number, 80 | 90) => {
+            AuthorityError::Unreachable(finding)
+        }
         // It looked at our certificate and said no.
         Failure::Tls(TlsReason::Alert(_)) => AuthorityError::Refused(finding),
+        Failure::Tls(reason) if reason.is_lasting() => AuthorityError::Settings(finding),
         Failure::TooLarge { .. }
         | Failure::Garbage { .. }
         | Failure::Redirected { .. }
@@ -66,8 +76,18 @@ pub fn turned_down(
     response: &Response,
     login: &str,
 ) -> AuthorityError {
+    turned_down_saying(what, response, login, response.said(request))
+}
+
+/// As [`turned_down`], where the protocol has a place of its own for the server's words. They are
+/// one harmless line, without the request's credentials.
+pub fn turned_down_saying(
+    what: &str,
+    response: &Response,
+    login: &str,
+    said: Option<String>,
+) -> AuthorityError {
     let status = response.status;
-    let said = response.said(request);
     let words = said
         .as_ref()
         .map_or_else(String::new, |said| format!(": {said}"));
@@ -114,6 +134,43 @@ pub fn turned_down(
         )),
         _ => unusable(what, &format!("status {status} is not expected"), response),
     }
+}
+
+/// The same error with more in its finding, by one who knows more of the protocol.
+pub fn told(error: AuthorityError, more: impl FnOnce(Finding) -> Finding) -> AuthorityError {
+    let with = |finding: Box<Finding>| Box::new(more(*finding));
+    match error {
+        AuthorityError::Refused(finding) => AuthorityError::Refused(with(finding)),
+        AuthorityError::Unreachable(finding) => AuthorityError::Unreachable(with(finding)),
+        AuthorityError::Unusable(finding) => AuthorityError::Unusable(with(finding)),
+        AuthorityError::Settings(finding) => AuthorityError::Settings(with(finding)),
+    }
+}
+
+/// The same error with another hint.
+pub fn hinted(error: AuthorityError, hint: impl Into<String>) -> AuthorityError {
+    told(error, |finding| finding.hint(hint))
+}
+
+/// The issuer ends before the certificate that is wanted would.
+pub fn ends_first(issuer: &str, ends: OffsetDateTime, wanted: OffsetDateTime) -> Finding {
+    Finding::warning(
+        ENDS_FIRST,
+        format!("{issuer} ends before the certificate asked for would"),
+    )
+    .instant("issuer_not_after", ends)
+    .instant("would_have_ended", wanted)
+    .hint("have the issuer renewed, or ask for a shorter ttl: the CA shortens it or refuses")
+}
+
+/// The known name that is most like the one given, for "did you mean".
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(given, name), name))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, name)| name)
 }
 
 /// 401: what it offers (RFC 9110 section 11.6.1) against what we can.

@@ -2,10 +2,20 @@
 
 mod acme;
 pub mod answer;
+mod cfssl;
 mod connection;
+mod delivered;
+mod ejbca;
 pub mod embedded;
 mod est;
+mod exec;
+pub mod foresight;
+mod gcp_cas;
+mod given;
+mod received;
 mod shared;
+mod step_ca;
+mod vault;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,6 +23,7 @@ use std::time::Instant;
 use time::OffsetDateTime;
 
 use crate::finding::Finding;
+use crate::net::OnWait;
 use crate::outcome::{AuthorityPlace, Outcome};
 use crate::pki::{Certificate, PrivateKey, SigningRequest};
 use crate::secret_source::SecretSource;
@@ -117,6 +128,22 @@ pub enum Reason {
 }
 
 impl Reason {
+    pub const ALL: [Self; 4] = [
+        Self::KeyCompromise,
+        Self::Superseded,
+        Self::CessationOfOperation,
+        Self::Unspecified,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "key-compromise",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessation-of-operation",
+        }
+    }
+
     /// The number in `CRLReason`.
     pub const fn code(self) -> u8 {
         match self {
@@ -126,6 +153,23 @@ impl Reason {
             Self::CessationOfOperation => 5,
         }
     }
+
+    /// The name in `CRLReason`.
+    pub const fn crl_name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "keyCompromise",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessationOfOperation",
+        }
+    }
+}
+
+/// A further ability: what the orders of a run opened at the authority is ended there.
+pub trait Finish: Send + Sync {
+    /// Ends what is open, such as the token of a login; called again, there is nothing left to end.
+    /// Takes seconds at most, and what could not be ended is told and fails nothing.
+    fn finish(&self) -> Vec<Finding>;
 }
 
 /// An authority ready to be asked, with the further abilities that it has.
@@ -135,6 +179,8 @@ pub struct Opened {
     pub renew: Option<Arc<dyn Renew>>,
     pub preflight: Option<Arc<dyn Preflight>>,
     pub revoke: Option<Arc<dyn Revoke>>,
+    /// To be called once no more is asked, by every command that opened it.
+    pub finish: Option<Arc<dyn Finish>>,
     /// Where its secrets come from, for a CI runner that is to hide them.
     pub secrets: Vec<SecretSource>,
 }
@@ -146,6 +192,7 @@ impl Opened {
             renew: None,
             preflight: None,
             revoke: None,
+            finish: None,
             secrets: Vec::new(),
         }
     }
@@ -234,6 +281,8 @@ pub struct Settings<'a> {
     pub now: OffsetDateTime,
     /// The environment by name, for proxies and the like.
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// Told of every wait for the authority.
+    pub on_wait: Option<OnWait>,
 }
 
 impl Settings<'_> {
@@ -316,4 +365,15 @@ pub struct SettingsError {
 }
 
 /// Every authority; adding one is a row here and a file beside.
-pub const CATALOGUE: &[Entry] = &[embedded::ENTRY, est::ENTRY, acme::ENTRY];
+#[rustfmt::skip]
+pub const CATALOGUE: &[Entry] = &[
+    acme::ENTRY,
+    cfssl::ENTRY,
+    ejbca::ENTRY,
+    embedded::ENTRY,
+    est::ENTRY,
+    exec::ENTRY,
+    gcp_cas::ENTRY,
+    step_ca::ENTRY,
+    vault::ENTRY,
+];

@@ -3,9 +3,13 @@
 
 pub mod ca;
 pub mod check;
+pub mod doctor;
+mod foresee;
 pub mod init;
 pub mod inspect;
 pub mod provision;
+pub mod revoke;
+mod together;
 
 use std::time::Instant;
 

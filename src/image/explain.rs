@@ -65,6 +65,7 @@ impl ImageError {
             | Self::OwnerMissing { path, .. }
             | Self::Changed { path }
             | Self::Journal { path, .. }
+            | Self::JournalTorn { path }
             | Self::Contents { path, .. } => Some(path),
         }
     }
@@ -119,7 +120,10 @@ impl ImageError {
             Self::Journal { problem, .. } => vec![("problem", problem.as_str().into())],
             Self::HalfDone { trouble, .. } => vec![("trouble", chain(trouble).into())],
             Self::Contents { problem, .. } => vec![("problem", (*problem).into())],
-            Self::Missing { .. } | Self::ReadOnly { .. } | Self::Changed { .. } => Vec::new(),
+            Self::Missing { .. }
+            | Self::ReadOnly { .. }
+            | Self::Changed { .. }
+            | Self::JournalTorn { .. } => Vec::new(),
         }
     }
 
@@ -176,6 +180,10 @@ impl ImageError {
             Self::Journal { .. } => (
                 JOURNAL_UNREADABLE,
                 "build the image afresh; or look at the files the journal names, remove it, and run again",
+            ),
+            Self::JournalTorn { .. } => (
+                INTERRUPTED,
+                "run `certbake provision` on the image again: it removes what the interrupted run has left beside its files",
             ),
             Self::HalfDone { .. } => (
                 HALF_DONE,
@@ -355,6 +363,9 @@ mod tests {
             ImageError::Journal {
                 path: "/var/lib/certbake/journal.json".into(),
                 problem: "some of its files are new, and others have been changed by something else since".into(),
+            },
+            ImageError::JournalTorn {
+                path: "/var/lib/certbake/journal.json".into(),
             },
             ImageError::HalfDone {
                 cause: Box::new(io("syncing the directory", "/etc/app/tls", Errno::IO)),

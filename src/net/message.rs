@@ -110,6 +110,11 @@ impl Request {
         self.secret_header("authorization", Secret::from(format!("Basic {}", *encoded)))
     }
 
+    /// What a server said, without the credentials of this request.
+    pub fn blotted(&self, words: &[u8]) -> Vec<u8> {
+        line::blotted(words, self.withheld.iter().map(Secret::expose))
+    }
+
     #[must_use]
     pub fn until(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
@@ -161,17 +166,14 @@ impl Response {
     /// without its tags, of JSON the member that holds the message.
     pub fn said(&self, request: &Request) -> Option<String> {
         let kind = self.header("content-type").unwrap_or_default();
-        let mut words = if kind.contains("html") {
+        let words = if kind.contains("html") {
             without_tags(&self.body)
         } else if kind.contains("json") {
             message_member(&self.body).unwrap_or_else(|| self.body.clone())
         } else {
             self.body.clone()
         };
-        for secret in &request.withheld {
-            words = blot(&words, secret.expose());
-        }
-        line::harmless(&words, 300)
+        line::harmless(&request.blotted(&words), 300)
     }
 }
 
@@ -223,21 +225,6 @@ fn message_in(value: &serde_json::Value) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn blot(body: &[u8], secret: &[u8]) -> Vec<u8> {
-    let mut blotted = Vec::with_capacity(body.len());
-    let mut rest = body;
-    while let Some((&first, after)) = rest.split_first() {
-        if !secret.is_empty() && rest.starts_with(secret) {
-            blotted.extend_from_slice(b"[withheld]");
-            rest = &rest[secret.len()..];
-        } else {
-            blotted.push(first);
-            rest = after;
-        }
-    }
-    blotted
 }
 
 /// IMF-fixdate (RFC 9110 section 5.6.7). The two obsolete forms are read by nobody's server.
@@ -344,6 +331,5 @@ mod tests {
             answer(&[], echo).said(&request).unwrap(),
             "no such user bob:[withheld] (Basic [withheld])"
         );
-        assert_eq!(blot(b"a wit", b"wit"), b"a [withheld]");
     }
 }

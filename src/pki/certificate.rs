@@ -139,6 +139,19 @@ impl Certificate {
         digest::spki_pin(&self.facts.spki)
     }
 
+    /// The key identifier in its authority key identifier (RFC 5280 section 4.2.1.1).
+    pub fn authority_key_id(&self) -> Option<Vec<u8>> {
+        let (_, parsed) = X509Certificate::from_der(&self.der).ok()?;
+        parsed
+            .extensions()
+            .iter()
+            .find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref(),
+                _ => None,
+            })
+            .map(|id| id.0.to_vec())
+    }
+
     /// Issued by its own subject; the signature is not looked at.
     pub fn is_self_issued(&self) -> bool {
         self.facts.subject_der == self.facts.issuer_der

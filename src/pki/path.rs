@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use webpki::{
     BorrowedCertRevocationList, CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage,
-    RevocationOptionsBuilder,
+    RevocationOptionsBuilder, UnknownStatusPolicy,
 };
 
 use super::certificate::Certificate;
@@ -67,14 +67,22 @@ pub struct Path {
     pub anchor: Certificate,
 }
 
+/// A link that no revocation list covers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Uncovered {
+    Refuse,
+    Allow,
+}
+
 /// Builds and checks a path from `leaf` through some of `others` to one of `anchors` at `at`.
 ///
 /// The usage must be allowed by the leaf and by every intermediate that names usages. With `crls`
-/// (DER), every link must be found unrevoked in one of them that is current.
+/// (DER), no link may be revoked by one of them that is current; `uncovered` says what becomes of a
+/// link whose issuer has none among them.
 ///
 /// # Errors
 /// webpki's reason; `UnknownIssuer` when no path could be built at all, `UnknownRevocationStatus`
-/// when a link's issuer has no revocation list among `crls`.
+/// for a link that no list covers.
 pub fn validate(
     leaf: &Certificate,
     others: &[Certificate],
@@ -82,6 +90,7 @@ pub fn validate(
     at: OffsetDateTime,
     usage: Usage,
     crls: &[Vec<u8>],
+    uncovered: Uncovered,
 ) -> Result<Path, PathError> {
     let leaf_der = CertificateDer::from(leaf.der());
     let end_entity = EndEntityCert::try_from(&leaf_der)?;
@@ -98,6 +107,10 @@ pub fn validate(
     let revocation = RevocationOptionsBuilder::new(&crls).ok().map(|options| {
         options
             .with_expiration_policy(ExpirationPolicy::Enforce)
+            .with_status_policy(match uncovered {
+                Uncovered::Refuse => UnknownStatusPolicy::Deny,
+                Uncovered::Allow => UnknownStatusPolicy::Allow,
+            })
             .build()
     });
     let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0);

@@ -112,6 +112,12 @@ impl Cfssl {
         }
     }
 
+    /// Ends the server; its files stay until the directory is dropped.
+    pub fn stop(self) -> TempDir {
+        drop(self.running);
+        self.directory
+    }
+
     /// A directory that lives as long as the server does.
     pub fn directory(&self) -> &Path {
         self.directory.path()

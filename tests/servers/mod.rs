@@ -12,6 +12,7 @@ pub mod pebble;
 pub mod sshd;
 pub mod step;
 pub mod tls;
+pub mod vault;
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -115,6 +116,11 @@ impl Running {
             );
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The process that bounds the server; the server is its child.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Everything that the server has written until now.

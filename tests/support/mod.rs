@@ -8,6 +8,7 @@
     clippy::unwrap_used
 )]
 
+pub mod baking;
 pub mod contract;
 pub mod http2;
 pub mod lab;

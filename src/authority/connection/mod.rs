@@ -15,7 +15,8 @@ use url::Url;
 use super::{AuthorityError, Settings, SettingsError, answer};
 use crate::finding::{Code, Finding};
 use crate::net::{
-    Client, ClientCertificate, ClientSettings, Proxy, ProxyServer, Trust, admissible, danger,
+    Client, ClientCertificate, ClientSettings, OnWait, Proxy, ProxyServer, Trust, admissible,
+    danger,
 };
 use crate::pki::{Certificate, digest};
 use crate::secret::Secret;
@@ -109,6 +110,7 @@ pub struct Connection {
     connect_timeout: Duration,
     proxy: ProxyChoice,
     plain_http: bool,
+    on_wait: Option<OnWait>,
 }
 
 /// Whom TLS must lead to.
@@ -170,7 +172,27 @@ impl Connection {
                 .map_or(Duration::from_secs(10), Span::std),
             proxy: proxy(&words, settings)?,
             plain_http: words.danger_plain_http,
+            on_wait: settings.on_wait.clone(),
         })
+    }
+
+    /// As [`Connection::read`], for a service that everybody reaches by the system's trust store:
+    /// `anchors` are then those of what it issues, and count for TLS where a `url` is given alone.
+    ///
+    /// # Errors
+    /// As [`Connection::read`].
+    pub fn read_public(settings: &Settings<'_>, url: &str) -> Result<Self, SettingsError> {
+        let mut connection = settings.table.clone();
+        let asked = |key: &str| settings.table.contains_key(key);
+        if !asked("trust") && (!asked("url") || settings.anchors.is_empty()) {
+            connection.insert("trust".to_owned(), "system".into());
+        }
+        let settings = Settings {
+            table: connection,
+            on_wait: settings.on_wait.clone(),
+            ..*settings
+        };
+        Self::read(&settings, Some(url))
     }
 
     /// Where the connection's passwords come from.
@@ -180,7 +202,6 @@ impl Connection {
     }
 
     /// The place of an operation: `path` is appended to that of the URL; it starts with a slash.
-    #[allow(dead_code, reason = "the next authority uses it")]
     pub fn at(&self, path: &str) -> Url {
         under(&self.url, path)
     }
@@ -206,9 +227,12 @@ impl Connection {
         settings.request_timeout = self.timeout;
         settings.proxy = self.proxy()?;
         settings.danger_plain_http = self.plain_http;
+        settings.on_wait.clone_from(&self.on_wait);
         let mut root = None;
         settings.trust = match &self.trust {
             Pinning::System => Trust::System,
+            // Plain http:// alone goes without them.
+            Pinning::Anchors(anchors) if anchors.is_empty() => Trust::Nobody,
             Pinning::Anchors(anchors) => Trust::Anchors(anchors.clone()),
             Pinning::Fingerprint(pin) => {
                 let found = pinned_root(&settings, pin, bootstrap)?;
@@ -296,8 +320,9 @@ fn pinning(
             "a fingerprint and anchors are given: one of them decides",
         )),
         Some(ServerTrust::Fingerprint(pin)) => Ok(Pinning::Fingerprint(pin)),
-        // Without TLS there is nobody to trust.
-        None if anchors.is_empty() && url.scheme() == "https" => Err(wrong(
+        // Without TLS there is nobody to trust, and nothing to trust them by.
+        None if anchors.is_empty() && url.scheme() == "http" => Ok(Pinning::System),
+        None if anchors.is_empty() => Err(wrong(
             "trust",
             "whom to trust is not said: give anchors (the CA's root as PEM), or trust = \"system\" \
              or \"sha256:…\" (the fingerprint of its root)",

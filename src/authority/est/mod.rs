@@ -14,15 +14,13 @@ use self::settings::{Checked, Words};
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
-    Renew, Settings, SettingsError, answer, with_connection,
+    Renew, Settings, SettingsError, answer, foresight, with_connection,
 };
-use crate::finding::{Code, Finding};
+use crate::finding::Finding;
 use crate::net::{ClientCertificate, Repeat, Request, Response};
 use crate::outcome::AuthorityPlace;
 use crate::pki::Chain;
 use crate::secret::Secret;
-
-pub const PENDING: Code = Code::new("ca-pending");
 
 /// The row of the catalogue.
 pub const ENTRY: Entry = Entry {
@@ -48,6 +46,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         renew: Some(est.clone()),
         preflight: Some(est),
         revoke: None,
+        finish: None,
     })
 }
 
@@ -94,13 +93,28 @@ impl Renew for Est {
 }
 
 impl Preflight for Est {
-    /// What the server wants in requests, an order would be told just as well.
+    /// What the server wants in requests, an order would be told just as well. `/csrattrs` needs no
+    /// login by the standard (RFC 7030 section 4.5.1); where one that we show is refused, an order
+    /// will be too.
     fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError> {
         if depth == Depth::Order {
             return Ok(Vec::new());
         }
         let session = self.session(order.deadline)?;
-        Ok(demands(&session, order).into_iter().collect())
+        let request = session.with_login(csrattrs(&session, order));
+        let response = session.ask(&request)?;
+        if matches!(response.status, 401 | 403) {
+            return Err(session.turned_down("GET csrattrs", &request, &response));
+        }
+        let mut findings: Vec<Finding> = wanted(&response, order).into_iter().collect();
+        let looked_at = [
+            "TLS and trust",
+            "CA certificates",
+            "what it wants in requests",
+        ];
+        let date = response.date.or(session.cacerts.date);
+        findings.push(foresight::answers(&session.login(), date, &looked_at));
+        Ok(findings)
     }
 }
 
@@ -155,7 +169,8 @@ fn post(session: &Session, operation: &str, order: &Order) -> Result<Response, A
                 if Instant::now() + wait >= order.deadline {
                     return Err(pending(asked, wait));
                 }
-                std::thread::sleep(wait);
+                let reason = "the request awaits approval";
+                session.client.wait_for(&request.url, reason, asked, wait);
             }
             _ => {
                 let what = format!("POST {operation}");
@@ -168,7 +183,7 @@ fn post(session: &Session, operation: &str, order: &Order) -> Result<Response, A
 fn pending(asked: u32, wait: Duration) -> AuthorityError {
     AuthorityError::Unreachable(Box::new(
         Finding::error(
-            PENDING,
+            answer::PENDING,
             "the CA has taken the request and not decided on it before the deadline",
         )
         .fact("asked", asked)
@@ -194,8 +209,15 @@ fn explained(finding: Box<Finding>, session: &Session, order: &Order) -> Box<Fin
 
 /// Attributes that are wanted and not given; 204, 404 and whatever else is no list mean none.
 fn demands(session: &Session, order: &Order) -> Option<Finding> {
-    let request = Request::get(session.url("csrattrs")).until(order.deadline);
-    let response = session.ask(&session.with_login(request)).ok()?;
+    let request = session.with_login(csrattrs(session, order));
+    wanted(&session.ask(&request).ok()?, order)
+}
+
+fn csrattrs(session: &Session, order: &Order) -> Request {
+    Request::get(session.url("csrattrs")).until(order.deadline)
+}
+
+fn wanted(response: &Response, order: &Order) -> Option<Finding> {
     if response.status != 200 {
         return None;
     }

@@ -116,15 +116,19 @@ impl Session {
         request: &Request,
         response: &Response,
     ) -> AuthorityError {
-        let login = match (&self.basic, self.shows_certificate) {
+        answer::turned_down(what, request, response, &self.login())
+    }
+
+    /// How we present ourselves, in words.
+    pub fn login(&self) -> String {
+        match (&self.basic, self.shows_certificate) {
             (Some((name, _)), false) => format!("the user name \"{name}\""),
             (Some((name, _)), true) => {
                 format!("the user name \"{name}\" and a client certificate")
             }
             (None, true) => "a client certificate".to_owned(),
             (None, false) => "no login".to_owned(),
-        };
-        answer::turned_down(what, request, response, &login)
+        }
     }
 }
 

@@ -85,6 +85,7 @@ mod tests {
             directory: Path::new("/etc/certbake"),
             now: time::OffsetDateTime::UNIX_EPOCH,
             environment: &|_| None,
+            on_wait: None,
         })
     }
 

@@ -2,10 +2,11 @@
 
 use data_encoding::BASE64;
 
-use crate::authority::AuthorityError;
-use crate::authority::answer;
+use crate::authority::{AuthorityError, answer, received};
 use crate::net::Response;
-use crate::pki::{Certificate, ber, pkcs7};
+use crate::pki::Certificate;
+
+pub use crate::authority::received::der;
 
 /// DER as base64 in 64-column lines, which the oldest servers want; RFC 8951 section 3.1 lets
 /// everybody else read it too.
@@ -19,43 +20,14 @@ pub fn base64(der: &[u8]) -> Vec<u8> {
     lines
 }
 
-/// The DER of an answer, from DER or base64 in one line or many; `None` when it is neither.
-pub fn der(body: &[u8]) -> Option<Vec<u8>> {
-    if body.first() == Some(&ber::SEQUENCE) {
-        return Some(body.to_vec());
-    }
-    let text: Vec<u8> = body
-        .iter()
-        .copied()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .collect();
-    BASE64.decode(&text).ok()
-}
-
 /// The certificates of an answer: a certs-only CMS message as DER, base64 or PEM, or certificates
 /// themselves. The content type is not looked at: servers send generic ones.
 ///
 /// # Errors
 /// [`AuthorityError::Unusable`] when there is none, or what stands there is none.
 pub fn certificates(what: &str, response: &Response) -> Result<Vec<Certificate>, AuthorityError> {
-    let unusable = |reason: String| answer::unusable(what, &reason, response);
-    let ders = match bare(&response.body) {
-        Some(der) => vec![der],
-        None => pkcs7::from_any(&response.body).map_err(|error| unusable(error.to_string()))?,
-    };
-    if ders.is_empty() {
-        return Err(unusable("it holds no certificate".to_owned()));
-    }
-    ders.into_iter()
-        .map(|der| Certificate::from_der(der).map_err(|error| unusable(error.to_string())))
-        .collect()
-}
-
-/// A structure that is no CMS message, so a certificate if anything; without what follows it.
-fn bare(body: &[u8]) -> Option<Vec<u8>> {
-    let der = der(body).filter(|der| !pkcs7::is_message(der))?;
-    let (element, _) = ber::read(&der).ok()?;
-    (element.tag == ber::SEQUENCE).then(|| element.encoded.to_vec())
+    received::certificates(&response.body)
+        .map_err(|reason| answer::unusable(what, &reason, response))
 }
 
 #[cfg(test)]

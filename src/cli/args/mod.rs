@@ -2,10 +2,12 @@
 
 pub mod ca;
 pub mod check;
+pub mod doctor;
 pub mod generated;
 pub mod init;
 pub mod inspect;
 pub mod provision;
+pub mod revoke;
 pub mod shared;
 
 use clap::{Parser, Subcommand};
@@ -29,8 +31,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     Provision(Box<provision::Args>),
+    Doctor(Box<doctor::Args>),
     Check(Box<check::Args>),
     Inspect(inspect::Args),
+    Revoke(Box<revoke::Args>),
     Init(init::Args),
     Ca(ca::Args),
     Completions(generated::Completions),

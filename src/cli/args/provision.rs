@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::shared::ReportArgs;
+use crate::authority::CATALOGUE;
 
 /// Ask a CA for fresh certificates and land them in an image root
 ///
@@ -13,10 +14,24 @@ use super::shared::ReportArgs;
 #[derive(ClapArgs, Clone, Debug, Default)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
+    /// Do everything but ask for the certificate and write
+    #[arg(long)]
+    pub dry_run: bool,
+    /// When the run fails after certificates were issued, have them revoked
+    #[arg(long, env = "CERTBAKE_REVOKE_ON_FAILURE")]
+    pub revoke_on_failure: bool,
+
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// What is to be baked, where, and how it is reported.
+#[derive(ClapArgs, Clone, Debug, Default)]
+pub struct PlanArgs {
     /// Configuration file [default: certbake.toml where it exists and no --ca is given]
     #[arg(long, value_name = "FILE", env = "CERTBAKE_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Bake only this identity; may be given several times
+    /// Only this identity; may be given several times
     #[arg(
         long,
         value_name = "NAME",
@@ -27,9 +42,6 @@ pub struct Args {
     /// The image's root directory
     #[arg(long, value_name = "DIR", env = "CERTBAKE_ROOT")]
     pub root: Option<PathBuf>,
-    /// Do everything but ask for the certificate and write
-    #[arg(long)]
-    pub dry_run: bool,
 
     #[command(flatten)]
     pub ca: CaArgs,
@@ -43,12 +55,26 @@ pub struct Args {
     pub report: ReportArgs,
 }
 
+fn ca_help() -> String {
+    let kinds: Vec<_> = CATALOGUE.iter().map(|entry| entry.kind).collect();
+    format!(
+        "A [ca.NAME] of the file, or a kind of authority: {}; several are tried in this order when one \
+         cannot be reached",
+        kinds.join(", ")
+    )
+}
+
 #[derive(ClapArgs, Clone, Debug, Default)]
 #[command(next_help_heading = "Authority")]
 pub struct CaArgs {
-    /// A [ca.NAME] of the file, or a kind of authority: est, embedded
-    #[arg(long, value_name = "NAME|KIND", env = "CERTBAKE_CA")]
-    pub ca: Option<String>,
+    #[arg(
+        long,
+        value_name = "NAME|KIND",
+        env = "CERTBAKE_CA",
+        value_delimiter = ',',
+        help = ca_help()
+    )]
+    pub ca: Vec<String>,
     /// Where it answers
     #[arg(long, value_name = "URL", env = "CERTBAKE_CA_URL")]
     pub ca_url: Option<String>,

@@ -24,7 +24,9 @@ const SMALL_BAR: usize = 24;
 pub fn write(paper: &mut Paper, report: &Report, identity: &IdentityReport) {
     asked(paper, identity);
     if let Some(certificate) = &identity.certificate {
-        came(paper, certificate, report.exit_code == 0);
+        let revoked = report.command == "revoke";
+        let label = if revoked { "certificate" } else { "came" };
+        came(paper, label, certificate, revoked || report.exit_code == 0);
     }
     paper.blank();
     if let Some(window) = &identity.window {
@@ -59,9 +61,9 @@ fn authority(place: &AuthorityPlace) -> String {
 }
 
 /// A certificate that was not kept needs no serial and no fingerprint to be found again by.
-fn came(paper: &mut Paper, certificate: &CertificateSummary, kept: bool) {
+fn came(paper: &mut Paper, label: &str, certificate: &CertificateSummary, kept: bool) {
     paper.row(
-        "came",
+        label,
         &format!("{}, issued by {}", certificate.subject, certificate.issuer),
     );
     if kept {

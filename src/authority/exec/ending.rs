@@ -1,0 +1,298 @@
+//! How a run of the program ended, and what that means for the order.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::authority::AuthorityError;
+use crate::authority::answer::{BUSY, PENDING, REFUSED, UNUSABLE};
+use crate::finding::{Code, Finding};
+use crate::line;
+use crate::secret::Secret;
+use crate::subprocess::{Complaint, Ended, RunError};
+
+const NOT_STARTED: Code = Code::new("ca-program-not-started");
+const FAILED: Code = Code::new("ca-program-failed");
+const TIMED_OUT: Code = Code::new("ca-program-timeout");
+
+/// How many of its last lines are its words, and how many characters of them.
+const LINES: usize = 4;
+const CHARACTERS: usize = 400;
+/// A line of a secret that is shorter says too little to be looked for.
+const TELLING: usize = 8;
+
+/// What comes after a run.
+pub enum Ending {
+    Done(Vec<u8>),
+    /// It wants to be run again; the error is for when there is no time left.
+    Later(AuthorityError),
+}
+
+/// Which program it was, and what it must not be quoted with.
+pub struct Told {
+    program: String,
+    runs: u32,
+    secrets: Vec<Secret>,
+}
+
+impl Told {
+    pub fn new(program: &str, runs: u32, secrets: &[Secret]) -> Self {
+        Self {
+            program: program.to_owned(),
+            runs,
+            secrets: secrets.to_vec(),
+        }
+    }
+
+    /// 0 issued, 1 refused, 2 try again, 3 pending.
+    pub fn ending(
+        &self,
+        ended: Result<Ended, RunError>,
+        timeout: Duration,
+    ) -> Result<Ending, AuthorityError> {
+        let ended = ended.map_err(|error| self.not_ended(error, timeout))?;
+        let said = self.said(&ended.complaint);
+        match ended.status.code() {
+            Some(0) => Ok(Ending::Done(ended.output.to_vec())),
+            Some(1) => Err(AuthorityError::Refused(self.refused(said))),
+            Some(2) => Ok(Ending::Later(AuthorityError::Unreachable(self.busy(said)))),
+            Some(3) => Ok(Ending::Later(AuthorityError::Unreachable(
+                self.pending(said),
+            ))),
+            Some(status) => Err(AuthorityError::Unusable(self.other(status, said))),
+            None => Err(AuthorityError::Unreachable(
+                self.killed(ended.status.signal().unwrap_or_default(), said),
+            )),
+        }
+    }
+
+    /// It said that all is well, and gave nothing that is.
+    pub fn unusable(&self, reason: &str, length: usize) -> AuthorityError {
+        AuthorityError::Unusable(self.finding(
+            UNUSABLE,
+            format!("what {} wrote to standard output is unusable: {reason}", self.program),
+            None,
+            "it writes the certificate for the key of the request, and the issuers above it, as PEM \
+             and nothing else; everything for people goes to standard error",
+        )
+        .fact("length_bytes", length)
+        .into())
+    }
+
+    fn refused(&self, said: Option<String>) -> Box<Finding> {
+        let hint = match said {
+            Some(_) => "the words are the last lines that the program wrote to standard error",
+            None => {
+                "the program wrote nothing to standard error: have it say why before it ends with 1"
+            }
+        };
+        self.finding(REFUSED, format!("{} refused", self.program), said, hint)
+            .into()
+    }
+
+    fn busy(&self, said: Option<String>) -> Box<Finding> {
+        self.finding(
+            BUSY,
+            format!("{} asked to be tried again, to the end", self.program),
+            said,
+            "try again later, or give the order a longer deadline",
+        )
+        .into()
+    }
+
+    fn pending(&self, said: Option<String>) -> Box<Finding> {
+        self.finding(
+            PENDING,
+            format!(
+                "{} has taken the request and not decided on it before the deadline",
+                self.program
+            ),
+            said,
+            "have such requests approved at once, or give the order a longer deadline: a later run \
+             makes a new key, and its request is another one",
+        )
+        .into()
+    }
+
+    /// A status that the agreement does not have.
+    fn other(&self, status: i32, said: Option<String>) -> Box<Finding> {
+        let hint = match status {
+            126 => "126 is a shell's word for a command that cannot be run: look into the script",
+            127 => {
+                "127 is a shell's word for a command that it does not find: the program has PATH, \
+                 HOME and LANG, and what env names, and nothing else"
+            }
+            _ => "a program ends with 0 (issued), 1 (refused), 2 (try again) or 3 (pending)",
+        };
+        self.finding(
+            FAILED,
+            format!(
+                "{} ended with the exit status {status}, which means nothing here",
+                self.program
+            ),
+            said,
+            hint,
+        )
+        .fact("exit_status", status)
+        .into()
+    }
+
+    fn killed(&self, signal: i32, said: Option<String>) -> Box<Finding> {
+        let hint = if signal == 9 {
+            "somebody killed it, or the kernel for want of memory (dmesg tells): try again"
+        } else {
+            "run it by hand with the same request: it crashed, or somebody ended it"
+        };
+        self.finding(
+            FAILED,
+            format!("{} was ended by {}", self.program, signal_name(signal)),
+            said,
+            hint,
+        )
+        .fact("signal", signal)
+        .into()
+    }
+
+    fn not_ended(&self, error: RunError, timeout: Duration) -> AuthorityError {
+        match error {
+            RunError::NoProgram => not_started(&self.program, &io::ErrorKind::NotFound.into()),
+            RunError::Start(error) => not_started(&self.program, &error),
+            RunError::TimedOut(complaint) => AuthorityError::Unreachable(
+                self.finding(
+                    TIMED_OUT,
+                    format!(
+                        "{} had not ended in time and was killed, with all that it started",
+                        self.program
+                    ),
+                    self.said(&complaint),
+                    "it may wait for input that never comes, such as a password: it has no \
+                     terminal; or give it a longer timeout and the order a longer deadline",
+                )
+                .fact("timeout_seconds", timeout.as_secs())
+                .into(),
+            ),
+            RunError::TooLong { limit } => {
+                self.unusable(&format!("it is longer than {limit} bytes"), limit)
+            }
+            RunError::Io(error) => AuthorityError::Unreachable(
+                self.finding(
+                    FAILED,
+                    format!("running {}: {error}", self.program),
+                    None,
+                    "try again",
+                )
+                .into(),
+            ),
+        }
+    }
+
+    fn finding(&self, code: Code, summary: String, said: Option<String>, hint: &str) -> Finding {
+        let finding = match said {
+            None => Finding::error(code, summary),
+            Some(said) => Finding::error(code, format!("{summary}: {said}")).fact("said", said),
+        };
+        finding
+            .fact("program", self.program.clone())
+            .fact("runs", self.runs)
+            .hint(hint)
+    }
+
+    /// The last lines of what it wrote, as one that can be printed, without the secrets it was given.
+    fn said(&self, complaint: &Complaint) -> Option<String> {
+        let secrets = self.secrets.iter().map(Secret::expose);
+        let lines = self
+            .secrets
+            .iter()
+            .flat_map(|secret| secret.expose().split(|byte| *byte == b'\n'))
+            .filter(|line| line.len() >= TELLING);
+        let mut text = line::blotted(&complaint.text, secrets.clone().chain(lines));
+        if complaint.is_cut {
+            // The cut may have gone through a secret.
+            let longest = secrets.map(<[u8]>::len).max().unwrap_or_default();
+            text.drain(..longest.min(text.len()));
+        }
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        let last = lines[lines.len().saturating_sub(LINES)..].join(" ");
+        let surplus = last.chars().count().saturating_sub(CHARACTERS);
+        let end: String = last.chars().skip(surplus).collect();
+        let words = line::harmless(end.replace('\0', " ").as_bytes(), CHARACTERS)?;
+        Some(if surplus > 0 {
+            format!("…{words}")
+        } else {
+            words
+        })
+    }
+}
+
+/// signal(7), those that end programs.
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        _ => return format!("the signal {signal}"),
+    };
+    format!("the signal {name}")
+}
+
+/// # Errors
+/// [`AuthorityError::Settings`] when there is no such program, or it may not be run.
+pub fn can_be_run(program: &Path, path: &str) -> Result<(), AuthorityError> {
+    let shown = program.display().to_string();
+    let candidates: Vec<PathBuf> = if shown.contains('/') {
+        vec![program.to_owned()]
+    } else {
+        std::env::split_paths(path)
+            .map(|folder| folder.join(program))
+            .collect()
+    };
+    let mut found = io::ErrorKind::NotFound;
+    for candidate in candidates {
+        match candidate.metadata() {
+            Ok(it) if it.is_file() && it.permissions().mode() & 0o111 != 0 => return Ok(()),
+            Ok(_) => found = io::ErrorKind::PermissionDenied,
+            Err(_) => {}
+        }
+    }
+    Err(not_started(&shown, &found.into()))
+}
+
+fn not_started(program: &str, error: &io::Error) -> AuthorityError {
+    let (reason, hint) = match error.kind() {
+        io::ErrorKind::NotFound if program.contains('/') => (
+            "there is no such program".to_owned(),
+            "check the path; of a script, check the interpreter in its first line too",
+        ),
+        io::ErrorKind::NotFound => (
+            "there is no such program in PATH".to_owned(),
+            "install it, or give its whole path",
+        ),
+        io::ErrorKind::PermissionDenied => (
+            "it may not be run".to_owned(),
+            "make it executable (chmod +x); its file system must not be mounted noexec",
+        ),
+        _ => (
+            error.to_string(),
+            "a script says in its first line what runs it, such as #!/bin/sh",
+        ),
+    };
+    AuthorityError::Settings(Box::new(
+        Finding::error(NOT_STARTED, format!("starting {program}: {reason}"))
+            .fact("program", program.to_owned())
+            .hint(hint),
+    ))
+}
