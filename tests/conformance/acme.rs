@@ -514,6 +514,46 @@ fn provision_bakes_a_certificate_of_pebble() {
     );
 }
 
+/// The hook is under way when the CA goes down: what it made is taken away all the same.
+#[test]
+fn a_pebble_that_dies_in_the_middle_of_an_order_is_told_and_nothing_is_left_behind() {
+    let Some(pebble) = Pebble::start(&Options::default()) else {
+        return;
+    };
+    use std::os::unix::fs::PermissionsExt;
+    let directory = pebble.directory().to_owned();
+    let hook = directory.join("hook");
+    let text = format!(
+        "#!/bin/sh\ncd {}\n: > $1\n[ $1 = cleanup ] || until [ -e gone ]; do sleep 0.05; done\n",
+        directory.display()
+    );
+    fs::write(&hook, text).unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let hook = hook.to_str().unwrap();
+    let settings = toml::toml! {
+        challenge = "dns-01"
+        dns_hook = [hook]
+    };
+    let opened = at_pebble(&pebble, settings);
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let ordering = scope.spawn(|| opened.authority.issue(&order(&["app.example"]).1));
+        while !directory.join("present").exists() {
+            assert!(started.elapsed() < PATIENCE, "the hook is never called");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let Pebble { running, .. } = pebble;
+        drop(running);
+        fs::write(directory.join("gone"), "").unwrap();
+        match ordering.join().unwrap() {
+            Err(AuthorityError::Unreachable(_)) => {}
+            other => panic!("reached: {other:?}"),
+        }
+        assert!(directory.join("cleanup").exists());
+        assert!(started.elapsed() < PATIENCE);
+    });
+}
+
 fn provision(config: &Path, root: &Path) -> std::process::Output {
     std::process::Command::new(env!("CARGO_BIN_EXE_certbake"))
         .args(["provision", "--config"])
