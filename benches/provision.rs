@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use certbake::authority::{CATALOGUE, Opened, Settings};
-use certbake::command::provision::{self, Content, Identity, Placement, Plan};
+use certbake::command::provision::{self, Candidate, Content, Identity, Placement, Plan};
 use certbake::command::{Context, Quiet};
 use certbake::image::{Mode, Owner};
 use certbake::outcome::Outcome;
@@ -42,22 +42,14 @@ fn main() {
     let disk = lab.path("disk");
     fs::create_dir_all(disk.join("tls")).unwrap();
     fs::create_dir_all(disk.join("state")).unwrap();
-    let warm = Plan {
-        identities: vec![identity(est(&lab, server))],
-        root: lab.path("image"),
-        dry_run: false,
-    };
+    let warm = plan(&lab, server);
     provision(&warm);
 
     let mut whole = Vec::new();
     let mut parts: [Vec<Duration>; 3] = Default::default();
     for _ in 0..ROUNDS {
         // A plan of its own: the last one's client would keep its connection.
-        let plan = Plan {
-            identities: vec![identity(est(&lab, server))],
-            root: lab.path("image"),
-            dry_run: false,
-        };
+        let plan = plan(&lab, server);
         whole.push(time(|| provision(&plan)));
         parts[0].push(time(|| dialer.dial()));
         parts[1].push(time(|| drop(issuer.sign(&[0; 400]).unwrap())));
@@ -151,7 +143,16 @@ fn est(lab: &Lab, server: SocketAddr) -> Opened {
     (entry.open)(&settings).unwrap()
 }
 
-fn identity(authority: Opened) -> Identity {
+fn plan(lab: &Lab, server: SocketAddr) -> Plan {
+    Plan {
+        identities: vec![identity(est(lab, server))],
+        root: lab.path("image"),
+        dry_run: false,
+        revoke_on_failure: false,
+    }
+}
+
+fn identity(opened: Opened) -> Identity {
     let placement = |(content, path): &(Content, &str)| Placement {
         content: content.clone(),
         path: path.parse().unwrap(),
@@ -167,8 +168,10 @@ fn identity(authority: Opened) -> Identity {
         key_algorithm: KeyAlgorithm::EcdsaP256,
         ttl: None,
         policy: Policy::default(),
-        authority,
-        anchors: None,
+        candidates: vec![Candidate {
+            opened,
+            anchors: None,
+        }],
         deadline: Span::seconds(60),
         placements: PLACED.iter().map(placement).collect(),
         record: None,

@@ -271,7 +271,7 @@ mod requests {
                 |_| {},
             );
             let issued = opened.authority.issue(&order(PATIENCE).1).unwrap();
-            assert_eq!(issued.certificates.len(), 3);
+            assert_eq!(issued.certificates.len(), 2);
             assert_eq!(issued.anchors, [lab.root()]);
         }
     }
@@ -332,7 +332,7 @@ mod approval {
                 |_| {},
             );
             let issued = opened.authority.issue(&order(PATIENCE).1).unwrap();
-            assert_eq!(issued.certificates.len(), 3);
+            assert_eq!(issued.certificates.len(), 2);
             let asked = server.asked();
             let order = body(&asked[0]);
             let finalize = body(&asked[1]);

@@ -16,6 +16,20 @@ pub const PENDING: Code = Code::new("ca-pending");
 /// A limit of the CA that makes the certificate end sooner than asked for.
 pub const ENDS_FIRST: Code = Code::new("ca-ends-first");
 
+/// An order must say how long, and the configuration does not.
+pub const TTL_NEEDED: Code = Code::new("ca-ttl-needed");
+
+/// `authority` has no lifetime of its own to grant, and no `ttl` is asked for.
+pub fn ttl_needed(authority: &str) -> AuthorityError {
+    AuthorityError::Settings(Box::new(
+        Finding::error(
+            TTL_NEEDED,
+            format!("{authority} has no lifetime of its own to grant, and no ttl is asked for"),
+        )
+        .hint("set ttl = \"30d\" in the identity, or give --ttl 30d"),
+    ))
+}
+
 /// A request without an answer.
 pub fn failed(error: &NetError) -> AuthorityError {
     let finding = Box::new(error.finding());

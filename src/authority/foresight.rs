@@ -12,6 +12,9 @@ pub const ANSWERS: Code = Code::new("ca-answers");
 /// in seconds. It is held against the lifetime and the floor that the configuration asks for.
 pub const MOST_GRANTED: &str = "max_ttl_seconds";
 
+/// A lifetime that the authority will refuse, rather than shorten.
+pub const TTL_NOT_ALLOWED: Code = Code::new("ttl-not-allowed");
+
 /// The facts of [`answers`].
 pub const LOGIN: &str = "login";
 pub const CLOCK: &str = "authority_clock";

@@ -2,6 +2,8 @@
 
 mod acme;
 pub mod answer;
+#[cfg(feature = "aws")]
+mod aws_pca;
 mod cfssl;
 mod connection;
 mod delivered;
@@ -12,6 +14,8 @@ mod exec;
 pub mod foresight;
 mod gcp_cas;
 mod given;
+mod http;
+mod kubernetes;
 mod received;
 mod shared;
 mod step_ca;
@@ -296,15 +300,14 @@ impl Settings<'_> {
 
     /// The keys that are about the connection.
     fn connection(&self) -> Result<connection::Words, SettingsError> {
-        let about = |key: &str| connection::KEYS.contains(&key);
-        read_table(self.filtered(about))
+        read_table(self.filtered(is_about_connection))
     }
 
     /// All others, as the authority's own settings, which should deny unknown fields.
     fn own<T: serde::de::DeserializeOwned>(&self) -> Result<T, SettingsError> {
-        let own = |key: &str| !connection::KEYS.contains(&key);
+        let own = |key: &str| !is_about_connection(key);
         read_table(self.filtered(own)).map_err(|error| {
-            if error.reason.starts_with("unknown field") {
+            if error.key.is_empty() && error.reason.starts_with("unknown field") {
                 let keys = connection::KEYS.join("`, `");
                 let reason = format!("{}, `{keys}`", error.reason);
                 return SettingsError { reason, ..error };
@@ -334,6 +337,11 @@ fn read_table<T: serde::de::DeserializeOwned>(table: toml::Table) -> Result<T, S
             reason: error.message().to_owned(),
         }
     })
+}
+
+/// Whether a key of `[ca.<name>]` is about the connection, and the same for every kind that has one.
+pub fn is_about_connection(key: &str) -> bool {
+    connection::KEYS.contains(&key)
 }
 
 /// The schema of an authority's own settings with those of the connection.
@@ -368,12 +376,16 @@ pub struct SettingsError {
 #[rustfmt::skip]
 pub const CATALOGUE: &[Entry] = &[
     acme::ENTRY,
+    #[cfg(feature = "aws")]
+    aws_pca::ENTRY,
     cfssl::ENTRY,
     ejbca::ENTRY,
     embedded::ENTRY,
     est::ENTRY,
     exec::ENTRY,
     gcp_cas::ENTRY,
+    http::ENTRY,
+    kubernetes::ENTRY,
     step_ca::ENTRY,
     vault::ENTRY,
 ];

@@ -82,6 +82,7 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
             Ok(command::revoke::run(&plan, context))
         }),
         Verb::Init(args) => init(&args, start),
+        Verb::Authorities(args) => authorities(&args),
         Verb::Ca(args) => ca::run(args, start),
         Verb::Completions(args) => output::text(&args.text()),
         Verb::Man(args) => match args.text() {
@@ -147,6 +148,19 @@ fn init(args: &args::init::Args, start: &Start) -> u8 {
         },
         Err(error) => output::usage(error),
     }
+}
+
+fn authorities(args: &args::authorities::Args) -> u8 {
+    let plan = match args.plan() {
+        Ok(plan) => plan,
+        Err(error) => return output::usage(error),
+    };
+    let listing = command::authorities::run(&plan);
+    let text = match args.report {
+        Format::Human => report::human::authorities(&listing, output::style(&environment)),
+        Format::Json => report::json::text(&listing).unwrap_or_default() + "\n",
+    };
+    output::text(text.as_bytes())
 }
 
 fn inspect(args: &args::inspect::Args, start: &Start) -> u8 {

@@ -34,7 +34,7 @@ pub fn whole<'a>(
     context: &Context<'_>,
     within: Option<Duration>,
 ) -> Result<Vec<Foresight<'a>>, Stop> {
-    let requests = together(identities.iter().collect(), |identity| request(identity))
+    let requests = together(identities.iter().collect(), request)
         .into_iter()
         .map(|made| made.unwrap_or_else(|| Err(Stop::panicked())))
         .collect::<Result<Vec<_>, Stop>>()?;

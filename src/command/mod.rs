@@ -1,6 +1,7 @@
 //! The verbs: one file each, the sequence of its steps and nothing else. A command takes a checked
 //! plan and the run's context, and returns a value; it never prints.
 
+pub mod authorities;
 pub mod ca;
 pub mod check;
 pub mod doctor;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Context;
 use super::provision::Candidate;
 use crate::authority::{AuthorityError, Reason, Revocation};
-use crate::finding::{Code, Finding, Severity};
+use crate::finding::{Code, Finding, Severity, rfc3339};
 use crate::outcome::{CertificateSummary, IdentityReport, Outcome, Report};
 use crate::pki::{Certificate, Chain, PrivateKey};
 
@@ -116,18 +116,19 @@ fn revoked(candidate: &Candidate, revocation: &Revocation<'_>) -> Finding {
     let note = Finding::note(
         REVOKED,
         format!(
-            "{place} has revoked certificate {serial}: {}",
-            in_words(revocation.reason)
+            "{place} has revoked certificate {serial}, since {}; peers that look at no revocation list accept it until {}",
+            in_words(revocation.reason),
+            rfc3339(certificate.window().not_after)
         ),
     );
     about(note, candidate, certificate)
         .fact("reason", revocation.reason.as_str())
-        .hint("peers that look at no revocation list accept it until it ends: give them the list, or replace what trusts it")
+        .hint("give peers the list, or have them refuse the fingerprint")
 }
 
 const fn in_words(reason: Reason) -> &'static str {
     match reason {
-        Reason::Unspecified => "no reason was given",
+        Reason::Unspecified => "it was asked to",
         Reason::KeyCompromise => "its key may be known to others",
         Reason::Superseded => "another has taken its place",
         Reason::CessationOfOperation => "it is not used",

@@ -33,6 +33,10 @@ const LABEL_NOT_SET: Code = Code::new("image-label-not-set");
 const NO_EXCHANGE: Code = Code::new("image-no-exchange");
 const WRITTEN_IN_PLACE: Code = Code::new("image-written-in-place");
 
+const JOURNAL_HINT: &str =
+    "build the image afresh; or look at the files the journal names, remove it, and run again";
+const TORN_HINT: &str = "run `certbake provision` on the image again: it removes what the interrupted run has left beside its files";
+
 impl ImageError {
     /// The error as every report shows it.
     pub fn finding(&self) -> Finding {
@@ -177,14 +181,8 @@ impl ImageError {
                 CHANGED_MEANWHILE,
                 "let no other build step write there at the same time, and run again",
             ),
-            Self::Journal { .. } => (
-                JOURNAL_UNREADABLE,
-                "build the image afresh; or look at the files the journal names, remove it, and run again",
-            ),
-            Self::JournalTorn { .. } => (
-                INTERRUPTED,
-                "run `certbake provision` on the image again: it removes what the interrupted run has left beside its files",
-            ),
+            Self::Journal { .. } => (JOURNAL_UNREADABLE, JOURNAL_HINT),
+            Self::JournalTorn { .. } => (INTERRUPTED, TORN_HINT),
             Self::HalfDone { .. } => (
                 HALF_DONE,
                 "do not ship this image; mend the trouble and run certbake again, which completes what is left or takes it back",

@@ -77,13 +77,27 @@ pub enum Uncovered {
 /// Builds and checks a path from `leaf` through some of `others` to one of `anchors` at `at`.
 ///
 /// The usage must be allowed by the leaf and by every intermediate that names usages. With `crls`
-/// (DER), no link may be revoked by one of them that is current; `uncovered` says what becomes of a
-/// link whose issuer has none among them.
+/// (DER), every link must be found unrevoked in one of them that is current.
 ///
 /// # Errors
 /// webpki's reason; `UnknownIssuer` when no path could be built at all, `UnknownRevocationStatus`
-/// for a link that no list covers.
+/// when a link's issuer has no revocation list among `crls`.
 pub fn validate(
+    leaf: &Certificate,
+    others: &[Certificate],
+    anchors: &Anchors,
+    at: OffsetDateTime,
+    usage: Usage,
+    crls: &[Vec<u8>],
+) -> Result<Path, PathError> {
+    validate_where(leaf, others, anchors, at, usage, crls, Uncovered::Refuse)
+}
+
+/// The same, with a choice for links that no list covers.
+///
+/// # Errors
+/// As [`validate`].
+pub fn validate_where(
     leaf: &Certificate,
     others: &[Certificate],
     anchors: &Anchors,

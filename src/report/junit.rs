@@ -83,14 +83,19 @@ fn suites(report: &Report) -> Vec<Suite<'_>> {
         cases: by_check(of_run, &[]),
     };
     // What was found wrong is among the findings.
-    let well = report
+    for look in report
         .looked_at
         .iter()
-        .filter(|look| look.state != Sight::Wrong);
-    run.cases.extend(well.map(|look| Case {
-        skipped: (look.state == Sight::NotLookedAt).then_some(look.said.as_str()),
-        ..Case::new(format!("{} {}: {}", look.subject, look.what, look.said))
-    }));
+        .filter(|look| look.state != Sight::Wrong)
+    {
+        let name = format!("{} {}", look.subject, look.what);
+        if !run.cases.iter().any(|case| case.name == name) {
+            run.cases.push(Case {
+                skipped: (look.state == Sight::NotLookedAt).then_some(look.said.as_str()),
+                ..Case::new(name)
+            });
+        }
+    }
     let unexplained = report.exit_code != 0 && !report.findings.iter().any(Finding::is_error);
     if unexplained || (run.cases.is_empty() && report.identities.is_empty()) {
         run.cases.push(Case {

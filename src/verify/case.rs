@@ -149,8 +149,9 @@ fn find_path(
         .unwrap_or_default();
     let others = evidence.bundle.unwrap_or(&evidence.chain.intermediates);
     let leaf = &evidence.chain.leaf;
-    let validate =
-        |uncovered| path::validate(leaf, others, anchors, at, usage, evidence.crls, uncovered);
+    let validate = |uncovered| {
+        path::validate_where(leaf, others, anchors, at, usage, evidence.crls, uncovered)
+    };
     match validate(Uncovered::Refuse) {
         // Links that a list does cover may be revoked all the same.
         Err(PathError::UnknownRevocationStatus) => (validate(Uncovered::Allow), true),

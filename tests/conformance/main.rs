@@ -9,8 +9,12 @@ mod servers;
 mod support;
 
 mod acme;
+#[cfg(feature = "aws")]
+mod aws_pca;
 mod cfssl;
 mod est;
+mod exec;
+mod in_house;
 mod moto;
 mod pebble;
 mod step_ca;

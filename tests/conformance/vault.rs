@@ -1,11 +1,81 @@
 //! HashiCorp's Vault.
 
-use std::fs;
+#[path = "vault/faults.rs"]
+mod faults;
+#[path = "vault/lifetimes.rs"]
+mod lifetimes;
+#[path = "vault/logins.rs"]
+mod logins;
+#[path = "vault/orders.rs"]
+mod orders;
 
+use std::fs;
+use std::io::Write;
+
+use certbake::authority::{Issued, Opened};
+use certbake::finding::Finding;
+use certbake::pki::{Certificate, pem};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use crate::servers::vault::{MOUNT, ROLE, Vault};
 use crate::servers::{assert_openssl_verifies, curl};
+use crate::support::contract::open;
+
+/// certbake's authority on this Vault.
+fn authority(vault: &Vault, auth: toml::Table, change: impl FnOnce(&mut toml::Table)) -> Opened {
+    let url = vault.url.as_str();
+    let trust = format!("file:{}", vault.anchors.display());
+    let mut table = toml::toml! {
+        url = url
+        trust = trust
+        role = ROLE
+        auth = auth
+    };
+    change(&mut table);
+    open("vault", table, &root(vault))
+}
+
+fn root(vault: &Vault) -> Vec<Vec<u8>> {
+    pem::certificates(&fs::read(&vault.root).unwrap()).unwrap()
+}
+
+/// A file that nobody else may read, and its name as the source of a secret.
+fn secret(text: &str) -> (NamedTempFile, String) {
+    let mut file = NamedTempFile::new().unwrap();
+    writeln!(file, "{text}").unwrap();
+    let source = format!("file:{}", file.path().display());
+    (file, source)
+}
+
+fn by_token(source: &str) -> toml::Table {
+    toml::toml! { method = "token"
+    token = source }
+}
+
+/// A token that may have requests signed and nothing else.
+fn builder(vault: &Vault) -> String {
+    vault.allow("builder", &format!("{MOUNT}/sign/{ROLE}"), &["update"]);
+    vault.token("builder", "10m")
+}
+
+fn leaf(issued: &Issued) -> Certificate {
+    Certificate::from_der(issued.certificates[0].clone()).unwrap()
+}
+
+/// As Vault names a certificate.
+fn serial(certificate: &Certificate) -> String {
+    let digits = certificate.facts().serial.as_bytes().chunks(2);
+    let octets: Vec<_> = digits.map(|it| str::from_utf8(it).unwrap()).collect();
+    octets.join(":")
+}
+
+fn codes(findings: &[Finding]) -> Vec<&str> {
+    findings
+        .iter()
+        .map(|finding| finding.code.as_str())
+        .collect()
+}
 
 /// The fixture itself: Vault's own command line gets a certificate, two levels below the root.
 #[test]

@@ -34,19 +34,29 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Panics
 /// When the variable is set and the program is not there: then the installation is at fault.
 pub fn program(name: &str) -> Option<PathBuf> {
-    let Some(directory) = env::var_os("CERTBAKE_TEST_SERVERS") else {
-        let test = thread::current().name().unwrap_or("a test").to_owned();
-        let line = format!("skipped: {test} needs {name}, run tests/run\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-        return None;
-    };
-    let program = Path::new(&directory).join(name);
+    let program = directory(name)?.join(name);
     assert!(
         program.is_file(),
         "{} is missing: run tests/install",
         program.display()
     );
     Some(program)
+}
+
+/// Whether `tests/install` has run, for tests that need what it takes from Debian. Where not, the
+/// test is to return, as without a [`program`].
+pub fn installed(what: &str) -> bool {
+    directory(what).is_some()
+}
+
+fn directory(needed: &str) -> Option<PathBuf> {
+    let Some(directory) = env::var_os("CERTBAKE_TEST_SERVERS") else {
+        let test = thread::current().name().unwrap_or("a test").to_owned();
+        let line = format!("skipped: {test} needs {needed}, run tests/run\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        return None;
+    };
+    Some(directory.into())
 }
 
 /// A port of 127.0.0.1 that nobody listened on a moment ago.

@@ -66,6 +66,14 @@ mod forbidden {
         errors(403, &["1 error occurred:\n\t* permission denied\n\n"])
     }
 
+    /// As Vault answers to a token that does not live.
+    fn invalid() -> Reply {
+        errors(
+            403,
+            &["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"],
+        )
+    }
+
     /// The order and, as given, the steps beside it are denied.
     fn denied_at(also: &'static [&'static str]) -> Bench {
         Bench::new(move |_, asked| {
@@ -127,6 +135,32 @@ mod forbidden {
         );
     }
 
+    /// `token_no_default_policy=true` in the login's role.
+    #[test]
+    fn a_fresh_token_that_may_not_look_itself_up_is_good_all_the_same() {
+        let bench = Bench::with(
+            |table, source| {
+                let auth = toml::toml! { method = "jwt"
+                jwt = source };
+                table.insert("auth".into(), auth.into());
+            },
+            |_, asked| match asked.path.as_str() {
+                "/v1/auth/jwt/login" => Some(logged_in("t")),
+                "/v1/auth/token/lookup-self" => Some(denied()),
+                _ => is_order(asked).then(denied),
+            },
+        );
+        assert_eq!(bench.refused().facts["cause"], "policy");
+        assert_eq!(
+            bench
+                .asked()
+                .iter()
+                .filter(|it| it.contains("/login"))
+                .count(),
+            1
+        );
+    }
+
     #[test]
     fn what_cannot_be_found_out_is_not_guessed() {
         let bench = Bench::new(|_, asked| match asked.path.as_str() {
@@ -151,7 +185,7 @@ mod forbidden {
                     logins += 1;
                     Some(logged_in(&format!("token-{logins}")))
                 }
-                _ => (asked.header("x-vault-token") == Some("token-1")).then(denied),
+                _ => (asked.header("x-vault-token") == Some("token-1")).then(invalid),
             },
         );
         bench.issue().unwrap();

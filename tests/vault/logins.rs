@@ -597,7 +597,11 @@ mod afterwards {
                 "data": signed(&[lab.sign(&request), lab.issuing()]),
             })))
         });
-        bench.issue().unwrap();
+        let issued = bench.issue().unwrap();
+        assert_eq!(
+            issued.findings[0].code.as_str(),
+            "vault-certificate-on-lease"
+        );
         let findings = bench.finish();
         assert_eq!(findings[0].code.as_str(), "vault-token-kept");
         assert_eq!(findings[0].severity.as_str(), "note");

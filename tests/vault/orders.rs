@@ -143,6 +143,7 @@ fn what_vault_says_beside_the_certificate_is_handed_on() {
                 "TTL \"720h0m0s\" is longer than permitted maxTTL \"72h0m0s\", so maxTTL is being used",
                 "the common_name field was provided but the role is set with \"use_csr_common_name\" set to true",
                 "this role is\r\n::error:: deprecated\u{1b}[2J",
+                "TTL \"720h0m0s\" is longer than permitted maxTTL \"72h0m0s\", so maxTTL is being used",
             ],
         })))
     });

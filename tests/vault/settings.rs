@@ -149,6 +149,31 @@ fn what_cannot_be_used_is_said_by_its_key() {
 }
 
 #[test]
+fn the_keys_of_a_login_are_not_mixed_with_those_of_the_connection() {
+    let error = fault(&format!(
+        "{HEAD}auth = {{ method = 'token', tokn = 'env:T' }}"
+    ));
+    assert!(error.reason.contains("`token`"), "{error}");
+    assert!(!error.reason.contains("`url`"), "{error}");
+    assert!(
+        fault(&format!("{HEAD}{LOGIN}labl = 'x'"))
+            .reason
+            .contains("`url`")
+    );
+}
+
+#[test]
+fn the_example_opens() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/vault.toml");
+    let config: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+    let mut ca = config["ca"]["vault"].as_table().unwrap().clone();
+    assert_eq!(ca.remove("kind").unwrap().as_str(), Some("vault"));
+    ca.remove("anchors");
+    let opened = open(&ca.to_string(), &[]).unwrap();
+    assert_eq!(opened.secrets[0].to_string(), "env:WRAPPING_TOKEN");
+}
+
+#[test]
 fn a_secret_itself_is_refused_and_not_repeated() {
     for auth in [
         "auth = { method = 'token', token = 'hvs.xyzzy' }",

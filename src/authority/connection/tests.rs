@@ -90,3 +90,21 @@ fn plain_http_needs_no_roots() {
     let connection = read("url = 'http://127.0.0.1:1'", &[]).unwrap();
     assert!(connection.open(None, None).is_ok());
 }
+
+#[test]
+fn tls_may_lead_to_other_roots_than_what_is_issued() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), pem::encode("CERTIFICATE", b"der")).unwrap();
+    let table = format!(
+        "url = 'https://ca.lab'\ntrust = 'file:{}'",
+        file.path().display()
+    );
+    for anchors in [&[][..], &[vec![1]]] {
+        let connection = read(&table, anchors).unwrap();
+        assert_eq!(connection.trust, Pinning::Anchors(vec![b"der".to_vec()]));
+    }
+    std::fs::write(file.path(), "nothing").unwrap();
+    let error = fault(&table);
+    assert_eq!(error.key, "trust");
+    assert!(error.reason.contains("no PEM certificate"), "{error}");
+}

@@ -19,7 +19,7 @@ use super::{
 use crate::finding::Finding;
 use crate::outcome::AuthorityPlace;
 use crate::pki::{AltName, digest, pem};
-use crate::subprocess::{Group, Program};
+use crate::subprocess::{Ended, Group, Program, RunError};
 
 /// The row of the catalogue.
 pub const ENTRY: Entry = Entry {
@@ -92,16 +92,26 @@ impl Exec {
     fn carry_out(&self, job: &Job<'_>) -> Result<(Vec<u8>, Told), AuthorityError> {
         let surroundings = self.surroundings.get(|| self.settings.surroundings())?;
         let mut wait = FIRST_WAIT;
+        let mut asked_for_more = None;
         let mut runs = 0;
         loop {
             runs += 1;
             let ended = self.run(job, &surroundings, runs);
+            let cut_short = matches!(ended, Err(RunError::TimedOut(_)));
             let told = Told::new(&job.argv[0], runs, &surroundings.secrets);
-            match told.ending(ended, self.settings.timeout)? {
-                Ending::Done(output) => return Ok((output, told)),
-                Ending::Later(error) if Instant::now() + wait >= job.deadline => return Err(error),
-                Ending::Later(_) => std::thread::sleep(wait),
+            match told.ending(ended, self.settings.timeout) {
+                Ok(Ending::Done(output)) => return Ok((output, told)),
+                Ok(Ending::Later(error)) if Instant::now() + wait >= job.deadline => {
+                    return Err(error);
+                }
+                Ok(Ending::Later(error)) => asked_for_more = Some(error),
+                // What it said when it had the time says more than that it was killed at the end.
+                Err(error) if cut_short && Instant::now() >= job.deadline => {
+                    return Err(asked_for_more.unwrap_or(error));
+                }
+                Err(error) => return Err(error),
             }
+            std::thread::sleep(wait);
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
@@ -111,7 +121,7 @@ impl Exec {
         job: &Job<'_>,
         surroundings: &Surroundings,
         runs: u32,
-    ) -> Result<crate::subprocess::Ended, crate::subprocess::RunError> {
+    ) -> Result<Ended, RunError> {
         let mut environment = surroundings.environment.clone();
         let attempt = ("CERTBAKE_ATTEMPT", runs.to_string());
         for (name, value) in job.facts.iter().cloned().chain([attempt]) {

@@ -24,10 +24,8 @@ use super::{
 use crate::finding::{Code, Finding};
 use crate::net::{Repeat, Request, Response};
 use crate::outcome::AuthorityPlace;
-use crate::pki::pem;
 use crate::span::Span;
 
-pub const TTL_NEEDED: Code = Code::new("ca-ttl-needed");
 const CAPPED: Code = Code::new("lifetime-capped");
 
 /// The row of the catalogue.
@@ -124,7 +122,9 @@ impl GcpCas {
 
     /// `CreateCertificate`; the same request as often as it is sent, by its `requestId`.
     fn create(&self, order: &Order, validate_only: bool) -> Result<Request, AuthorityError> {
-        let ttl = order.ttl.ok_or_else(ttl_needed)?;
+        let ttl = order
+            .ttl
+            .ok_or_else(|| answer::ttl_needed("Google CA Service"))?;
         let body = wire::Wanted {
             pem_csr: order.request.pem(),
             lifetime: format!("{}s", ttl.as_seconds()),
@@ -168,8 +168,13 @@ impl GcpCas {
         };
         let found: wire::CaCertificates = delivered::json(what, &response)?;
         let texts = found.ca_certs.iter().flat_map(|chain| &chain.certificates);
-        let ders = certificates(what, &response, texts)?;
-        Ok(Some(delivered::self_issued(&ders)))
+        let texts = texts.map(String::as_bytes);
+        let roots = delivered::certificates(what, &response, texts)?
+            .iter()
+            .filter(|certificate| certificate.is_self_issued())
+            .map(|root| root.der().to_vec())
+            .collect();
+        Ok(Some(roots))
     }
 
     /// What the pool grants at most; nothing where this login may not see it.
@@ -197,17 +202,18 @@ impl Authority for GcpCas {
         let session = self.session(order.deadline)?;
         let response = self.ask(CREATE, &session, request)?;
         let created: wire::Created = delivered::json(CREATE, &response)?;
-        let texts = [&created.pem_certificate];
-        let texts = texts.into_iter().chain(&created.pem_certificate_chain);
-        let ders = certificates(CREATE, &response, texts)?;
-        let vouched = delivered::self_issued(&ders);
-        let issued = delivered::issued(CREATE, &response, ders, order)?;
-        let anchors = if self.settings.pinned {
-            vouched
-        } else {
-            self.roots(&session, order.deadline)?.unwrap_or(vouched)
-        };
-        Ok(Issued { anchors, ..issued })
+        let texts = std::iter::once(&created.pem_certificate)
+            .chain(&created.pem_certificate_chain)
+            .map(String::as_bytes);
+        let certificates = delivered::certificates(CREATE, &response, texts)?;
+        let mut issued = delivered::issued(CREATE, &response, certificates, order)?;
+        // The chain's own root stands in where this login may not see the pool's.
+        if !self.settings.pinned
+            && let Some(roots) = self.roots(&session, order.deadline)?
+        {
+            issued.anchors = roots;
+        }
+        Ok(issued)
     }
 
     fn place(&self) -> AuthorityPlace {
@@ -320,20 +326,6 @@ const fn is_of_identifier(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
-fn certificates<'a>(
-    what: &str,
-    response: &Response,
-    texts: impl Iterator<Item = &'a String>,
-) -> Result<Vec<Vec<u8>>, AuthorityError> {
-    let mut ders = Vec::new();
-    for text in texts {
-        let found = pem::certificates(text.as_bytes())
-            .map_err(|error| answer::unusable(what, &error.to_string(), response))?;
-        ders.extend(found);
-    }
-    Ok(ders)
-}
-
 /// `[a-zA-Z0-9_-]{1,63}`, unique within the location; needed in the Enterprise tier.
 fn certificate_id(common_name: &str) -> Result<String, AuthorityError> {
     let mut id: String = common_name
@@ -372,16 +364,6 @@ fn random<const N: usize>() -> Result<[u8; N], AuthorityError> {
         ))
     })?;
     Ok(bytes)
-}
-
-fn ttl_needed() -> AuthorityError {
-    AuthorityError::Settings(Box::new(
-        Finding::error(
-            TTL_NEEDED,
-            "Google CA Service has no lifetime of its own to grant, and no ttl is asked for",
-        )
-        .hint("set ttl = \"30d\" in the identity, or give --ttl 30d"),
-    ))
 }
 
 /// `RevocationReason` of the proto, whose zero says that none was recorded.

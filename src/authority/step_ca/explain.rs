@@ -3,7 +3,7 @@
 
 use super::limits::Refused;
 use super::session::Session;
-use super::token::{LEEWAY, Token};
+use super::token::{Bearer, LEEWAY, Token};
 use crate::authority::{AuthorityError, answer};
 use crate::finding::{Code, Finding};
 use crate::net::{Request, Response};
@@ -119,21 +119,21 @@ fn unauthorized(session: &Session, presented: &Presented<'_>) -> String {
         .find_map(|audience| audience.split_once("://")?.1.split(['/', ':']).next())
         .unwrap_or_default();
     let names = format!(
-        "the CA takes tokens only for its own names (dnsNames in its ca.json): ask whether \"{host}\" is one"
+        "The CA takes tokens only for its own names (dnsNames in its ca.json): ask whether \"{host}\" is one"
     );
     match &session.bearer {
-        super::token::Bearer::Given(given) if given.is_id_token => format!(
+        Bearer::Given(given) if given.is_id_token => format!(
             "step-ca does not say why. Compare: a provisioner of type OIDC whose clientID is one of {}; its domains and groups; \
              and whether the token was used before, since it is good for one certificate",
             claims.aud.join(", ")
         ),
-        super::token::Bearer::Given(_) => format!(
+        Bearer::Given(_) => format!(
             "step-ca does not say why; a token is refused when it was used before, when it was made before \
              the CA was started, or by a provisioner that is gone. Have a new one made. {names}"
         ),
         _ => format!(
-            "step-ca does not say why, and key and clock are right here: {names}; or whether the provisioner's \
-             certificate or key was replaced meanwhile"
+            "step-ca does not say why, and the key was right a moment ago. {names}, and whether the provisioner was \
+             changed meanwhile"
         ),
     }
 }

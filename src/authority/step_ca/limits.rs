@@ -3,10 +3,9 @@
 use time::Duration;
 
 use super::provisioners::Provisioner;
+use crate::authority::foresight::TTL_NOT_ALLOWED;
 use crate::finding::{Code, Finding};
 use crate::span::Span;
-
-pub const NOT_ALLOWED: Code = Code::new("ttl-not-allowed");
 
 /// What a CA allows that was configured by nobody (`authority/config` in its source).
 const USUAL_MOST: Span = Span::seconds(86_400);
@@ -42,7 +41,7 @@ impl Refused {
         asked: Option<Span>,
     ) -> Finding {
         let mut finding = finding;
-        finding.code = NOT_ALLOWED;
+        finding.code = TTL_NOT_ALLOWED;
         if let Some(asked) = asked {
             finding = finding.fact("asked_seconds", asked.as_seconds());
         }
@@ -70,8 +69,18 @@ impl Refused {
     }
 }
 
+/// The longest lifetime that an order like this gets: without a ttl, what the provisioner gives by
+/// itself.
+pub fn granted(ttl: Option<Span>, provisioner: &Provisioner) -> Option<Span> {
+    let usual = || duration(provisioner.claims.as_ref()?.default.as_ref()?);
+    match ttl {
+        Some(_) => most(provisioner),
+        None => usual(),
+    }
+}
+
 /// The longest lifetime that the provisioner names.
-pub fn most(provisioner: &Provisioner) -> Option<Span> {
+fn most(provisioner: &Provisioner) -> Option<Span> {
     let claims = provisioner.claims.as_ref()?;
     duration(claims.max.as_ref()?)
 }
@@ -83,7 +92,7 @@ pub fn foresee(ttl: Option<Span>, provisioner: &Provisioner) -> Option<Finding> 
     let named = |claim: &Option<String>| claim.as_deref().and_then(duration);
     let name = &provisioner.name;
     let finding = |make: fn(Code, String) -> Finding, summary: String| {
-        make(NOT_ALLOWED, summary)
+        make(TTL_NOT_ALLOWED, summary)
             .fact("provisioner", name.clone())
             .fact("asked_seconds", ttl.as_seconds())
     };
@@ -192,7 +201,7 @@ mod tests {
                      48h1m0s is more than the authorized maximum certificate duration of 24h1m0s.";
         let refused = Refused::read(words).unwrap();
         assert_eq!(refused, Refused::Above(Span::seconds(86_460)));
-        let finding = Finding::error(NOT_ALLOWED, "");
+        let finding = Finding::error(TTL_NOT_ALLOWED, "");
         let ttl = Some(Span::seconds(172_800));
         let known = refused.explain(finding.clone(), Some(&provisioner(None, Some("24h"))), ttl);
         assert_eq!(known.facts["maximum_seconds"], 86_400);

@@ -4,9 +4,11 @@
 
 mod clock;
 mod explain;
+mod given;
 mod jwe;
 mod jws;
 mod limits;
+mod login;
 mod order;
 mod preflight;
 mod provisioners;

@@ -3,10 +3,11 @@
 use serde::Deserialize;
 
 use super::explain;
-use super::limits::{self, NOT_ALLOWED};
+use super::limits;
 use super::session::Session;
 use super::settings::Checked;
 use super::token::{Bearer, Purpose};
+use crate::authority::foresight::TTL_NOT_ALLOWED;
 use crate::authority::foresight::{MOST_GRANTED, answers};
 use crate::authority::{AuthorityError, Depth, Order};
 use crate::finding::Finding;
@@ -32,7 +33,14 @@ pub fn look(
         given.look(&purpose, &session.api.clock)?;
     }
     let version = health(session, order)?;
-    findings.insert(0, whole(session, version));
+    let mut note = whole(session, version);
+    // What is outside the limits has been told already.
+    if let (true, Some(provisioner)) = (findings.is_empty(), &session.provisioner)
+        && let Some(most) = limits::granted(order.ttl, provisioner)
+    {
+        note = note.fact(MOST_GRANTED, most.as_seconds());
+    }
+    findings.insert(0, note);
     findings.extend(renewal(session));
     Ok(findings)
 }
@@ -63,9 +71,6 @@ fn whole(session: &Session, version: Option<String>) -> Finding {
         .map(|provisioner| format!("limits of the provisioner {}", provisioner.name));
     let looked_at: Vec<&str> = ["health"].into_iter().chain(limits.as_deref()).collect();
     let mut note = answers(&session.bearer.in_words(), date, &looked_at);
-    if let Some(most) = session.provisioner.as_ref().and_then(limits::most) {
-        note = note.fact(MOST_GRANTED, most.as_seconds());
-    }
     if let Some(version) = version {
         note = note.fact("ca_version", version);
     }
@@ -82,7 +87,7 @@ fn outlives_login(session: &Session, order: &Order) -> Option<Finding> {
     let left = Span::from(left);
     Some(
         Finding::error(
-            NOT_ALLOWED,
+            TTL_NOT_ALLOWED,
             format!("{ttl} is asked for, and the certificate of the X5C login ends in {left}: the CA will refuse"),
         )
         .fact("asked_seconds", ttl.as_seconds())

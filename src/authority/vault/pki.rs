@@ -1,5 +1,6 @@
 //! The PKI engine: a request is signed, an issuer read, a certificate revoked.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use serde::Deserialize;
@@ -16,6 +17,7 @@ use crate::net::{Repeat, Response};
 use crate::pki::{AltName, Certificate, Chain, SigningRequest, pem};
 
 pub const SAID: Code = Code::new("ca-said");
+pub const ON_LEASE: Code = Code::new("vault-certificate-on-lease");
 pub const CAPPED: Code = Code::new("lifetime-capped");
 
 /// Warnings about fields that we send for roles that read them there, while others take them from
@@ -55,7 +57,8 @@ pub fn sign(
         return Err(turned_down.of_order(session, settings, order.deadline));
     }
     let answer = read::<Signed>(&what, &response)?;
-    if answer.lease_id.is_some_and(|lease| !lease.is_empty()) {
+    let leased = answer.lease_id.is_some_and(|lease| !lease.is_empty());
+    if leased {
         session.holds_a_lease();
     }
     let signed = answer
@@ -63,10 +66,25 @@ pub fn sign(
         .ok_or_else(|| answer::unusable(&what, "it holds no certificate", &response))?;
     let mut issued = sorted(&what, &signed, &response, order)?;
     issued.findings = warnings(answer.warnings.unwrap_or_default());
+    issued.findings.extend(leased.then(|| on_lease(settings)));
     if issued.anchors.is_empty() && !settings.pins_anchors {
         issued.anchors = roots(&session.server, settings, order.deadline);
     }
     Ok(issued)
+}
+
+/// A token that ends takes its leases with it, and what was issued on them.
+fn on_lease(settings: &Checked) -> Finding {
+    let Checked { mount, role, .. } = settings;
+    Finding::warning(
+        ON_LEASE,
+        "Vault will revoke this certificate when the token that ordered it ends: the role ties it to a lease",
+    )
+    .fact("role", role.as_str())
+    .hint(format!(
+        "set generate_lease=false: `vault patch {mount}/roles/{role} generate_lease=false`; a certificate in \
+         an image outlives any token"
+    ))
 }
 
 /// Both as fields and in the request: by `use_csr_common_name` and `use_csr_sans` the role takes the
@@ -168,9 +186,12 @@ fn certificates<'a>(texts: impl Iterator<Item = &'a String>) -> Result<Vec<Certi
     Ok(found)
 }
 
-/// What Vault says beside an answer. A lifetime above the role's or the mount's is cut with such words.
+/// What Vault says beside an answer, some of it twice. A lifetime above the role's or the mount's is
+/// cut with such words.
 pub fn warnings(warnings: Vec<String>) -> Vec<Finding> {
     warnings
+        .into_iter()
+        .collect::<BTreeSet<_>>()
         .iter()
         .filter(|warning| !EXPECTED.iter().any(|expected| warning.contains(expected)))
         .filter_map(|warning| line::harmless(warning.as_bytes(), 300))

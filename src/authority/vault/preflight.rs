@@ -8,7 +8,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::login::Method;
-use super::refusal::{TokenFacts, TurnedDown};
+use super::refusal::{self, TokenFacts, TurnedDown};
 use super::server::{Server, data};
 use super::session::Session;
 use super::{Vault, settings::Checked};
@@ -150,7 +150,7 @@ fn permitted(
     deadline: Instant,
 ) -> Result<(), AuthorityError> {
     let path = settings.sign_path();
-    let what = format!("POST {path} (as foreseen by sys/capabilities-self)");
+    let what = "POST sys/capabilities-self";
     let request = session.post(
         "sys/capabilities-self",
         Repeat::Safe,
@@ -161,7 +161,7 @@ fn permitted(
     if response.status != 200 {
         return Ok(());
     }
-    let capabilities: BTreeMap<String, serde_json::Value> = data(&what, &response)?;
+    let capabilities: BTreeMap<String, serde_json::Value> = data(what, &response)?;
     let denied = capabilities
         .get(&path)
         .and_then(serde_json::Value::as_array)
@@ -171,12 +171,14 @@ fn permitted(
                 .any(|it| matches!(it.as_str(), Some("update" | "root")))
         });
     if denied {
-        let turned_down = TurnedDown {
-            what: &what,
-            request: &request,
-            response: &response,
-        };
-        return Err(turned_down.forbidden(session, settings, &path, deadline));
+        let finding = Finding::error(
+            answer::LOGIN_REFUSED,
+            format!("this login may not have requests signed at {path}"),
+        )
+        .fact("path", path.as_str());
+        return Err(refusal::forbidden(
+            finding, session, settings, &path, deadline,
+        ));
     }
     Ok(())
 }

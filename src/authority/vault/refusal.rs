@@ -159,6 +159,17 @@ impl TurnedDown<'_> {
         }
     }
 
+    fn forbidden(
+        &self,
+        session: &Session,
+        checked: &Checked,
+        path: &str,
+        until: Instant,
+    ) -> AuthorityError {
+        let finding = self.finding(answer::LOGIN_REFUSED, "");
+        forbidden(finding, session, checked, path, until)
+    }
+
     /// A login that was not accepted. `hint` is what the method knows.
     pub fn of_login(&self, mount: &str, words: &str, hint: &str) -> AuthorityError {
         let refused = |hint: String| self.refused(answer::LOGIN_REFUSED, hint);
@@ -175,57 +186,56 @@ impl TurnedDown<'_> {
             _ => self.in_general(words),
         }
     }
+}
 
-    /// The token is looked at first, then the path.
-    pub fn forbidden(
-        &self,
-        session: &Session,
-        checked: &Checked,
-        path: &str,
-        until: Instant,
-    ) -> AuthorityError {
-        let Checked { mount, .. } = checked;
-        let because = |code, cause: &str, hint: String| {
-            AuthorityError::Refused(Box::new(self.finding(code, hint).fact(CAUSE, cause)))
-        };
-        match session.token_state(until) {
-            TokenState::Bad => because(
-                answer::LOGIN_REFUSED,
-                "token",
-                session.renewal_hint().to_owned(),
+/// 403, or one to come: the token is looked at first, then the path. `finding` says what is refused.
+pub fn forbidden(
+    finding: Finding,
+    session: &Session,
+    checked: &Checked,
+    path: &str,
+    until: Instant,
+) -> AuthorityError {
+    let Checked { mount, .. } = checked;
+    let state = session.token_state(until);
+    let finding = match &state {
+        TokenState::Good { policies } => finding.fact("policies", policies.clone()),
+        _ => finding,
+    };
+    let (code, cause, hint) = match state {
+        TokenState::Bad => (
+            answer::LOGIN_REFUSED,
+            "token",
+            session.renewal_hint().to_owned(),
+        ),
+        TokenState::Unknown => (
+            answer::LOGIN_REFUSED,
+            "unknown",
+            format!(
+                "we came with {}, and whether that is still good could not be found out",
+                session.login
             ),
-            TokenState::Unknown => because(
-                answer::LOGIN_REFUSED,
-                "unknown",
-                format!(
-                    "we came with {}, and whether that is still good could not be found out",
-                    session.login
-                ),
+        ),
+        TokenState::Good { .. } if !session.is_pki(mount, until) => (
+            answer::REFUSED,
+            "path",
+            format!(
+                "the token is good, and there is no PKI engine at \"{mount}\" (Vault answers 403 for that as \
+                 well): check mount and namespace, and `vault secrets list`"
             ),
-            TokenState::Good { .. } if !session.is_pki(mount, until) => because(
-                answer::REFUSED,
-                "path",
-                format!(
-                    "the token is good, and there is no PKI engine at \"{mount}\" (Vault answers 403 for \
-                     that as well): check mount and namespace, and `vault secrets list`"
-                ),
+        ),
+        TokenState::Good { policies } => (
+            answer::LOGIN_REFUSED,
+            "policy",
+            format!(
+                "the token is good, but none of its policies ({}) allows this, or the path is misspelt; a \
+                 policy for it: path \"{path}\" {{ capabilities = [\"update\"] }}",
+                policies.join(", ")
             ),
-            TokenState::Good { policies } => {
-                let held = policies.join(", ");
-                let finding = self
-                    .finding(
-                        answer::LOGIN_REFUSED,
-                        format!(
-                            "the token is good, but none of its policies ({held}) allows this, or the path is \
-                             misspelt; a policy for it: path \"{path}\" {{ capabilities = [\"update\"] }}"
-                        ),
-                    )
-                    .fact(CAUSE, "policy")
-                    .fact("policies", policies);
-                AuthorityError::Refused(Box::new(finding))
-            }
-        }
-    }
+        ),
+    };
+    let finding = Finding { code, ..finding };
+    AuthorityError::Refused(Box::new(finding.fact(CAUSE, cause).hint(hint)))
 }
 
 /// What `auth/token/lookup-self` tells of a token.

@@ -1,5 +1,6 @@
 //! The command line: one file per verb, its words and how they become a plan.
 
+pub mod authorities;
 pub mod ca;
 pub mod check;
 pub mod doctor;
@@ -36,6 +37,7 @@ pub enum Verb {
     Inspect(inspect::Args),
     Revoke(Box<revoke::Args>),
     Init(init::Args),
+    Authorities(authorities::Args),
     Ca(ca::Args),
     Completions(generated::Completions),
     Man(generated::Man),

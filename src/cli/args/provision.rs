@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use clap::builder::FalseyValueParser;
 
 use super::shared::ReportArgs;
 use crate::authority::CATALOGUE;
@@ -15,10 +16,15 @@ use crate::authority::CATALOGUE;
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// Do everything but ask for the certificate and write
-    #[arg(long)]
+    #[arg(long, display_order = 10)]
     pub dry_run: bool,
     /// When the run fails after certificates were issued, have them revoked
-    #[arg(long, env = "CERTBAKE_REVOKE_ON_FAILURE")]
+    #[arg(
+        long,
+        env = "CERTBAKE_REVOKE_ON_FAILURE",
+        value_parser = FalseyValueParser::new(),
+        display_order = 11
+    )]
     pub revoke_on_failure: bool,
 
     #[command(flatten)]
@@ -81,7 +87,7 @@ pub struct CaArgs {
     /// PEM file of the roots that its certificates must lead to
     #[arg(long, value_name = "FILE", env = "CERTBAKE_CA_ANCHORS")]
     pub ca_anchors: Option<PathBuf>,
-    /// How its server is trusted: "anchors", "system", or "sha256:…" of the root
+    /// How its server is trusted without anchors: "system", "file:PATH" (PEM), or "sha256:…" of the root
     #[arg(long, value_name = "TRUST", env = "CERTBAKE_CA_TRUST")]
     pub ca_trust: Option<String>,
     /// User name

@@ -300,8 +300,12 @@ impl<'a> Authorities<'a> {
                 Some(unknown) => format!("{key}.{unknown}"),
                 None => key,
             };
-            let (reason, hint) = in_words(&reason);
-            self.error(words, &key, reason).hint(hint)
+            let (mut said, mut hint) = in_words(&reason);
+            if let Some((key, flag)) = missing(&reason) {
+                said = format!("the setting `{key}` is missing");
+                hint = format!("give {flag}, or `{key}` in the [ca.NAME] table");
+            }
+            self.error(words, &key, said).hint(hint)
         })?;
         Ok(Candidate { opened, anchors })
     }
@@ -319,6 +323,17 @@ impl<'a> Authorities<'a> {
             _ => UsageError::new(format!("--ca {}", words.kind), reason),
         }
     }
+}
+
+/// A key that is not given, and the flag that would.
+fn missing(reason: &str) -> Option<(String, String)> {
+    let key = reason.strip_prefix("missing field `")?.split('`').next()?;
+    let flag = FLAGS.iter().find(|(_, of)| *of == key);
+    let flag = flag.map_or_else(
+        || format!("--ca-set {key}=…"),
+        |(id, _)| format!("--{}", id.replace('_', "-")),
+    );
+    Some((key.to_owned(), flag))
 }
 
 fn find(kind: &str) -> Option<&'static Entry> {

@@ -30,6 +30,15 @@ use draft::Draft;
 /// The file that is read when none is named.
 const DEFAULT_CONFIG: &str = "certbake.toml";
 
+/// Keys of an authority's table that have a flag of their own, and which.
+pub fn flags_of_settings() -> Vec<(&'static str, String)> {
+    authority::FLAGS
+        .iter()
+        .chain([&("ca_anchors", "anchors")])
+        .map(|(id, key)| (*key, format!("--{}", id.replace('_', "-"))))
+        .collect()
+}
+
 /// What resolving needs from outside.
 pub struct Outside<'a> {
     pub now: OffsetDateTime,

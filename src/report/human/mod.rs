@@ -8,8 +8,10 @@ use crate::outcome::{Outcome, Report};
 pub(super) use headline::verb;
 use paper::Paper;
 
+pub use authorities::authorities;
 pub use inspection::inspection;
 
+mod authorities;
 mod bar;
 mod doctor;
 mod findings;

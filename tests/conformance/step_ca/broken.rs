@@ -1,5 +1,6 @@
 //! step-ca broken on purpose: stopped in the middle of an order, killed, its disk full.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -84,7 +85,8 @@ fn a_full_disk_behind_the_ca_is_a_fault_that_may_pass() {
     let disk = ca.directory().join("small");
     std::fs::create_dir(&disk).unwrap();
     let Some(_mounted) = SmallDisk::mount(&disk) else {
-        eprintln!("skipped: a small file system needs root");
+        let line = "skipped: a small file system for step-ca needs root\n";
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
         return;
     };
     ca.configure(|configuration| {

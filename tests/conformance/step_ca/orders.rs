@@ -102,6 +102,7 @@ fn a_lifetime_above_the_limit_is_foreseen_and_refused_with_the_limit() {
     order.ttl = Some(Span::seconds(1));
     let finding = refused(opened.authority.issue(&order));
     assert_eq!(finding.facts["minimum_seconds"], 300);
+    order.ttl = Some(Span::seconds(3600));
     let look = preflight.preflight(&order, Depth::Whole).unwrap();
     assert_eq!(look[0].code.as_str(), "ca-answers");
     assert_eq!(look[0].facts["max_ttl_seconds"], 72 * 3600);

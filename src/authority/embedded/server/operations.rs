@@ -12,7 +12,7 @@ use super::answer::{Answer, Header};
 use super::users::{ByCertificate, User};
 use super::{Clock, Config, Users};
 use crate::finding::rfc3339;
-use crate::pki::path::{Uncovered, validate};
+use crate::pki::path::validate;
 use crate::pki::pem::{self, Block};
 use crate::pki::{Anchors, Certificate, ReceivedRequest, Usage, pkcs7};
 use crate::secret::Secret;
@@ -164,17 +164,9 @@ impl Operations {
     fn own_certificate<'a>(&self, asked: &'a Asked) -> Option<&'a Certificate> {
         let (leaf, others) = asked.client.split_first()?;
         let now = (self.clock)();
-        validate(
-            leaf,
-            others,
-            &self.own,
-            now,
-            Usage::Client,
-            &[],
-            Uncovered::Refuse,
-        )
-        .is_ok()
-        .then_some(leaf)
+        validate(leaf, others, &self.own, now, Usage::Client, &[])
+            .is_ok()
+            .then_some(leaf)
     }
 
     fn enroll(&self, asked: &Asked, caller: &Caller<'_>) -> Result<Answer, Answer> {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use url::Url;
 
-use crate::authority::connection::{Connection, Pinning, read_secret};
+use crate::authority::connection::{Connection, read_secret};
 use crate::authority::{AuthorityError, answer, delivered};
 use crate::finding::{Code, Finding};
 use crate::net::{Client, ClientSettings, Request, Response, Trust};
@@ -51,23 +51,18 @@ pub struct Token {
 /// The service and the token endpoints over TLS; the metadata server in the clear.
 pub struct Clients {
     pub service: Client,
-    trust: Trust,
 }
 
 impl Clients {
     pub fn open(connection: &Connection) -> Result<Self, AuthorityError> {
         Ok(Self {
             service: connection.open(None, None)?.client,
-            trust: match &connection.trust {
-                Pinning::Anchors(anchors) => Trust::Anchors(anchors.clone()),
-                Pinning::System | Pinning::Fingerprint(_) => Trust::System,
-            },
         })
     }
 
     /// For what the machine itself or its hypervisor answers, and nothing else.
-    fn metadata(&self) -> Result<Client, AuthorityError> {
-        let mut settings = ClientSettings::new(self.trust.clone());
+    fn metadata() -> Result<Client, AuthorityError> {
+        let mut settings = ClientSettings::new(Trust::Nobody);
         settings.danger_plain_http = true;
         settings.connect_timeout = Duration::from_secs(3);
         settings.request_timeout = Duration::from_secs(10);
@@ -82,7 +77,7 @@ impl Clients {
             _ => false,
         };
         let sent = if near && request.url.scheme() == "http" {
-            self.metadata()?.send(request)
+            Self::metadata()?.send(request)
         } else {
             self.service.send(request)
         };
@@ -132,7 +127,7 @@ impl Login {
             Self::File(path) => file::read(path)?.token(clients, now, deadline),
             Self::Machine { well_known, host } => match well_known {
                 Some(path) if path.is_file() => file::read(path)?.token(clients, now, deadline),
-                _ => machine(clients, host.as_deref(), deadline),
+                _ => machine(host.as_deref(), deadline),
             },
         }
     }
@@ -145,11 +140,7 @@ struct Granted {
 }
 
 /// The service account of this machine, from the metadata server.
-fn machine(
-    clients: &Clients,
-    host: Option<&str>,
-    deadline: Instant,
-) -> Result<Token, AuthorityError> {
+fn machine(host: Option<&str>, deadline: Instant) -> Result<Token, AuthorityError> {
     let what = "GET token of the metadata server";
     let place = host.unwrap_or(METADATA_HOST);
     let path = "computeMetadata/v1/instance/service-accounts/default/token";
@@ -158,7 +149,7 @@ fn machine(
     let request = Request::get(url)
         .header("metadata-flavor", "Google")
         .until(deadline);
-    let response = clients.metadata()?.send(&request).map_err(|error| {
+    let response = Clients::metadata()?.send(&request).map_err(|error| {
         if host.is_some() {
             return answer::failed(&error);
         }

@@ -223,10 +223,9 @@ impl Login for AppRole {
         if let Ok(SecretSource::File(path)) = self.role_id.parse() {
             self.role_id = SecretSource::File(settings.directory.join(path)).to_string();
         }
-        for source in [&mut self.secret_id, &mut self.secret_id_wrapped] {
-            if let Some(source) = source {
-                beside(source, settings);
-            }
+        let sources = [&mut self.secret_id, &mut self.secret_id_wrapped];
+        for source in sources.into_iter().flatten() {
+            beside(source, settings);
         }
         checked_mount(&mut self.mount)
     }

@@ -1,0 +1,301 @@
+//! One order from its request to its end: what each answer means, and what is asked next.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use url::Url;
+
+use super::rules::Pointer;
+use super::session::{Session, fill, place};
+use super::settings::{Call, Checked, Pending};
+use crate::authority::answer::{self, BUSY, REFUSED};
+use crate::authority::delivered::{self, Waits};
+use crate::authority::{AuthorityError, Issued, received};
+use crate::finding::Finding;
+use crate::line;
+use crate::net::{Request, Response};
+use crate::pki::Certificate;
+
+/// The least wait while an order is pending.
+const LEAST_WAIT: Duration = Duration::from_millis(200);
+
+/// One call, with what its templates name.
+pub struct Exchange<'a> {
+    pub settings: &'a Checked,
+    pub session: &'a Session,
+    pub call: &'a Call,
+    pub scope: &'a Value,
+    pub deadline: Instant,
+}
+
+/// An answer that is a success.
+pub struct Done {
+    pub what: String,
+    pub response: Response,
+    json: Option<Value>,
+}
+
+enum Verdict<'a> {
+    Done,
+    Refused,
+    Busy,
+    Pending(&'a Pending),
+    ByStatus,
+}
+
+impl Exchange<'_> {
+    /// Asks until there is an answer that is not "later".
+    pub fn carry_out(&self) -> Result<Done, AuthorityError> {
+        let first = self
+            .session
+            .call(self.settings, self.call, self.scope, self.deadline)?;
+        let mut what = format!("{} {}", self.call.method, self.shown_path());
+        let mut request = first;
+        let mut waits = Waits::until(self.deadline);
+        let mut asked = 0;
+        loop {
+            let response = self.session.send(&request)?;
+            asked += 1;
+            let json: Option<Value> = serde_json::from_slice(&response.body).ok();
+            match self.verdict(&response, json.as_ref()) {
+                Verdict::Done => {
+                    return Ok(Done {
+                        what,
+                        response,
+                        json,
+                    });
+                }
+                Verdict::Refused => {
+                    return Err(self.refused(&what, &request, &response, json.as_ref()));
+                }
+                Verdict::Busy => {
+                    if waits.pause(response.retry_after()).is_err() {
+                        return Err(self.busy(&what, &request, &response, json.as_ref()));
+                    }
+                }
+                Verdict::Pending(pending) => {
+                    let wait = response.retry_after().unwrap_or(pending.interval);
+                    self.wait(wait.max(LEAST_WAIT), asked)?;
+                    let next = self.next(pending, &what, &request.url, &response, json.as_ref())?;
+                    if let Some(url) = next {
+                        what = "GET of the pending order".to_owned();
+                        request =
+                            self.session
+                                .look(self.settings, url, self.scope, self.deadline)?;
+                    }
+                }
+                Verdict::ByStatus => {
+                    return Err(self.turned_down(&what, &request, &response, json.as_ref()));
+                }
+            }
+        }
+    }
+
+    /// As it stands in the settings: filled in, it may hold a secret.
+    fn shown_path(&self) -> &str {
+        match self.call.path.source.as_str() {
+            "" => self.settings.connection.url.path(),
+            source => source,
+        }
+    }
+
+    fn verdict(&self, response: &Response, json: Option<&Value>) -> Verdict<'_> {
+        let settings = self.settings;
+        let status = response.status;
+        let matches = |rule: &Option<super::rules::Rule>| {
+            rule.as_ref().is_some_and(|rule| rule.matches(status, json))
+        };
+        if matches(&settings.refused) {
+            return Verdict::Refused;
+        }
+        if matches(&settings.busy) {
+            return Verdict::Busy;
+        }
+        match &settings.pending {
+            Some(pending) if pending.rule.matches(status, json) => Verdict::Pending(pending),
+            _ if self.call.success.contains(&status) => Verdict::Done,
+            _ => Verdict::ByStatus,
+        }
+    }
+
+    fn wait(&self, wait: Duration, asked: u32) -> Result<(), AuthorityError> {
+        if Instant::now() + wait >= self.deadline {
+            let summary = "the API has taken the request and not decided on it before the deadline";
+            return Err(AuthorityError::Unreachable(Box::new(
+                delivered::pending(summary, asked, wait).hint(
+                    "have such requests approved at once, or give the order a longer deadline: a \
+                     later run makes a new key, and its request is another one",
+                ),
+            )));
+        }
+        std::thread::sleep(wait);
+        Ok(())
+    }
+
+    /// Where to ask again; `None` means the same request once more.
+    fn next(
+        &self,
+        pending: &Pending,
+        what: &str,
+        asked: &Url,
+        response: &Response,
+        json: Option<&Value>,
+    ) -> Result<Option<Url>, AuthorityError> {
+        let unusable = |reason: &str| answer::unusable(what, reason, response);
+        let by_pointer = pending
+            .location
+            .as_ref()
+            .and_then(|pointer| pointer.in_(json?))
+            .and_then(Value::as_str);
+        let by_header = response.header("location");
+        let url = match (by_pointer, &pending.path, by_header) {
+            (Some(text), _, _) => asked.join(text),
+            (None, Some(template), _) if json.is_some_and(Value::is_object) => {
+                let mut scope = self.scope.clone();
+                scope["answer"] = json.cloned().unwrap_or_default();
+                // Later answers may leave out what the first one said.
+                return match fill(template, &scope) {
+                    Ok(path) => Ok(Some(place(self.settings, &path))),
+                    Err(_) if what.starts_with("GET of") => Ok(None),
+                    Err(error) => Err(error),
+                };
+            }
+            (None, None, Some(text)) => asked.join(text),
+            _ => return Ok(None),
+        };
+        let url = url.map_err(|_| unusable("the place to ask again is no URL"))?;
+        // Our login goes there too.
+        if url.origin() != self.settings.connection.url.origin() {
+            return Err(unusable("it sends us to another host to ask again"));
+        }
+        Ok(Some(url))
+    }
+
+    /// The API's own words, where the settings say that they stand.
+    fn said(&self, request: &Request, response: &Response, json: Option<&Value>) -> Option<String> {
+        let pointed = self
+            .settings
+            .message
+            .as_ref()
+            .and_then(|pointer| words(pointer.in_(json?)?));
+        match pointed {
+            Some(words) => line::harmless(&request.blotted(words.as_bytes()), 300),
+            None => response.said(request),
+        }
+    }
+
+    fn turned_down(
+        &self,
+        what: &str,
+        request: &Request,
+        response: &Response,
+        json: Option<&Value>,
+    ) -> AuthorityError {
+        let said = self.said(request, response, json);
+        answer::turned_down_saying(what, response, &self.settings.login(), said)
+    }
+
+    fn refused(
+        &self,
+        what: &str,
+        request: &Request,
+        response: &Response,
+        json: Option<&Value>,
+    ) -> AuthorityError {
+        let hint = "the answer is one that errors.refused of the settings takes for a no";
+        let said = self.said(request, response, json);
+        AuthorityError::Refused(told(what, response, said, REFUSED, hint))
+    }
+
+    fn busy(
+        &self,
+        what: &str,
+        request: &Request,
+        response: &Response,
+        json: Option<&Value>,
+    ) -> AuthorityError {
+        let hint = "the answer is one that errors.busy of the settings takes for \"try again\", and \
+                    it came to the end: try again later";
+        let said = self.said(request, response, json);
+        AuthorityError::Unreachable(told(what, response, said, BUSY, hint))
+    }
+}
+
+fn told(
+    what: &str,
+    response: &Response,
+    said: Option<String>,
+    code: crate::finding::Code,
+    hint: &str,
+) -> Box<Finding> {
+    let status = response.status;
+    let finding = match said {
+        None => Finding::error(code, format!("{what} was answered with {status}")),
+        Some(said) => Finding::error(code, format!("{what} was answered with {status}: {said}"))
+            .fact("said", said),
+    };
+    Box::new(finding.fact("status", status).hint(hint))
+}
+
+/// A sentence, or a list of them.
+fn words(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(several) => {
+            let all: Vec<String> = several.iter().filter_map(words).collect();
+            (!all.is_empty()).then(|| all.join("; "))
+        }
+        other => Some(other.to_string()),
+    }
+}
+
+impl Done {
+    /// The chain for the key (DER `SubjectPublicKeyInfo`), and the roots that came along.
+    pub fn issued(&self, settings: &Checked, spki: &[u8]) -> Result<Issued, AuthorityError> {
+        let unusable = |reason: String| answer::unusable(&self.what, &reason, &self.response);
+        let pointers = &settings.answer.certificates;
+        let certificates = if pointers.is_empty() {
+            received::certificates(&self.response.body).map_err(unusable)?
+        } else {
+            self.certificates(pointers)?
+        };
+        let mut issued = received::issued(certificates, spki).map_err(unusable)?;
+        issued.date = self.response.date;
+        if let Some(anchors) = &settings.answer.anchors {
+            let vouched = self.certificates(std::slice::from_ref(anchors))?;
+            let ders = vouched.iter().map(|root| root.der().to_vec());
+            issued.anchors.extend(ders);
+            issued.anchors.dedup();
+        }
+        Ok(issued)
+    }
+
+    fn certificates(&self, pointers: &[Pointer]) -> Result<Vec<Certificate>, AuthorityError> {
+        let unusable = |reason: String| answer::unusable(&self.what, &reason, &self.response);
+        let Some(json) = &self.json else {
+            return Err(unusable("it is not JSON".to_owned()));
+        };
+        let mut found = Vec::new();
+        for pointer in pointers {
+            let value = pointer
+                .in_(json)
+                .ok_or_else(|| unusable(format!("its JSON has no {}", pointer.as_str())))?;
+            collect(value, &mut found)
+                .map_err(|reason| unusable(format!("{}: {reason}", pointer.as_str())))?;
+        }
+        Ok(found)
+    }
+}
+
+fn collect(value: &Value, found: &mut Vec<Certificate>) -> Result<(), String> {
+    match value {
+        Value::Null => Ok(()),
+        Value::String(text) => {
+            found.extend(received::certificates(text.as_bytes())?);
+            Ok(())
+        }
+        Value::Array(several) => several.iter().try_for_each(|one| collect(one, found)),
+        _ => Err("it is neither text nor a list of it".to_owned()),
+    }
+}
