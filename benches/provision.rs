@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use certbake::authority::{CATALOGUE, Opened, Settings};
-use certbake::command::provision::{self, Content, Identity, Placement, Plan};
+use certbake::command::provision::{self, Candidate, Content, Identity, Placement, Plan};
 use certbake::command::{Context, Quiet};
 use certbake::image::{Mode, Owner};
 use certbake::outcome::Outcome;
@@ -27,7 +27,7 @@ use support::{Lab, USER};
 
 const ROUNDS: usize = 101;
 
-/// What is landed, and the record beside it.
+/// What is landed, and the record beside it; the anchors stay as they are from the second round on.
 const PLACED: [(Content, &str); 3] = [
     (Content::PrivateKey, "/etc/tls/app.key"),
     (Content::FullChain, "/etc/tls/app.pem"),
@@ -42,22 +42,14 @@ fn main() {
     let disk = lab.path("disk");
     fs::create_dir_all(disk.join("tls")).unwrap();
     fs::create_dir_all(disk.join("state")).unwrap();
-    let warm = Plan {
-        identities: vec![identity(est(&lab, server))],
-        root: lab.path("image"),
-        dry_run: false,
-    };
+    let warm = plan(&lab, server);
     provision(&warm);
 
     let mut whole = Vec::new();
     let mut parts: [Vec<Duration>; 3] = Default::default();
     for _ in 0..ROUNDS {
         // A plan of its own: the last one's client would keep its connection.
-        let plan = Plan {
-            identities: vec![identity(est(&lab, server))],
-            root: lab.path("image"),
-            dry_run: false,
-        };
+        let plan = plan(&lab, server);
         whole.push(time(|| provision(&plan)));
         parts[0].push(time(|| dialer.dial()));
         parts[1].push(time(|| drop(issuer.sign(&[0; 400]).unwrap())));
@@ -105,7 +97,8 @@ fn provision(plan: &Plan) {
 }
 
 /// What must reach the disk, and when, for a set that lands whole or not at all even when the power
-/// fails: the new files and their names, the journal, the swapped names; and the CA's log.
+/// fails: the new files, the journal and their names, then the swapped names; and the CA's log. It is
+/// what [`certbake::image`] syncs, one after the other as a plain program would.
 fn syncs(disk: &Path) {
     let folders = [disk.join("tls"), disk.join("state")];
     let sync = |folder: &Path| File::open(folder).unwrap().sync_all().unwrap();
@@ -122,13 +115,12 @@ fn syncs(disk: &Path) {
     log.write_all(&[b'x'; 400]).unwrap();
     log.sync_data().unwrap();
 
-    let files = ["tls/key", "tls/cert", "tls/anchors", "state/record"].map(|name| disk.join(name));
+    let files = ["tls/key", "tls/cert", "state/record"].map(|name| disk.join(name));
     for file in &files {
         place(&file.with_extension("new"));
     }
-    folders.iter().for_each(|folder| sync(folder));
     place(&folders[1].join("journal"));
-    sync(&folders[1]);
+    folders.iter().for_each(|folder| sync(folder));
     for file in &files {
         fs::rename(file.with_extension("new"), file).unwrap();
     }
@@ -145,12 +137,22 @@ fn est(lab: &Lab, server: SocketAddr) -> Opened {
         directory: lab.dir.path(),
         now: support::now(),
         environment: &|_| None,
+        on_wait: None,
     };
     let entry = CATALOGUE.iter().find(|entry| entry.kind == "est").unwrap();
     (entry.open)(&settings).unwrap()
 }
 
-fn identity(authority: Opened) -> Identity {
+fn plan(lab: &Lab, server: SocketAddr) -> Plan {
+    Plan {
+        identities: vec![identity(est(lab, server))],
+        root: lab.path("image"),
+        dry_run: false,
+        revoke_on_failure: false,
+    }
+}
+
+fn identity(opened: Opened) -> Identity {
     let placement = |(content, path): &(Content, &str)| Placement {
         content: content.clone(),
         path: path.parse().unwrap(),
@@ -166,8 +168,10 @@ fn identity(authority: Opened) -> Identity {
         key_algorithm: KeyAlgorithm::EcdsaP256,
         ttl: None,
         policy: Policy::default(),
-        authority,
-        anchors: None,
+        candidates: vec![Candidate {
+            opened,
+            anchors: None,
+        }],
         deadline: Span::seconds(60),
         placements: PLACED.iter().map(placement).collect(),
         record: None,

@@ -27,6 +27,7 @@ pub mod subprocess;
 pub mod finding;
 pub mod inspection;
 pub mod line;
+pub mod listing;
 pub mod outcome;
 pub mod pki;
 pub mod record;

@@ -108,8 +108,33 @@ pub struct Report {
     /// How many certificates were looked at, for `check`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checked: Option<usize>,
+    /// What was looked at, for `doctor`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub looked_at: Vec<Look>,
     pub findings: Vec<Finding>,
     pub identities: Vec<IdentityReport>,
+}
+
+/// Something that was looked at, or could not be.
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Look {
+    /// The name of an authority or an identity, `image`, `secrets`.
+    pub subject: String,
+    /// What of it: `reach`, `clock`, `login`, `files`, …
+    pub what: &'static str,
+    pub state: Sight,
+    /// In words.
+    pub said: String,
+}
+
+/// How it was found.
+#[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sight {
+    Fine,
+    /// A finding says why.
+    Wrong,
+    NotLookedAt,
 }
 
 impl Report {
@@ -124,6 +149,7 @@ impl Report {
             dry_run: false,
             root: None,
             checked: None,
+            looked_at: Vec::new(),
             findings: Vec::new(),
             identities: Vec::new(),
         }

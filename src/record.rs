@@ -53,6 +53,9 @@ pub struct RecordedCertificate {
     pub spki_pin: String,
     pub not_before: String,
     pub not_after: String,
+    /// The certificate itself, PEM: what a revocation needs. Absent in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pem: Option<String>,
 }
 
 /// The window in which leaf and intermediates are all valid.

@@ -271,7 +271,7 @@ mod requests {
                 |_| {},
             );
             let issued = opened.authority.issue(&order(PATIENCE).1).unwrap();
-            assert_eq!(issued.certificates.len(), 3);
+            assert_eq!(issued.certificates.len(), 2);
             assert_eq!(issued.anchors, [lab.root()]);
         }
     }
@@ -332,7 +332,7 @@ mod approval {
                 |_| {},
             );
             let issued = opened.authority.issue(&order(PATIENCE).1).unwrap();
-            assert_eq!(issued.certificates.len(), 3);
+            assert_eq!(issued.certificates.len(), 2);
             let asked = server.asked();
             let order = body(&asked[0]);
             let finalize = body(&asked[1]);
@@ -467,8 +467,11 @@ mod preflight {
     }
 
     #[test]
-    fn a_ca_that_is_there_and_lasts_is_no_finding() {
-        assert_eq!(foresee(cas(), "Lab Issuing", Depth::Whole).unwrap(), []);
+    fn a_ca_that_is_there_and_lasts_is_told_to_doctor_alone() {
+        assert_eq!(foresee(cas(), "Lab Issuing", Depth::Order).unwrap(), []);
+        let found = foresee(cas(), "Lab Issuing", Depth::Whole).unwrap();
+        assert_eq!(found[0].code.as_str(), "ca-answers");
+        assert_eq!(found[0].facts["login"], "a token");
     }
 
     #[test]

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use certbake::authority::embedded::{CaDirectory, CaError, NewCa, Terms};
-use certbake::authority::{AuthorityError, CATALOGUE, Issued, Opened, Order, Settings};
+use certbake::authority::{AuthorityError, CATALOGUE, Depth, Issued, Opened, Order, Settings};
 use certbake::finding::Finding;
-use certbake::pki::path::validate;
+use certbake::pki::path::{Uncovered, validate};
 use certbake::pki::{
     AltName, Anchors, Certificate, Credential, KeyAlgorithm, PrivateKey, ReceivedRequest,
     SigningRequest, Subject, Usage,
@@ -38,6 +38,7 @@ fn open(dir: &Path, settings: &str) -> Opened {
         directory: Path::new("/nowhere"),
         now: NOW,
         environment: &|_| None,
+        on_wait: None,
     };
     (entry.open)(&settings).unwrap()
 }
@@ -82,6 +83,7 @@ fn leaf(issued: &Issued, key: PrivateKey) -> Certificate {
         NOW,
         Usage::Client,
         &[],
+        Uncovered::Allow,
     )
     .unwrap();
     chain.leaf.clone()
@@ -239,6 +241,7 @@ fn assert_leads_to_root(certificate: &Certificate, ca: &CaDirectory) {
         NOW,
         Usage::Client,
         &[],
+        Uncovered::Allow,
     )
     .unwrap();
 }
@@ -478,6 +481,7 @@ fn the_root_key_may_be_kept_elsewhere_until_the_intermediate_is_renewed() {
             at,
             Usage::Client,
             &[],
+            Uncovered::Allow,
         )
         .unwrap();
     }
@@ -505,7 +509,7 @@ fn a_dry_run_foresees_what_an_order_would_meet() {
     let foresee = |settings: &str| {
         let preflight = open(&dir, settings).preflight.unwrap();
         let findings = preflight
-            .preflight(&order(&key(), Some(days(30))))
+            .preflight(&order(&key(), Some(days(30))), Depth::Order)
             .unwrap_or_else(|error| vec![error.into_finding()]);
         findings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>()
     };

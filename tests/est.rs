@@ -9,6 +9,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use certbake::authority::{AuthorityError, Current, Depth, Opened};
+use certbake::outcome::Outcome;
 use certbake::pki::{Certificate, Chain, PrivateKey, digest, pem, pkcs7};
 use data_encoding::{BASE64, BASE64_MIME};
 use support::contract::{
@@ -434,9 +435,39 @@ mod refusals {
         let (_file, source) = credential();
         let opened = open("est", Est.settings(&server, &source), &lab.anchors());
         let error = opened.authority.issue(&order(PATIENCE).1).unwrap_err();
-        assert!(matches!(error, AuthorityError::Unreachable(_)), "{error}");
+        assert!(matches!(error, AuthorityError::Settings(_)), "{error}");
         assert_eq!(error.into_finding().code.as_str(), "ca-tls");
         assert!(server.asked().is_empty());
+    }
+
+    /// Trying again helps against a clock or a server that is going down, not against the wrong root.
+    #[test]
+    fn a_server_that_never_fits_is_told_from_one_that_may_fit_later() {
+        let lab = Lab::new("Lab");
+        let past = lab.server_with(|params| {
+            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2020, 2, 1);
+        });
+        let (_file, source) = credential();
+        let ask = |server: &FakeServer| {
+            let opened = open("est", Est.settings(server, &source), &lab.anchors());
+            opened.authority.issue(&order(PATIENCE).1).unwrap_err()
+        };
+        for server in [
+            FakeServer::https(&lab.client("somebody"), |_| Reply::ok("")),
+            FakeServer::bare(b"220 mail.lab ESMTP\r\n", true),
+            FakeServer::bare(b"HTTP/1.1 400 Bad Request\r\n\r\n", true),
+        ] {
+            let error = ask(&server);
+            assert_eq!(error.outcome(), Outcome::Usage, "{error}");
+        }
+        for server in [
+            FakeServer::https(&past, |_| Reply::ok("")),
+            FakeServer::bare(b"", true),
+        ] {
+            let error = ask(&server);
+            assert_eq!(error.outcome(), Outcome::Unreachable, "{error}");
+        }
     }
 }
 
@@ -747,5 +778,41 @@ mod estserver {
             .unwrap();
         assert_eq!(notes[0].code.as_str(), "csr-attributes-demanded");
         assert!(notes[0].summary.contains("a challenge password"));
+    }
+}
+
+mod waits {
+    use super::*;
+
+    #[test]
+    fn a_long_wait_is_told_on_standard_error_with_its_reason() {
+        let lab = Lab::new("Lab");
+        let server = FakeServer::https(&lab.server(), |_| {
+            Reply::status(503).header("retry-after", "2")
+        });
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("rootfs")).unwrap();
+        std::fs::write(
+            dir.path().join("ca.pem"),
+            pem::encode("CERTIFICATE", &lab.root()),
+        )
+        .unwrap();
+        let config = format!(
+            "[ca.lab]\nkind = 'est'\nurl = '{}'\nanchors = 'ca.pem'\n\
+             [identity.app]\ncommon_name = 'app'\ndeadline = '3s'\n\
+             [identity.app.placements]\nfull_chain = '/crt'\nprivate_key = '/key'\n",
+            server.origin()
+        );
+        std::fs::write(dir.path().join("certbake.toml"), config).unwrap();
+        let ended = std::process::Command::new(env!("CARGO_BIN_EXE_certbake"))
+            .args(["provision", "--root", "rootfs", "--report", "json"])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8(ended.stderr).unwrap();
+        let place = server.address();
+        let expected = format!("waiting 2 s for {place} (answered 503), then attempt 2");
+        assert!(told.contains(&expected), "{told}");
+        assert_eq!(ended.status.code(), Some(6), "{told}");
     }
 }

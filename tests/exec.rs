@@ -91,6 +91,7 @@ impl Workshop {
             directory: self.folder.path(),
             now: time::OffsetDateTime::now_utc(),
             environment: &|name| std::env::var(name).ok(),
+            on_wait: None,
         })
         .unwrap()
     }

@@ -97,6 +97,35 @@ mod answers {
     }
 
     #[test]
+    fn a_kept_connection_that_the_server_has_closed_is_not_asked_again() {
+        let lab = Lab::new("Lab");
+        for _ in 0..20 {
+            let last = Reply::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx".to_vec());
+            let server = FakeServer::https(&lab.server(), script([last, Reply::ok("y")]));
+            let client = client(&lab);
+            client.send(&Request::get(server.url("/"))).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            // It would be lost, and must not be sent twice.
+            let request = Request::post(server.url("/"), Repeat::Never, b"x".to_vec());
+            assert_eq!(client.send(&request).unwrap().body, b"y");
+            assert_eq!(server.connections(), 2);
+        }
+    }
+
+    #[test]
+    fn orders_on_several_threads_share_one_client() {
+        let lab = Lab::new("Lab");
+        let server = FakeServer::https(&lab.server(), script([Reply::ok("x")]));
+        let client = client(&lab);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| client.send(&Request::get(server.url("/"))).unwrap());
+            }
+        });
+        assert_eq!(server.asked().len(), 8);
+    }
+
+    #[test]
     fn an_error_status_is_an_answer() {
         let lab = Lab::new("Lab");
         let reply = Reply::status(403).body("not for you\r\n");

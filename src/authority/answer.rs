@@ -16,12 +16,31 @@ pub const PENDING: Code = Code::new("ca-pending");
 /// A limit of the CA that makes the certificate end sooner than asked for.
 pub const ENDS_FIRST: Code = Code::new("ca-ends-first");
 
+/// An order must say how long, and the configuration does not.
+pub const TTL_NEEDED: Code = Code::new("ca-ttl-needed");
+
+/// `authority` has no lifetime of its own to grant, and no `ttl` is asked for.
+pub fn ttl_needed(authority: &str) -> AuthorityError {
+    AuthorityError::Settings(Box::new(
+        Finding::error(
+            TTL_NEEDED,
+            format!("{authority} has no lifetime of its own to grant, and no ttl is asked for"),
+        )
+        .hint("set ttl = \"30d\" in the identity, or give --ttl 30d"),
+    ))
+}
+
 /// A request without an answer.
 pub fn failed(error: &NetError) -> AuthorityError {
     let finding = Box::new(error.finding());
     match &*error.failure {
+        // A fault of its own (RFC 8446 section 6.2: internal_error, user_canceled).
+        Failure::Tls(TlsReason::Alert(alert)) if matches!(alert.number, 80 | 90) => {
+            AuthorityError::Unreachable(finding)
+        }
         // It looked at our certificate and said no.
         Failure::Tls(TlsReason::Alert(_)) => AuthorityError::Refused(finding),
+        Failure::Tls(reason) if reason.is_lasting() => AuthorityError::Settings(finding),
         Failure::TooLarge { .. }
         | Failure::Garbage { .. }
         | Failure::Redirected { .. }
@@ -131,15 +150,20 @@ pub fn turned_down_saying(
     }
 }
 
-/// The same error with another hint, which knows more of the protocol.
-pub fn hinted(error: AuthorityError, hint: impl Into<String>) -> AuthorityError {
-    let with = |finding: Box<Finding>| Box::new(finding.hint(hint));
+/// The same error with more in its finding, by one who knows more of the protocol.
+pub fn told(error: AuthorityError, more: impl FnOnce(Finding) -> Finding) -> AuthorityError {
+    let with = |finding: Box<Finding>| Box::new(more(*finding));
     match error {
         AuthorityError::Refused(finding) => AuthorityError::Refused(with(finding)),
         AuthorityError::Unreachable(finding) => AuthorityError::Unreachable(with(finding)),
         AuthorityError::Unusable(finding) => AuthorityError::Unusable(with(finding)),
         AuthorityError::Settings(finding) => AuthorityError::Settings(with(finding)),
     }
+}
+
+/// The same error with another hint.
+pub fn hinted(error: AuthorityError, hint: impl Into<String>) -> AuthorityError {
+    told(error, |finding| finding.hint(hint))
 }
 
 /// The issuer ends before the certificate that is wanted would.

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 
 use super::answer::{self, PENDING};
-use super::{AuthorityError, Issued, Order};
+use super::{AuthorityError, Issued, Order, received};
 use crate::finding::Finding;
 use crate::net::Response;
-use crate::pki::{Certificate, Chain};
+use crate::pki::Certificate;
 
 /// The body as JSON of this shape.
 ///
@@ -25,45 +25,41 @@ pub fn json<T: DeserializeOwned>(what: &str, response: &Response) -> Result<T, A
     })
 }
 
-/// These certificates (DER, in any order) as what an order came to: the leaf for our key first.
+/// These certificates, in any order, as what an order came to: the leaf for our key first, roots
+/// apart.
 ///
 /// # Errors
-/// [`AuthorityError::Unusable`] when one cannot be read, or none is for our key.
+/// [`AuthorityError::Unusable`] when none is for our key.
 pub fn issued(
     what: &str,
     response: &Response,
-    ders: Vec<Vec<u8>>,
+    certificates: Vec<Certificate>,
     order: &Order,
 ) -> Result<Issued, AuthorityError> {
-    let unusable = |reason: String| answer::unusable(what, &reason, response);
-    let certificates = ders
-        .into_iter()
-        .map(Certificate::from_der)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| unusable(error.to_string()))?;
-    let chain = Chain::arrange(certificates.clone(), order.request.spki())
-        .map_err(|error| unusable(error.to_string()))?;
-    let mut ders = vec![chain.leaf.der().to_vec()];
-    for certificate in &certificates {
-        if !ders.iter().any(|known| known == certificate.der()) {
-            ders.push(certificate.der().to_vec());
-        }
-    }
+    let issued = received::issued(certificates, order.request.spki())
+        .map_err(|reason| answer::unusable(what, &reason, response))?;
     Ok(Issued {
-        certificates: ders,
         date: response.date,
-        ..Issued::default()
+        ..issued
     })
 }
 
-/// Those that are their own issuers, DER.
-pub fn self_issued(ders: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    ders.iter()
-        .filter(|der| {
-            Certificate::from_der((*der).clone()).is_ok_and(|found| found.is_self_issued())
-        })
-        .cloned()
-        .collect()
+/// The certificates in these texts, each in whatever wrapping.
+///
+/// # Errors
+/// [`AuthorityError::Unusable`] when a text holds none, or what stands there is none.
+pub fn certificates<'a>(
+    what: &str,
+    response: &Response,
+    texts: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Vec<Certificate>, AuthorityError> {
+    let mut all = Vec::new();
+    for text in texts {
+        let found = received::certificates(text)
+            .map_err(|reason| answer::unusable(what, &reason, response))?;
+        all.extend(found);
+    }
+    Ok(all)
 }
 
 /// Waits between two questions about the same order, longer each time, never past its end.

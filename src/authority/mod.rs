@@ -1,6 +1,9 @@
 //! Authorities: who signs. Each is one file or folder and one row in [`CATALOGUE`].
 
+mod acme;
 pub mod answer;
+#[cfg(feature = "aws")]
+mod aws_pca;
 mod cfssl;
 mod connection;
 mod delivered;
@@ -9,10 +12,14 @@ pub mod embedded;
 mod est;
 mod exec;
 pub mod foresight;
+mod gcp_cas;
 mod given;
 mod http;
+mod kubernetes;
 mod received;
 mod shared;
+mod step_ca;
+mod vault;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,6 +27,7 @@ use std::time::Instant;
 use time::OffsetDateTime;
 
 use crate::finding::Finding;
+use crate::net::OnWait;
 use crate::outcome::{AuthorityPlace, Outcome};
 use crate::pki::{Certificate, PrivateKey, SigningRequest};
 use crate::secret_source::SecretSource;
@@ -124,6 +132,22 @@ pub enum Reason {
 }
 
 impl Reason {
+    pub const ALL: [Self; 4] = [
+        Self::KeyCompromise,
+        Self::Superseded,
+        Self::CessationOfOperation,
+        Self::Unspecified,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "key-compromise",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessation-of-operation",
+        }
+    }
+
     /// The number in `CRLReason`.
     pub const fn code(self) -> u8 {
         match self {
@@ -135,7 +159,7 @@ impl Reason {
     }
 
     /// The name in `CRLReason`.
-    pub const fn as_str(self) -> &'static str {
+    pub const fn crl_name(self) -> &'static str {
         match self {
             Self::Unspecified => "unspecified",
             Self::KeyCompromise => "keyCompromise",
@@ -261,6 +285,8 @@ pub struct Settings<'a> {
     pub now: OffsetDateTime,
     /// The environment by name, for proxies and the like.
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// Told of every wait for the authority.
+    pub on_wait: Option<OnWait>,
 }
 
 impl Settings<'_> {
@@ -274,15 +300,14 @@ impl Settings<'_> {
 
     /// The keys that are about the connection.
     fn connection(&self) -> Result<connection::Words, SettingsError> {
-        let about = |key: &str| connection::KEYS.contains(&key);
-        read_table(self.filtered(about))
+        read_table(self.filtered(is_about_connection))
     }
 
     /// All others, as the authority's own settings, which should deny unknown fields.
     fn own<T: serde::de::DeserializeOwned>(&self) -> Result<T, SettingsError> {
-        let own = |key: &str| !connection::KEYS.contains(&key);
+        let own = |key: &str| !is_about_connection(key);
         read_table(self.filtered(own)).map_err(|error| {
-            if error.reason.starts_with("unknown field") {
+            if error.key.is_empty() && error.reason.starts_with("unknown field") {
                 let keys = connection::KEYS.join("`, `");
                 let reason = format!("{}, `{keys}`", error.reason);
                 return SettingsError { reason, ..error };
@@ -312,6 +337,11 @@ fn read_table<T: serde::de::DeserializeOwned>(table: toml::Table) -> Result<T, S
             reason: error.message().to_owned(),
         }
     })
+}
+
+/// Whether a key of `[ca.<name>]` is about the connection, and the same for every kind that has one.
+pub fn is_about_connection(key: &str) -> bool {
+    connection::KEYS.contains(&key)
 }
 
 /// The schema of an authority's own settings with those of the connection.
@@ -345,10 +375,17 @@ pub struct SettingsError {
 /// Every authority; adding one is a row here and a file beside.
 #[rustfmt::skip]
 pub const CATALOGUE: &[Entry] = &[
+    acme::ENTRY,
+    #[cfg(feature = "aws")]
+    aws_pca::ENTRY,
     cfssl::ENTRY,
     ejbca::ENTRY,
     embedded::ENTRY,
     est::ENTRY,
     exec::ENTRY,
+    gcp_cas::ENTRY,
     http::ENTRY,
+    kubernetes::ENTRY,
+    step_ca::ENTRY,
+    vault::ENTRY,
 ];

@@ -54,10 +54,21 @@ impl<T> Shared<T> {
         }
     }
 
-    /// What is open, if anything is.
-    #[allow(dead_code, reason = "the first authority with a login uses it")]
-    pub fn peek(&self) -> Option<Arc<T>> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.opened.clone()
+    /// What is open, which then no longer is.
+    pub fn take(&self) -> Option<Arc<T>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.opened.take()
+    }
+
+    /// Has the next order open anew, unless another one has done so already.
+    pub fn forget(&self, spent: &Arc<T>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state
+            .opened
+            .as_ref()
+            .is_some_and(|opened| Arc::ptr_eq(opened, spent))
+        {
+            state.opened = None;
+        }
     }
 }

@@ -43,8 +43,10 @@ pub struct Ca {
 #[derive(Clone, Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
-    /// The name of a `[ca.<name>]` table; may be left out when there is only one.
-    pub ca: Option<String>,
+    /// The name of a `[ca.<name>]` table, or several that are tried in this order when one cannot be
+    /// reached; may be left out when there is only one table.
+    #[serde(default)]
+    pub ca: CaNames,
     pub common_name: Option<String>,
     pub organization: Option<String>,
     pub organizational_unit: Option<String>,
@@ -86,6 +88,51 @@ pub struct Identity {
     pub record: Option<PathBuf>,
     #[serde(default)]
     pub placements: Placements,
+}
+
+/// `"lab"`, or `["vault-eu", "vault-us"]`.
+#[derive(Clone, Debug, Default, JsonSchema)]
+#[schemars(
+    inline,
+    with = "String",
+    transform = one_or_several
+)]
+pub struct CaNames(pub Vec<String>);
+
+fn one_or_several(schema: &mut schemars::Schema) {
+    let names = serde_json::json!({ "anyOf": [
+        { "type": "string" },
+        { "type": "array", "items": { "type": "string" }, "minItems": 1, "uniqueItems": true },
+    ]});
+    *schema = schemars::Schema::try_from(names).unwrap_or_default();
+}
+
+impl<'de> Deserialize<'de> for CaNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CaNamesVisitor)
+    }
+}
+
+struct CaNamesVisitor;
+
+impl<'de> de::Visitor<'de> for CaNamesVisitor {
+    type Value = CaNames;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a [ca.NAME] table, or a list of such names")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<CaNames, E> {
+        Ok(CaNames(vec![name.to_owned()]))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<CaNames, A::Error> {
+        let names: Vec<String> = Vec::deserialize(SeqAccessDeserializer::new(list))?;
+        if names.is_empty() {
+            return Err(de::Error::custom("the list of authorities is empty"));
+        }
+        Ok(CaNames(names))
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Deserialize, JsonSchema)]

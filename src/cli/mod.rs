@@ -11,6 +11,7 @@ pub mod source;
 pub mod usage;
 
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
@@ -58,20 +59,30 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
         return Outcome::Usage.exit_code();
     };
     match verb {
-        Verb::Provision(args) => reported("provision", &args.report, start, |context| {
-            let outside = Outside {
-                now: context.now,
-                environment: context.environment,
-            };
-            let plan = resolve::provision(&args, matches, &outside)?;
-            output::mask(&plan.secrets(), &args.report, context.environment);
-            Ok(command::provision::run(&plan, context))
+        Verb::Provision(args) => {
+            reported("provision", &args.plan.report, start, |context, waiting| {
+                let plan = resolve::provision(&args, matches, &outside(context, waiting))?;
+                output::mask(&plan.secrets(), &args.plan.report, context.environment);
+                Ok(command::provision::run(&plan, context))
+            })
+        }
+        Verb::Doctor(args) => reported("doctor", &args.plan.report, start, |context, waiting| {
+            let plan = resolve::doctor(&args, matches, &outside(context, waiting))?;
+            output::mask(&plan.secrets(), &args.plan.report, context.environment);
+            Ok(command::doctor::run(&plan, context))
         }),
-        Verb::Check(args) => reported("check", &args.report, start, |context| {
+        Verb::Check(args) => reported("check", &args.report, start, |context, _| {
             resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))
         }),
         Verb::Inspect(args) => inspect(&args, start),
+        Verb::Revoke(args) => reported("revoke", &args.report, start, |context, waiting| {
+            let plan = resolve::revoke::plan(&args, matches, &outside(context, waiting))?;
+            let secrets: Vec<_> = plan.candidate.opened.secrets.iter().collect();
+            output::mask(&secrets, &args.report, context.environment);
+            Ok(command::revoke::run(&plan, context))
+        }),
         Verb::Init(args) => init(&args, start),
+        Verb::Authorities(args) => authorities(&args),
         Verb::Ca(args) => ca::run(args, start),
         Verb::Completions(args) => output::text(&args.text()),
         Verb::Man(args) => match args.text() {
@@ -85,13 +96,21 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
     }
 }
 
+fn outside<'a>(context: &'a Context<'_>, waiting: &Arc<Waiting>) -> Outside<'a> {
+    Outside {
+        now: context.now,
+        environment: context.environment,
+        on_wait: Some(waiting.on_wait()),
+    }
+}
+
 /// A verb that ends in a report: outputs are checked first, words that cannot be used are reported
 /// as everything else is.
 fn reported(
     verb: &'static str,
     args: &ReportArgs,
     start: &Start,
-    run: impl FnOnce(&Context<'_>) -> Result<Report, UsageError>,
+    run: impl FnOnce(&Context<'_>, &Arc<Waiting>) -> Result<Report, UsageError>,
 ) -> u8 {
     let output = match Output::prepare(args, &environment) {
         Ok(output) => output,
@@ -107,14 +126,15 @@ fn reported(
 }
 
 /// Runs a command with the clock, the environment and someone to tell what is being waited for.
-fn in_context<T>(start: &Start, run: impl FnOnce(&Context<'_>) -> T) -> T {
-    let waiting = Waiting::new();
-    let done = run(&Context {
+fn in_context<T>(start: &Start, run: impl FnOnce(&Context<'_>, &Arc<Waiting>) -> T) -> T {
+    let waiting = Arc::new(Waiting::new());
+    let context = Context {
         now: start.now,
         started: start.started,
         environment: &environment,
-        progress: &waiting,
-    });
+        progress: &*waiting,
+    };
+    let done = run(&context, &waiting);
     waiting.end();
     done
 }
@@ -130,12 +150,25 @@ fn init(args: &args::init::Args, start: &Start) -> u8 {
     }
 }
 
+fn authorities(args: &args::authorities::Args) -> u8 {
+    let plan = match args.plan() {
+        Ok(plan) => plan,
+        Err(error) => return output::usage(error),
+    };
+    let listing = command::authorities::run(&plan);
+    let text = match args.report {
+        Format::Human => report::human::authorities(&listing, output::style(&environment)),
+        Format::Json => report::json::text(&listing).unwrap_or_default() + "\n",
+    };
+    output::text(text.as_bytes())
+}
+
 fn inspect(args: &args::inspect::Args, start: &Start) -> u8 {
     let plan = match args.plan() {
         Ok(plan) => plan,
         Err(error) => return output::usage(error),
     };
-    let inspection = in_context(start, |context| command::inspect::run(&plan, context));
+    let inspection = in_context(start, |context, _| command::inspect::run(&plan, context));
     let text = match args.report {
         Format::Human => report::human::inspection(&inspection, output::style(&environment)),
         Format::Json => report::json::text(&inspection).unwrap_or_default() + "\n",

@@ -2,11 +2,12 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::command::Progress;
+use crate::net::OnWait;
 
 /// Short waits need no words.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -21,6 +22,16 @@ impl Waiting {
         Self {
             teller: Mutex::new(None),
         }
+    }
+
+    /// Tells of the waits of an authority's client as of a step, those that are long enough.
+    pub fn on_wait(self: &Arc<Self>) -> OnWait {
+        let waiting = Arc::clone(self);
+        Arc::new(move |wait| {
+            if wait.wait >= PATIENCE {
+                waiting.step(&wait.to_string());
+            }
+        })
     }
 
     /// No more steps: nothing is written to stderr after this.

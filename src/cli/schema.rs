@@ -20,7 +20,8 @@ pub fn config() -> Schema {
         let mut hoisted = Map::new();
         let kinds = kinds
             .into_iter()
-            .map(|kind| hoist(kind, &mut hoisted))
+            .zip(CATALOGUE)
+            .map(|(part, entry)| hoist(part, entry.kind, definitions, &mut hoisted))
             .collect::<Vec<_>>();
         definitions.extend(hoisted);
         definitions.insert(
@@ -74,8 +75,31 @@ fn kind(name: &str, settings: Schema) -> Value {
     value
 }
 
-/// Moves the definitions of a part to where `#/$defs/…` points from the whole.
-fn hoist(mut part: Value, into: &mut Map<String, Value>) -> Value {
+/// Moves the definitions of a part to where `#/$defs/…` points from the whole. One that is called as
+/// another and is not the same gets the kind's name before its own.
+fn hoist(
+    part: Value,
+    kind: &str,
+    known: &Map<String, Value>,
+    into: &mut Map<String, Value>,
+) -> Value {
+    let names: Vec<String> = part["$defs"]
+        .as_object()
+        .map(|definitions| definitions.keys().cloned().collect())
+        .unwrap_or_default();
+    let mut text = part.to_string();
+    for name in names {
+        let there = known.get(&name).or_else(|| into.get(&name));
+        if there.is_some_and(|there| *there != part["$defs"][&name]) {
+            text = text
+                .replace(
+                    &format!("\"#/$defs/{name}\""),
+                    &format!("\"#/$defs/{kind}-{name}\""),
+                )
+                .replace(&format!("\"{name}\":"), &format!("\"{kind}-{name}\":"));
+        }
+    }
+    let mut part: Value = serde_json::from_str(&text).unwrap_or(part);
     if let Some(Value::Object(definitions)) = part
         .as_object_mut()
         .and_then(|object| object.remove("$defs"))

@@ -100,6 +100,9 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> UsageError {
 
 /// serde's sentence in our words: what is wrong, and what is allowed.
 pub fn in_words(message: &str) -> (String, String) {
+    if let Some(types) = message.strip_prefix("invalid type: ") {
+        return wrong_type(types);
+    }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (Some(word), allowed) = (quoted.first(), quoted.get(1..).unwrap_or_default()) else {
         return (message.to_owned(), String::new());
@@ -120,6 +123,48 @@ pub fn in_words(message: &str) -> (String, String) {
         format!("`{word}` {what}"),
         format!("{meant}allowed: {}", allowed.join(", ")),
     )
+}
+
+/// `integer `30`, expected a string`: both in the words of TOML, and how to write it instead.
+fn wrong_type(types: &str) -> (String, String) {
+    let (found, wanted) = types.split_once(", expected ").unwrap_or((types, ""));
+    let value = found.split('`').nth(1);
+    let shown = value.unwrap_or_else(|| found.split('"').nth(1).unwrap_or_default());
+    let found = match found.split(' ').next().unwrap_or_default() {
+        "string" => format!("the text \"{shown}\""),
+        "integer" | "floating" => format!("the number {shown}"),
+        "boolean" => shown.to_owned(),
+        "sequence" => "a list".to_owned(),
+        "map" => "a table".to_owned(),
+        _ => found.to_owned(),
+    };
+    let (wanted, hint) = match wanted {
+        "a string" if value.is_some() => (
+            "a text",
+            format!(
+                "write it in quotes: \"{shown}\"; a length of time has a unit (\"30d\"), a mode four digits (\"0640\")"
+            ),
+        ),
+        "a string" => ("a text", "write one text in quotes".to_owned()),
+        "a sequence" if found.starts_with("the text") => {
+            ("a list", format!("write it in brackets: [\"{shown}\"]"))
+        }
+        "a sequence" => ("a list", "write it in brackets".to_owned()),
+        "a boolean" => (
+            "true or false",
+            "write true or false, without quotes".to_owned(),
+        ),
+        "a map" => (
+            "a table",
+            "write a table: { key = \"value\", … }".to_owned(),
+        ),
+        other if other.starts_with("struct ") => (
+            "a table",
+            "write a table: { key = \"value\", … }, or its keys below a [heading]".to_owned(),
+        ),
+        other => (other, String::new()),
+    };
+    (format!("{found} stands where {wanted} is wanted"), hint)
 }
 
 /// The path of the key or value at a byte of the text.
@@ -195,7 +240,49 @@ mod tests {
         let error =
             refused("[identity.app.placements]\nprivate_key = { path = \"/k\", mode = 600 }\n");
         assert_eq!(error.line, Some(2));
-        assert!(error.reason.contains("integer"), "{}", error.reason);
+        assert_eq!(error.reason, "the number 600 stands where a text is wanted");
+        assert!(error.hint.contains("\"0640\""), "{}", error.hint);
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_with_how_to_write_it_instead() {
+        for (line, reason, hint) in [
+            (
+                "ttl = 30",
+                "the number 30 stands where a text is wanted",
+                "\"30d\"",
+            ),
+            (
+                "dns = \"app.internal\"",
+                "the text \"app.internal\" stands where a list is wanted",
+                "[\"app.internal\"]",
+            ),
+            (
+                "common_name = [\"a\"]",
+                "a list stands where a text is wanted",
+                "quotes",
+            ),
+            (
+                "common_name = true",
+                "true stands where a text is wanted",
+                "quotes",
+            ),
+            (
+                "use_by = \"30d\"",
+                "the text \"30d\" stands where a table is wanted",
+                "table",
+            ),
+            (
+                "placements = 1",
+                "the number 1 stands where a table is wanted",
+                "heading",
+            ),
+        ] {
+            let error = refused(&format!("[identity.app]\n{line}\n"));
+            assert_eq!(error.line, Some(2), "{line}");
+            assert_eq!(error.reason, reason, "{line}");
+            assert!(error.hint.contains(hint), "{line}: {}", error.hint);
+        }
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! The verbs: one file each, the sequence of its steps and nothing else. A command takes a checked
 //! plan and the run's context, and returns a value; it never prints.
 
+pub mod authorities;
 pub mod ca;
 pub mod check;
+pub mod doctor;
+mod foresee;
 pub mod init;
 pub mod inspect;
 pub mod provision;
+pub mod revoke;
+mod together;
 
 use std::time::Instant;
 

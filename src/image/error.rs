@@ -143,6 +143,10 @@ pub enum ImageError {
     #[error("reading the journal {path} of an interrupted run: {problem}")]
     Journal { path: String, problem: String },
 
+    /// Cut off by a power failure while it was written, before any file was replaced.
+    #[error("the journal {path} of an interrupted run is cut off: no file had been replaced yet")]
+    JournalTorn { path: String },
+
     /// The set could neither land nor be taken back completely; the journal is still there.
     #[error("{}; taking it back: {}", chain(cause), chain(trouble))]
     HalfDone {

@@ -33,6 +33,10 @@ const LABEL_NOT_SET: Code = Code::new("image-label-not-set");
 const NO_EXCHANGE: Code = Code::new("image-no-exchange");
 const WRITTEN_IN_PLACE: Code = Code::new("image-written-in-place");
 
+const JOURNAL_HINT: &str =
+    "build the image afresh; or look at the files the journal names, remove it, and run again";
+const TORN_HINT: &str = "run `certbake provision` on the image again: it removes what the interrupted run has left beside its files";
+
 impl ImageError {
     /// The error as every report shows it.
     pub fn finding(&self) -> Finding {
@@ -65,6 +69,7 @@ impl ImageError {
             | Self::OwnerMissing { path, .. }
             | Self::Changed { path }
             | Self::Journal { path, .. }
+            | Self::JournalTorn { path }
             | Self::Contents { path, .. } => Some(path),
         }
     }
@@ -119,7 +124,10 @@ impl ImageError {
             Self::Journal { problem, .. } => vec![("problem", problem.as_str().into())],
             Self::HalfDone { trouble, .. } => vec![("trouble", chain(trouble).into())],
             Self::Contents { problem, .. } => vec![("problem", (*problem).into())],
-            Self::Missing { .. } | Self::ReadOnly { .. } | Self::Changed { .. } => Vec::new(),
+            Self::Missing { .. }
+            | Self::ReadOnly { .. }
+            | Self::Changed { .. }
+            | Self::JournalTorn { .. } => Vec::new(),
         }
     }
 
@@ -173,10 +181,8 @@ impl ImageError {
                 CHANGED_MEANWHILE,
                 "let no other build step write there at the same time, and run again",
             ),
-            Self::Journal { .. } => (
-                JOURNAL_UNREADABLE,
-                "build the image afresh; or look at the files the journal names, remove it, and run again",
-            ),
+            Self::Journal { .. } => (JOURNAL_UNREADABLE, JOURNAL_HINT),
+            Self::JournalTorn { .. } => (INTERRUPTED, TORN_HINT),
             Self::HalfDone { .. } => (
                 HALF_DONE,
                 "do not ship this image; mend the trouble and run certbake again, which completes what is left or takes it back",
@@ -355,6 +361,9 @@ mod tests {
             ImageError::Journal {
                 path: "/var/lib/certbake/journal.json".into(),
                 problem: "some of its files are new, and others have been changed by something else since".into(),
+            },
+            ImageError::JournalTorn {
+                path: "/var/lib/certbake/journal.json".into(),
             },
             ImageError::HalfDone {
                 cause: Box::new(io("syncing the directory", "/etc/app/tls", Errno::IO)),

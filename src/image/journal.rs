@@ -2,9 +2,14 @@
 //! that a run cut short can be taken back or completed. It holds names and digests, never content.
 //!
 //! It is written twice. In the phase *staging* it lists what is about to be created, before any of it
-//! is; such a run is taken back. In the phase *landing* every temporary file is complete and synced,
-//! and nothing is missing but the swaps; such a run is completed.
+//! is; such a run is taken back. In the phase *landing* every temporary file is complete, and nothing
+//! is missing but the swaps; such a run is completed.
+//!
+//! The first writing is not synced: a kill loses nothing of it, and what a power failure may leave of
+//! it, a journal without its end, says that no file was replaced yet, because the second is synced
+//! before the first swap.
 
+use std::fs::File;
 use std::io::Write;
 
 use data_encoding::HEXLOWER;
@@ -16,12 +21,15 @@ use super::dir::Dir;
 use super::error::{During, ImageError};
 use super::explain::interrupted;
 use super::path::ImagePath;
-use super::root::{ImageRoot, Place};
+use super::root::{ImageRoot, Place, each_piece};
+use super::unsynced::Unsynced;
 use super::{STATE_DIRECTORY, TEMPORARY_PREFIX};
 use crate::finding::Finding;
 
 const NAME: &str = "journal.json";
 const SCHEMA: u32 = 1;
+
+const RANDOM_BYTES: usize = 12;
 
 /// A set has at most some hundred files.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -83,6 +91,14 @@ impl Pending {
     }
 }
 
+/// What is found where the journal would be.
+pub(super) enum Found {
+    None,
+    /// Cut off by a power failure, before the first swap.
+    Torn,
+    Whole(Log),
+}
+
 /// The journal's place in an image.
 pub(super) struct Journal {
     dir: Dir,
@@ -103,22 +119,31 @@ impl Journal {
         self.dir.path_of(NAME)
     }
 
-    /// Replaces the journal atomically. `sync_name` makes the name survive a power failure too, which
-    /// matters from the first swap on.
-    pub(super) fn write(&self, log: &Log, sync_name: bool) -> Result<(), ImageError> {
+    pub(super) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// The journal as it is, which may be as little on the disk as what it lists.
+    pub(super) fn unsynced(&self) -> Result<Unsynced, ImageError> {
+        let (file, _) = self.dir.open_file(NAME)?;
+        Ok(Unsynced::new(file, self.path()))
+    }
+
+    /// Replaces the journal atomically. Neither its content nor its name is synced.
+    pub(super) fn write(&self, log: &Log) -> Result<Unsynced, ImageError> {
         let temporary = temporary_name()?;
-        let written = self
-            .write_as(&temporary, log)
-            .and_then(|()| self.dir.rename(&temporary, NAME));
+        let written = self.write_as(&temporary, log).and_then(|file| {
+            self.dir.rename(&temporary, NAME)?;
+            Ok(Unsynced::new(file, self.path()))
+        });
         if written.is_err() {
             // The first error is the one to tell; the next run sweeps what could not be removed.
             let _ = self.dir.remove_file(&temporary);
         }
-        written?;
-        if sync_name { self.dir.sync() } else { Ok(()) }
+        written
     }
 
-    fn write_as(&self, temporary: &str, log: &Log) -> Result<(), ImageError> {
+    fn write_as(&self, temporary: &str, log: &Log) -> Result<File, ImageError> {
         let path = self.dir.path_of(temporary);
         let text = serde_json::to_vec_pretty(log)
             .map_err(std::io::Error::from)
@@ -126,28 +151,34 @@ impl Journal {
         let mut file = self.dir.create_file(temporary)?;
         fchmod(&file, RawMode::from_raw_mode(0o600)).during("setting the mode of", &path)?;
         file.write_all(&text).during("writing", &path)?;
-        file.sync_all().during("syncing", &path)
+        Ok(file)
     }
 
-    /// What the journal says; `None` when there is none.
-    pub(super) fn read(&self) -> Result<Option<Log>, ImageError> {
+    /// What there is of a journal.
+    pub(super) fn read(&self) -> Result<Found, ImageError> {
         let unreadable = |problem: String| ImageError::Journal {
             path: self.path(),
             problem,
         };
         let (file, stat) = match self.dir.open_file(NAME) {
             Ok(open) => open,
-            Err(ImageError::Missing { .. }) => return Ok(None),
+            Err(ImageError::Missing { .. }) => return Ok(Found::None),
             Err(error) => return Err(error),
         };
         if stat.size() > LARGEST {
             return Err(unreadable(format!("it is {} bytes long", stat.size())));
         }
-        let log: Log = serde_json::from_reader(std::io::BufReader::new(file))
-            .map_err(|error| unreadable(error.to_string()))?;
+        let mut text = Vec::new();
+        each_piece(&file, |piece| text.extend_from_slice(piece)).during("reading", &self.path())?;
+        let log: Log = match serde_json::from_slice(&text) {
+            Ok(log) => log,
+            // File systems leave a file that was not synced empty, short, or filled up with zeroes.
+            Err(error) if error.is_eof() || text.contains(&0) => return Ok(Found::Torn),
+            Err(error) => return Err(unreadable(error.to_string())),
+        };
         match log.problem() {
             Some(problem) => Err(unreadable(problem)),
-            None => Ok(Some(log)),
+            None => Ok(Found::Whole(log)),
         }
     }
 
@@ -205,9 +236,16 @@ impl Log {
 
 /// A name that no one else uses: the prefix and 96 random bits.
 pub(super) fn temporary_name() -> Result<String, ImageError> {
-    let mut bits = [0_u8; 12];
+    let mut bits = [0_u8; RANDOM_BYTES];
     getrandom(&mut bits, GetRandomFlags::empty()).during("choosing", "a temporary name")?;
     Ok(format!("{TEMPORARY_PREFIX}{}", HEXLOWER.encode(&bits)))
+}
+
+/// Whether [`temporary_name`] may have made the name.
+pub(super) fn is_temporary(name: &str) -> bool {
+    name.strip_prefix(TEMPORARY_PREFIX).is_some_and(|rest| {
+        rest.len() == 2 * RANDOM_BYTES && HEXLOWER.decode(rest.as_bytes()).is_ok()
+    })
 }
 
 #[cfg(test)]
@@ -250,5 +288,7 @@ mod tests {
         let (one, other) = (temporary_name().unwrap(), temporary_name().unwrap());
         assert_ne!(one, other);
         assert!(one.starts_with(".certbake-") && one.len() == 34);
+        assert!(is_temporary(&one));
+        assert!(!is_temporary(".certbake-notes") && !is_temporary("certbake.toml"));
     }
 }

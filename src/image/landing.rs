@@ -1,5 +1,20 @@
 //! A set on its way into the image, and the way back: everything that was created or swapped so far
 //! is known here and taken back unless the set has landed.
+//!
+//! A kill needs no sync, a power failure does: the kernel writes what it holds in whatever order. What
+//! each sync is for:
+//!
+//! | when | what | without it, after a power failure |
+//! |---|---|---|
+//! | before the first swap | each new file | a target could be swapped for a file without its content |
+//! | | the journal | a set could be half swapped and nothing would tell |
+//! | | each directory of a new file or directory, and the journal's | as above: content is on the disk and its name is not |
+//! | after the last swap | each directory of a swapped file | the journal's removal could survive, and a swap not |
+//!
+//! Nothing else is synced. The journal of the phase *staging* may be lost with what it lists, or torn:
+//! then nothing has been replaced (see [`super::journal`]). A new file that a power failure has torn
+//! before the first swap is known by its digest, and the set is taken back. Removing the old files and
+//! the journal may be lost: the next run removes them again.
 
 use super::dir::{Dir, FileKind};
 use super::entry::Entry;
@@ -8,6 +23,7 @@ use super::explain;
 use super::journal::{Journal, Log, Phase};
 use super::label::{Label, Labelled};
 use super::lock::DirLock;
+use super::unsynced::Unsynced;
 use crate::finding::Finding;
 
 /// Directories are for everyone to pass through; what is in them has modes of its own.
@@ -25,6 +41,8 @@ pub(super) struct Landing {
     journal: Journal,
     log: Log,
     pub(super) entries: Vec<Entry>,
+    /// The new files under their temporary names.
+    pub(super) written: Vec<Unsynced>,
     /// In the order they were created: first the journal's own.
     made: Vec<Made>,
     made_for_journal: usize,
@@ -42,7 +60,7 @@ impl Landing {
         let mut made = Vec::new();
         let journal = make_missing(dir, missing, &mut made, notes)
             .map(Journal::within)
-            .and_then(|journal| journal.write(&log, false).map(|()| journal));
+            .and_then(|journal| journal.write(&log).map(|_unsynced| journal));
         match journal {
             Ok(journal) => {
                 let made_for_journal = made.len();
@@ -51,6 +69,7 @@ impl Landing {
                     journal,
                     log,
                     entries: Vec::new(),
+                    written: Vec::new(),
                     made,
                     made_for_journal,
                     settled: false,
@@ -76,16 +95,13 @@ impl Landing {
     /// Swaps every file and syncs every directory. The set has landed when this returns `Ok`; on an
     /// error [`Landing::take_back`] is due.
     pub(super) fn land(&mut self) -> Result<(), ImageError> {
-        // The names under which the new files wait, and of directories made for them, must be found
-        // after a power failure as soon as the journal promises them.
-        sync(
-            self.entries
-                .iter()
-                .map(|entry| &entry.dir)
-                .chain(self.made.iter().map(|made| &made.above)),
-        )?;
         self.log.phase = Phase::Landing;
-        self.journal.write(&self.log, true)?;
+        let journal = self.journal.write(&self.log)?;
+        self.written.drain(..).try_for_each(Unsynced::sync)?;
+        journal.sync()?;
+        let of_files = self.entries.iter().map(|entry| &entry.dir);
+        let of_directories = self.made.iter().map(|made| &made.above);
+        sync(of_files.chain(of_directories).chain([self.journal.dir()]))?;
         for entry in &mut self.entries {
             entry.still_as_staged()?;
             entry.swap()?;

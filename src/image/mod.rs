@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! ImageRoot::open -> Staging::prepare(slots)    owners looked up, directories opened; nothing changed
-//!                 -> Staging::write(contents)   temporary files beside their targets, synced
-//!                 -> Staged::commit()           swapped as one set, or taken back
+//!                 -> Staging::write(contents)   temporary files beside their targets
+//!                 -> Staged::commit()           synced, swapped as one set, or taken back
 //! ```
 //! A run killed in between leaves a journal in the image, by which the next [`Staging::prepare`] (or
 //! [`recover()`]) takes it back or completes it.
@@ -26,6 +26,7 @@ mod prepare;
 mod recover;
 mod root;
 mod stage;
+mod unsynced;
 
 pub use commit::{Change, Landed, LandedFile, Swap};
 pub use dir::{FileKind, Metadata};

@@ -76,7 +76,8 @@ impl Staging {
     /// Everything that would keep a file from landing: see [`ImageError`].
     pub fn prepare(root: &ImageRoot, slots: Vec<Slot>) -> Result<Self, ImageError> {
         let lock = DirLock::take(&root.top()?, root.host_path(), PATIENCE)?;
-        let notes = match recover_locked(root)? {
+        let beside = || directories(root, &slots);
+        let notes = match recover_locked(root, Some(&beside))? {
             Recovery::Clean => Vec::new(),
             recovery => vec![recovery.finding()],
         };
@@ -107,6 +108,18 @@ impl Staging {
     pub fn notes(&self) -> &[Finding] {
         &self.notes
     }
+}
+
+/// The existing directories that the slots land in.
+fn directories(root: &ImageRoot, slots: &[Slot]) -> Result<Vec<Dir>, ImageError> {
+    let mut directories = Vec::new();
+    for slot in slots {
+        let place = root.locate(&slot.path)?;
+        if place.missing.is_empty() {
+            directories.push(place.dir);
+        }
+    }
+    Ok(directories)
 }
 
 fn survey(root: &ImageRoot, slots: Vec<Slot>) -> Result<(Place, Vec<Target>), ImageError> {

@@ -1,17 +1,23 @@
 //! What an interrupted run has left: told without touching it, or taken back or completed.
 //!
 //! A run that was still staging is taken back. One that was landing is completed, unless its own
-//! taking back had begun, which shows in a temporary file that is gone while its target is old.
+//! taking back had begun, or a power failure has torn a new file before the first swap: both show in a
+//! new file that is nowhere while its target is old.
+//!
+//! Of a run that a power failure has cut short while staging, the journal itself may be torn and name
+//! nothing. Nothing was replaced then; the temporary files are swept by a run that lands beside them.
 
 use std::time::Duration;
 
+use super::dir::{Dir, FileKind};
 use super::entry::Entry;
 use super::error::ImageError;
 use super::explain;
-use super::journal::{Journal, Log, Pending, Phase};
+use super::journal::{Found, Journal, Log, Pending, Phase, is_temporary};
 use super::landing::{remove_listed, sync};
 use super::lock::DirLock;
 use super::root::ImageRoot;
+use super::unsynced::Unsynced;
 use crate::finding::Finding;
 
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -42,39 +48,83 @@ pub fn pending(root: &ImageRoot) -> Result<Option<Pending>, ImageError> {
     let Some(journal) = find(root)? else {
         return Ok(None);
     };
-    let log = journal.read()?;
-    Ok(log.map(|log| Pending {
-        phase: log.phase,
-        files: log.paths(),
-    }))
+    Ok(match journal.read()? {
+        Found::None => None,
+        Found::Torn => Some(Pending {
+            phase: Phase::Staging,
+            files: Vec::new(),
+        }),
+        Found::Whole(log) => Some(Pending {
+            phase: log.phase,
+            files: log.paths(),
+        }),
+    })
 }
 
 /// Takes back or completes an interrupted run.
 ///
 /// # Errors
 /// [`ImageError::Busy`] when a certbake is at work on the image now; [`ImageError::Journal`] when the
-/// files are neither the old nor the new set any more, and what stands in the way of changing them.
+/// files are neither the old nor the new set any more; [`ImageError::JournalTorn`] when only a run
+/// that lands files knows where to sweep; and what stands in the way of changing them.
 pub fn recover(root: &ImageRoot) -> Result<Recovery, ImageError> {
     let _lock = DirLock::take(&root.top()?, root.host_path(), PATIENCE)?;
-    recover_locked(root)
+    recover_locked(root, None)
 }
 
-pub(super) fn recover_locked(root: &ImageRoot) -> Result<Recovery, ImageError> {
+/// `sweep` are the directories in which files are about to land.
+pub(super) fn recover_locked(
+    root: &ImageRoot,
+    sweep: Option<&dyn Fn() -> Result<Vec<Dir>, ImageError>>,
+) -> Result<Recovery, ImageError> {
     let Some(journal) = find(root)? else {
         return Ok(Recovery::Clean);
     };
-    let Some(log) = journal.read()? else {
-        journal.sweep()?;
-        return Ok(Recovery::Clean);
+    let log = match (journal.read()?, sweep) {
+        (Found::None, _) => {
+            journal.sweep()?;
+            return Ok(Recovery::Clean);
+        }
+        (Found::Torn, Some(directories)) => return sweep_torn(&journal, &directories()?),
+        (Found::Torn, None) => {
+            return Err(ImageError::JournalTorn {
+                path: journal.path(),
+            });
+        }
+        (Found::Whole(log), _) => log,
     };
-    let entries = open(root, &log)?;
+    settle(root, &journal, &log)
+}
+
+/// Nothing was replaced, and the journal does not say what was staged: every temporary file of ours
+/// where files are about to land is such a one.
+fn sweep_torn(journal: &Journal, directories: &[Dir]) -> Result<Recovery, ImageError> {
+    let mut files = Vec::new();
+    for dir in directories {
+        for name in dir.names()?.into_iter().filter(|name| is_temporary(name)) {
+            if dir
+                .stat(&name)?
+                .is_some_and(|stat| stat.kind() == FileKind::File)
+            {
+                dir.remove_file(&name)?;
+                files.push(dir.path_of(&name));
+            }
+        }
+    }
+    journal.remove()?;
+    journal.sweep()?;
+    Ok(Recovery::RolledBack { files })
+}
+
+fn settle(root: &ImageRoot, journal: &Journal, log: &Log) -> Result<Recovery, ImageError> {
+    let entries = open(root, log)?;
     let forward = match log.phase {
         Phase::Staging => false,
-        Phase::Landing => can_complete(&journal, &entries)?,
+        Phase::Landing => can_complete(journal, &entries)?,
     };
     let files = log.paths();
     if forward {
-        complete(entries)?;
+        complete(journal, entries)?;
     } else {
         entries
             .iter()
@@ -129,6 +179,9 @@ enum Standing {
     Ready,
     /// The new file is nowhere.
     Old,
+    /// The target has the new content with another mode or owner, and nothing waits: it was swapped
+    /// and changed since, or only mode or owner were to change and the new file is lost.
+    Undecided,
 }
 
 fn standing(entry: Option<&Entry>) -> Result<Standing, ImageError> {
@@ -140,6 +193,7 @@ fn standing(entry: Option<&Entry>) -> Result<Standing, ImageError> {
     Ok(match (target_is_new, waiting) {
         // Only mode or owner change, so both have the content: the mode tells which is which.
         (true, true) if !entry.has_new_metadata()? => Standing::Ready,
+        (true, false) if !entry.has_new_metadata()? => Standing::Undecided,
         (true, _) => Standing::New,
         (false, true) => Standing::Ready,
         (false, false) => Standing::Old,
@@ -152,11 +206,12 @@ fn can_complete(journal: &Journal, entries: &[Option<Entry>]) -> Result<bool, Im
         .iter()
         .map(|entry| standing(entry.as_ref()))
         .collect::<Result<Vec<_>, _>>()?;
-    if !standings.contains(&Standing::Old) {
-        return Ok(true);
+    let any = |standing| standings.contains(&standing);
+    if !any(Standing::New) {
+        return Ok(!any(Standing::Old) && !any(Standing::Undecided));
     }
-    if !standings.contains(&Standing::New) {
-        return Ok(false);
+    if !any(Standing::Old) {
+        return Ok(true);
     }
     Err(ImageError::Journal {
         path: journal.path(),
@@ -165,12 +220,30 @@ fn can_complete(journal: &Journal, entries: &[Option<Entry>]) -> Result<bool, Im
     })
 }
 
-fn complete(entries: Vec<Option<Entry>>) -> Result<(), ImageError> {
+/// Swaps what was not swapped yet, after the same syncs as the run that was cut short.
+fn complete(journal: &Journal, entries: Vec<Option<Entry>>) -> Result<(), ImageError> {
     let mut entries: Vec<Entry> = entries.into_iter().flatten().collect();
-    for entry in &mut entries {
+    let mut ready = Vec::new();
+    let mut unsynced = Vec::new();
+    for (at, entry) in entries.iter().enumerate() {
         if standing(Some(entry))? == Standing::Ready {
-            entry.swap()?;
+            let (file, _) = entry.dir.open_file(&entry.line.temporary)?;
+            unsynced.push(Unsynced::new(file, entry.temporary()));
+            ready.push(at);
         }
+    }
+    if !ready.is_empty() {
+        unsynced.push(journal.unsynced()?);
+        unsynced.into_iter().try_for_each(Unsynced::sync)?;
+        sync(
+            ready
+                .iter()
+                .map(|at| &entries[*at].dir)
+                .chain([journal.dir()]),
+        )?;
+    }
+    for at in ready {
+        entries[at].swap()?;
     }
     sync(entries.iter().map(|entry| &entry.dir))?;
     entries.iter().try_for_each(Entry::remove_temporaries)

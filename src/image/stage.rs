@@ -1,7 +1,6 @@
 //! The second step: contents become temporary files beside their targets, with owner, mode and label
 //! right before the first byte of content.
 
-use std::fs::File;
 use std::io::Write;
 
 use rustix::fs::{Gid, Mode as RawMode, Uid, fchmod, fchown};
@@ -18,6 +17,7 @@ use super::landing::Landing;
 use super::mode::Mode;
 use super::path::ImagePath;
 use super::prepare::{Staging, Target};
+use super::unsynced::Unsynced;
 use crate::finding::Finding;
 use crate::secret::Secret;
 
@@ -27,8 +27,8 @@ pub struct Content {
     pub bytes: Secret,
 }
 
-/// Every file of the set is complete and synced under a temporary name beside its target; dropping
-/// it takes everything back.
+/// Every file of the set is complete under a temporary name beside its target; dropping it takes
+/// everything back.
 #[must_use = "dropping it takes everything back; commit() lands the set"]
 pub struct Staged {
     /// `None` when nothing differs from what is in the image.
@@ -173,14 +173,13 @@ fn planned_directories(for_journal: &[String], changes: &[Changed]) -> Vec<Strin
     planned
 }
 
-/// Creates every temporary file, then syncs them all: one flush of the disk's cache serves the rest.
+/// Creates every temporary file.
 fn fill(
     landing: &mut Landing,
     changes: Vec<Changed>,
     lines: Vec<Line>,
     notes: &mut Vec<Finding>,
 ) -> Result<(), ImageError> {
-    let mut written = Vec::new();
     for (change, line) in changes.into_iter().zip(lines) {
         let Changed {
             target,
@@ -199,13 +198,8 @@ fn fill(
         };
         landing.entries.push(entry);
         let entry = landing.entries.last().expect("pushed above");
-        written.push((
-            write_temporary(entry, before.is_some(), &bytes, notes)?,
-            entry.temporary(),
-        ));
-    }
-    for (file, path) in written {
-        file.sync_all().during("syncing", &path)?;
+        let written = write_temporary(entry, before.is_some(), &bytes, notes)?;
+        landing.written.push(written);
     }
     Ok(())
 }
@@ -215,7 +209,7 @@ fn write_temporary(
     replaces: bool,
     bytes: &Secret,
     notes: &mut Vec<Finding>,
-) -> Result<File, ImageError> {
+) -> Result<Unsynced, ImageError> {
     let path = entry.temporary();
     let label = label_for(&entry.dir, replaces.then_some(&entry.line.name))?;
     let mut file = entry.dir.create_file(&entry.line.temporary)?;
@@ -233,7 +227,7 @@ fn write_temporary(
         notes.push(explain::label_not_set(&entry.target()));
     }
     file.write_all(bytes.expose()).during("writing", &path)?;
-    Ok(file)
+    Ok(Unsynced::new(file, path))
 }
 
 /// The label of the file replaced, or else of its directory.

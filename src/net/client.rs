@@ -1,20 +1,21 @@
 //! The client: one connection pool, one deadline, attempts counted.
 
 use std::borrow::Cow;
-use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
+use tokio::runtime::Runtime;
 use url::{Host, Url};
 
 use super::classify::{self, Attempt};
 use super::error::{Endpoint, Failure, NetError, OpenError, UrlFault};
 use super::message::{Repeat, Request, Response, http_date};
-use super::progress::{Lookup, Progress, Stage};
+use super::progress::{Lookup, Progress};
 use super::retry::{UNREACHABLE_ATTEMPTS, backoff};
+use super::runtime;
 use super::settings::{ClientSettings, Proxy, ProxyServer, Trust, Waiting};
 use super::tls;
 
@@ -28,7 +29,8 @@ const IDLE: Duration = Duration::from_secs(5);
 /// cookie kept, nothing decompressed.
 pub struct Client {
     settings: ClientSettings,
-    inner: reqwest::blocking::Client,
+    runtime: &'static Runtime,
+    inner: reqwest::Client,
     progress: Arc<Progress>,
     /// Answers whether a URL goes through the proxy.
     matcher: Option<(Matcher, ProxyServer)>,
@@ -42,7 +44,10 @@ impl Client {
     pub fn open(settings: ClientSettings) -> Result<Self, OpenError> {
         let progress = Progress::new();
         let config = tls::configuration(&settings, &progress)?;
-        let mut builder = reqwest::blocking::Client::builder()
+        let runtime = runtime::started().map_err(|error| OpenError::Start {
+            reason: error.to_string(),
+        })?;
+        let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured(config)
             .dns_resolver(Arc::new(Lookup(Arc::clone(&progress))))
             .redirect(Policy::none())
@@ -64,6 +69,7 @@ impl Client {
         })?;
         Ok(Self {
             settings,
+            runtime,
             inner,
             progress,
             matcher,
@@ -128,6 +134,12 @@ impl Client {
         }
     }
 
+    /// Waits before the place is asked again for what it has not made ready, and tells so.
+    /// `asked` counts how often that was.
+    pub fn wait_for(&self, url: &Url, reason: &str, asked: u32, wait: Duration) {
+        self.pause(&Endpoint::of(url), reason.to_owned(), asked, wait);
+    }
+
     fn pause(&self, endpoint: &Endpoint, reason: String, attempts: u32, wait: Duration) {
         if let Some(tell) = &self.settings.on_wait {
             tell(&Waiting {
@@ -150,6 +162,11 @@ impl Client {
     }
 
     fn attempt(&self, request: &Request, deadline: Instant) -> Result<Response, Fault> {
+        self.runtime.block_on(self.exchange(request, deadline))
+    }
+
+    async fn exchange(&self, request: &Request, deadline: Instant) -> Result<Response, Fault> {
+        runtime::catch_up().await;
         let started = Instant::now();
         let allowed = deadline
             .saturating_duration_since(started)
@@ -169,6 +186,7 @@ impl Client {
         let answer = self
             .inner
             .execute(assemble(request, allowed)?)
+            .await
             .map_err(|error| failed(&error))?;
         let received = Instant::now();
         self.progress.answered();
@@ -186,14 +204,11 @@ impl Client {
             }));
         }
         let date = header("date").and_then(http_date);
-        let body = self.read(answer).map_err(|fault| match fault {
+        let body = self.read(answer).await.map_err(|fault| match fault {
             ReadFault::TooLarge => Fault::sent(Failure::TooLarge {
                 limit: self.settings.max_body,
             }),
             ReadFault::Broken(error) => failed(&error),
-            ReadFault::Lost => Fault::sent(Failure::Closed {
-                stage: Stage::Reading,
-            }),
         })?;
         Ok(Response {
             status,
@@ -205,23 +220,17 @@ impl Client {
         })
     }
 
-    fn read(&self, answer: reqwest::blocking::Response) -> Result<Vec<u8>, ReadFault> {
+    async fn read(&self, mut answer: reqwest::Response) -> Result<Vec<u8>, ReadFault> {
         let limit = self.settings.max_body;
         if answer.content_length().is_some_and(|length| length > limit) {
             return Err(ReadFault::TooLarge);
         }
         let mut body = Vec::new();
-        answer
-            .take(limit + 1)
-            .read_to_end(&mut body)
-            .map_err(|error| {
-                error
-                    .into_inner()
-                    .and_then(|inner| inner.downcast::<reqwest::Error>().ok())
-                    .map_or(ReadFault::Lost, |inner| ReadFault::Broken(*inner))
-            })?;
-        if body.len() as u64 > limit {
-            return Err(ReadFault::TooLarge);
+        while let Some(piece) = answer.chunk().await.map_err(ReadFault::Broken)? {
+            if (body.len() + piece.len()) as u64 > limit {
+                return Err(ReadFault::TooLarge);
+            }
+            body.extend_from_slice(&piece);
         }
         Ok(body)
     }
@@ -236,7 +245,6 @@ impl Client {
 enum ReadFault {
     TooLarge,
     Broken(reqwest::Error),
-    Lost,
 }
 
 /// A failed attempt, and whether it ended before anything was sent.
@@ -294,8 +302,8 @@ fn jitter() -> u8 {
     byte[0]
 }
 
-fn assemble(request: &Request, timeout: Duration) -> Result<reqwest::blocking::Request, Fault> {
-    let mut built = reqwest::blocking::Request::new(request.method.clone(), request.url.clone());
+fn assemble(request: &Request, timeout: Duration) -> Result<reqwest::Request, Fault> {
+    let mut built = reqwest::Request::new(request.method.clone(), request.url.clone());
     *built.timeout_mut() = Some(timeout);
     for (name, value) in &request.headers {
         let value = HeaderValue::from_str(value).map_err(|_| unfit(name))?;

@@ -47,7 +47,11 @@ impl Request {
     }
 
     pub fn post(url: Url, repeat: Repeat, body: Vec<u8>) -> Self {
-        let mut request = Self::new(Method::POST, url, repeat);
+        Self::with_body(Method::POST, url, repeat, body)
+    }
+
+    pub fn with_body(method: Method, url: Url, repeat: Repeat, body: Vec<u8>) -> Self {
+        let mut request = Self::new(method, url, repeat);
         request.body = body;
         request
     }
@@ -63,12 +67,6 @@ impl Request {
             withheld: Vec::new(),
             body: Vec::new(),
         }
-    }
-
-    #[must_use]
-    pub fn with_body(mut self, body: Vec<u8>) -> Self {
-        self.body = body;
-        self
     }
 
     #[must_use]
@@ -154,6 +152,13 @@ impl Response {
             .get_all(name)
             .into_iter()
             .filter_map(|value| value.to_str().ok())
+    }
+
+    /// Every header whose value is text.
+    pub fn all_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
     }
 
     /// How long the server asks to be left alone (RFC 9110 section 10.2.3): seconds, or a date that

@@ -18,6 +18,8 @@ pub enum Trust {
     System,
     /// These roots alone, DER.
     Anchors(Vec<Vec<u8>>),
+    /// No TLS server at all, for what is asked over plain `http://`.
+    Nobody,
     /// No check at all: [`danger`] tells what for.
     Unverified(danger::Unverified),
 }
@@ -182,7 +184,25 @@ pub struct Waiting {
     pub wait: Duration,
 }
 
-type OnWait = Arc<dyn Fn(&Waiting) + Send + Sync>;
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, next) = (tenths(self.wait), self.attempts + 1);
+        let Self { place, reason, .. } = self;
+        write!(
+            f,
+            "waiting {seconds} s for {place} ({reason}), then attempt {next}"
+        )
+    }
+}
+
+/// Seconds to the tenth, whole ones without.
+fn tenths(wait: Duration) -> String {
+    let text = format!("{:.1}", wait.as_secs_f64());
+    text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+}
+
+/// Told of every wait as it begins.
+pub type OnWait = Arc<dyn Fn(&Waiting) + Send + Sync>;
 
 /// Settings of a [`super::Client`].
 #[derive(Clone)]
@@ -244,6 +264,22 @@ mod tests {
                 .find(|(variable, _)| *variable == name)
                 .map(|(_, value)| (*value).to_owned())
         })
+    }
+
+    #[test]
+    fn a_wait_says_how_long_for_whom_why_and_how_often_it_was_asked() {
+        let waiting = |wait| Waiting {
+            place: "ca.lab:8443".to_owned(),
+            reason: "answered 503".to_owned(),
+            attempts: 2,
+            wait,
+        };
+        assert_eq!(
+            waiting(Duration::from_secs(10)).to_string(),
+            "waiting 10 s for ca.lab:8443 (answered 503), then attempt 3"
+        );
+        let short = waiting(Duration::from_millis(1450)).to_string();
+        assert!(short.starts_with("waiting 1.4 s"), "{short}");
     }
 
     #[test]

@@ -62,6 +62,27 @@ impl TlsReason {
         matches!(self, Self::Closed)
     }
 
+    /// Whether the server and our trust in it do not fit together, so that neither another moment nor a
+    /// mended clock helps: other settings do, here or there.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::WrongName { .. }
+            | Self::UnknownIssuer { .. }
+            | Self::BadSignature
+            | Self::WrongUsage { .. }
+            | Self::CaAsServer
+            | Self::Certificate(_)
+            | Self::NothingShared(_)
+            | Self::NotTls => true,
+            Self::Expired { .. }
+            | Self::NotYetValid { .. }
+            | Self::Revoked
+            | Self::Alert(_)
+            | Self::Closed
+            | Self::Other(_) => false,
+        }
+    }
+
     /// From rustls's error and the chain that was turned down, if it was the chain.
     pub(super) fn of(error: &rustls::Error, presented: &[CertificateDer<'_>]) -> Self {
         match error {

@@ -185,6 +185,18 @@ impl Certificate {
             .collect()
     }
 
+    /// The octets that name its issuer's key (RFC 5280 section 4.2.1.1), where it has them.
+    pub fn authority_key_identifier(&self) -> Option<Vec<u8>> {
+        let (_, parsed) = X509Certificate::from_der(&self.der).ok()?;
+        parsed.iter_extensions().find_map(|extension| {
+            let ParsedExtension::AuthorityKeyIdentifier(identifier) = extension.parsed_extension()
+            else {
+                return None;
+            };
+            Some(identifier.key_identifier.as_ref()?.0.to_vec())
+        })
+    }
+
     /// What a person would call it: its common name, else its first alternative name, else its subject.
     pub fn title(&self) -> String {
         let facts = &self.facts;

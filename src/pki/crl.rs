@@ -1,6 +1,7 @@
-//! Certificate revocation lists (RFC 5280 section 5) as they are shown to people.
+//! Certificate revocation lists (RFC 5280 section 5): what they say of themselves.
 
 use time::OffsetDateTime;
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
@@ -10,8 +11,12 @@ use super::certificate;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Crl {
     pub issuer: String,
+    /// DER of the name.
+    pub issuer_der: Vec<u8>,
     /// Decimal; most lists have one.
     pub number: Option<String>,
+    /// RFC 5280 section 5.2.3 wants a number, and not marked as critical.
+    pub number_is_proper: bool,
     pub this_update: OffsetDateTime,
     /// Verifiers refuse the list after this instant.
     pub next_update: Option<OffsetDateTime>,
@@ -30,6 +35,11 @@ impl Crl {
         let instant = |unix| certificate::instant(unix).ok();
         Some(Self {
             issuer: parsed.issuer().to_string(),
+            issuer_der: parsed.issuer().as_raw().to_vec(),
+            number_is_proper: parsed.extensions().iter().any(|extension| {
+                !extension.critical
+                    && matches!(extension.parsed_extension(), ParsedExtension::CRLNumber(_))
+            }),
             number: parsed.crl_number().map(ToString::to_string),
             this_update: instant(parsed.last_update().timestamp())?,
             next_update: match parsed.next_update() {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use webpki::{
     BorrowedCertRevocationList, CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage,
-    RevocationOptionsBuilder,
+    RevocationOptionsBuilder, UnknownStatusPolicy,
 };
 
 use super::certificate::Certificate;
@@ -67,6 +67,13 @@ pub struct Path {
     pub anchor: Certificate,
 }
 
+/// A link that no revocation list covers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Uncovered {
+    Refuse,
+    Allow,
+}
+
 /// Builds and checks a path from `leaf` through some of `others` to one of `anchors` at `at`.
 ///
 /// The usage must be allowed by the leaf and by every intermediate that names usages. With `crls`
@@ -83,6 +90,22 @@ pub fn validate(
     usage: Usage,
     crls: &[Vec<u8>],
 ) -> Result<Path, PathError> {
+    validate_where(leaf, others, anchors, at, usage, crls, Uncovered::Refuse)
+}
+
+/// The same, with a choice for links that no list covers.
+///
+/// # Errors
+/// As [`validate`].
+pub fn validate_where(
+    leaf: &Certificate,
+    others: &[Certificate],
+    anchors: &Anchors,
+    at: OffsetDateTime,
+    usage: Usage,
+    crls: &[Vec<u8>],
+    uncovered: Uncovered,
+) -> Result<Path, PathError> {
     let leaf_der = CertificateDer::from(leaf.der());
     let end_entity = EndEntityCert::try_from(&leaf_der)?;
     let anchor_ders = ders(&anchors.0);
@@ -98,6 +121,10 @@ pub fn validate(
     let revocation = RevocationOptionsBuilder::new(&crls).ok().map(|options| {
         options
             .with_expiration_policy(ExpirationPolicy::Enforce)
+            .with_status_policy(match uncovered {
+                Uncovered::Refuse => UnknownStatusPolicy::Deny,
+                Uncovered::Allow => UnknownStatusPolicy::Allow,
+            })
             .build()
     });
     let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0);

@@ -69,12 +69,7 @@ pub fn write(
     alias: &str,
     encryption: Encryption,
 ) -> Result<Zeroizing<Vec<u8>>, Pkcs12Error> {
-    if password.is_empty() {
-        return Err(Pkcs12Error::EmptyPassword);
-    }
-    let password = text(password)?;
-    in_two_octets(alias).map_err(|()| Pkcs12Error::Alias)?;
-
+    let password = accepts(password, alias)?;
     let mut store = KeyStore::new();
     let certificates = chain
         .certificates()
@@ -102,6 +97,19 @@ pub fn write(
         .write()
         .map(Zeroizing::new)
         .map_err(unwritable)
+}
+
+/// Whether a store can be written under this password and alias.
+///
+/// # Errors
+/// As [`write`], which makes the same check.
+pub fn accepts<'a>(password: &'a Secret, alias: &str) -> Result<&'a str, Pkcs12Error> {
+    if password.is_empty() {
+        return Err(Pkcs12Error::EmptyPassword);
+    }
+    let password = text(password)?;
+    in_two_octets(alias).map_err(|()| Pkcs12Error::Alias)?;
+    Ok(password)
 }
 
 fn stored(certificate: &Certificate) -> Result<StoredCertificate, Pkcs12Error> {

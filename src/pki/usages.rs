@@ -25,6 +25,11 @@ impl KeyUsage {
         "decipherOnly",
     ];
 
+    /// Whether it may sign revocation lists.
+    pub const fn crl_sign(self) -> bool {
+        self.bits >> 6 & 1 == 1
+    }
+
     /// The names of the bits that are set, in the standard's order.
     pub fn names(self) -> Vec<&'static str> {
         (0..)

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::finding::Finding;
 use crate::outcome::{
-    Asked, AuthorityPlace, CertificateSummary, FloorSummary, IdentityReport, PlacementReport,
+    Asked, AuthorityPlace, CertificateSummary, FloorSummary, IdentityReport, Look, PlacementReport,
     Report, WindowSummary,
 };
 
@@ -67,6 +67,7 @@ pub fn visible_report(report: &Report) -> Report {
         dry_run,
         root,
         checked,
+        looked_at,
         findings,
         identities,
     } = report;
@@ -80,8 +81,24 @@ pub fn visible_report(report: &Report) -> Report {
         dry_run: *dry_run,
         root: root.as_deref().map(visible),
         checked: *checked,
+        looked_at: looked_at.iter().map(look).collect(),
         findings: findings.iter().map(finding).collect(),
         identities: identities.iter().map(identity).collect(),
+    }
+}
+
+fn look(look: &Look) -> Look {
+    let Look {
+        subject,
+        what,
+        state,
+        said,
+    } = look;
+    Look {
+        subject: visible(subject),
+        what,
+        state: *state,
+        said: visible(said),
     }
 }
 

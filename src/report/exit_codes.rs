@@ -23,9 +23,9 @@ pub const fn of(outcome: Outcome) -> ExitCode {
             "Fail the build and report the bug with the output.",
         ),
         Outcome::Usage => (
-            "flags, configuration or settings cannot be used",
+            "flags, configuration or settings cannot be used, or the trust in the authority does not fit it",
             "no",
-            "Fail the build; the finding names the file, the line and the key.",
+            "Fail the build; the finding names the file, the line and the key, or the root to trust.",
         ),
         Outcome::Window => (
             "the certificate would not last: its effective window is below the floor",

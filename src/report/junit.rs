@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::{Format, Renderer, Style, escape, exit_codes, facts, group, page};
 use crate::finding::{Code, Finding};
-use crate::outcome::{IdentityReport, Outcome, Report};
+use crate::outcome::{IdentityReport, Outcome, Report, Sight};
 
 pub const FORMAT: Format = Format {
     name: "junit",
@@ -22,6 +22,8 @@ struct Case<'a> {
     findings: Vec<&'a Finding>,
     /// The run failed, and no finding says why.
     unexplained: Option<Outcome>,
+    /// It could not be looked at, and why.
+    skipped: Option<&'a str>,
 }
 
 impl Case<'_> {
@@ -30,6 +32,7 @@ impl Case<'_> {
             name,
             findings: Vec::new(),
             unexplained: None,
+            skipped: None,
         }
     }
 
@@ -79,6 +82,20 @@ fn suites(report: &Report) -> Vec<Suite<'_>> {
         name: report.command,
         cases: by_check(of_run, &[]),
     };
+    // What was found wrong is among the findings.
+    for look in report
+        .looked_at
+        .iter()
+        .filter(|look| look.state != Sight::Wrong)
+    {
+        let name = format!("{} {}", look.subject, look.what);
+        if !run.cases.iter().any(|case| case.name == name) {
+            run.cases.push(Case {
+                skipped: (look.state == Sight::NotLookedAt).then_some(look.said.as_str()),
+                ..Case::new(name)
+            });
+        }
+    }
     let unexplained = report.exit_code != 0 && !report.findings.iter().any(Finding::is_error);
     if unexplained || (run.cases.is_empty() && report.identities.is_empty()) {
         run.cases.push(Case {
@@ -154,6 +171,14 @@ fn write_suite(suite: &Suite<'_>, report: &Report, out: &mut dyn Write) -> io::R
             attribute(suite.name),
             attribute(&case.name)
         )?;
+        if let Some(why) = case.skipped {
+            writeln!(
+                out,
+                r#"><skipped message="{}"/></testcase>"#,
+                attribute(why)
+            )?;
+            continue;
+        }
         if case.findings.is_empty() && !case.failed() {
             writeln!(out, "/>")?;
             continue;

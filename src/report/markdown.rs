@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Format, Renderer, Style, escape, exit_codes, facts, group, page, words};
-use crate::outcome::{IdentityReport, Report};
+use crate::outcome::{IdentityReport, Report, Sight};
 
 pub const FORMAT: Format = Format {
     name: "markdown",
@@ -34,7 +34,12 @@ pub(super) fn document(report: &Report) -> String {
         report.outcome.as_str(),
         opening(report)
     );
-    for section in [windows(report), findings(report), files(report)] {
+    for section in [
+        windows(report),
+        findings(report),
+        looks(report),
+        files(report),
+    ] {
         if !section.is_empty() {
             text.push('\n');
             text.push_str(&section);
@@ -136,6 +141,27 @@ fn files(report: &Report) -> String {
         })
         .collect();
     table(&["file", "what", "mode", "owner", ""], cells)
+}
+
+fn looks(report: &Report) -> String {
+    let cells = report
+        .looked_at
+        .iter()
+        .map(|look| {
+            let state = match look.state {
+                Sight::Fine => "fine",
+                Sight::Wrong => "**wrong**",
+                Sight::NotLookedAt => "not looked at",
+            };
+            vec![
+                code(&look.subject),
+                look.what.to_owned(),
+                state.to_owned(),
+                prose(&look.said),
+            ]
+        })
+        .collect();
+    table(&["looked at", "what", "", ""], cells)
 }
 
 fn findings(report: &Report) -> String {

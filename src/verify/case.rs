@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{Evidence, Policy};
 use crate::outcome::{FloorSummary, WindowSummary};
 use crate::pki::chain::EffectiveWindow;
-use crate::pki::path::{self, PathError};
+use crate::pki::path::{self, PathError, Uncovered};
 use crate::pki::{Anchors, Certificate, Chain, Usage};
 use crate::span::Span;
 
@@ -148,9 +148,13 @@ fn find_path(
         .or(usage)
         .unwrap_or_default();
     let others = evidence.bundle.unwrap_or(&evidence.chain.intermediates);
-    let validate = |crls| path::validate(&evidence.chain.leaf, others, anchors, at, usage, crls);
-    match validate(evidence.crls) {
-        Err(PathError::UnknownRevocationStatus) => (validate(&[]), true),
+    let leaf = &evidence.chain.leaf;
+    let validate = |uncovered| {
+        path::validate_where(leaf, others, anchors, at, usage, evidence.crls, uncovered)
+    };
+    match validate(Uncovered::Refuse) {
+        // Links that a list does cover may be revoked all the same.
+        Err(PathError::UnknownRevocationStatus) => (validate(Uncovered::Allow), true),
         path => (path, false),
     }
 }

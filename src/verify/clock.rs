@@ -1,7 +1,9 @@
 //! Does the authority's clock agree with ours: if one of the two is wrong, every length of time
 //! measured here is wrong with it.
 
-use super::{Case, Check};
+use time::{Duration, OffsetDateTime};
+
+use super::{Case, Check, Policy};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::span::Span;
@@ -14,19 +16,25 @@ pub(super) const OFFSET: Check = Check {
 };
 
 fn offset(case: &Case<'_>) -> Vec<Finding> {
-    let (Some(offset), Some(most)) = (case.evidence.clock_offset, case.policy.max_clock_offset)
-    else {
-        return Vec::new();
-    };
+    case.evidence
+        .clock_offset
+        .and_then(|offset| beyond(offset, case.policy, case.now))
+        .into_iter()
+        .collect()
+}
+
+/// An offset that is greater than the policy allows.
+pub(super) fn beyond(offset: Duration, policy: &Policy, now: OffsetDateTime) -> Option<Finding> {
+    let most = policy.max_clock_offset?;
     if offset.abs() <= most.duration() {
-        return Vec::new();
+        return None;
     }
     let direction = if offset.is_negative() {
         "behind"
     } else {
         "ahead of"
     };
-    vec![
+    Some(
         Finding::error(
             OFFSET.code,
             format!(
@@ -36,8 +44,8 @@ fn offset(case: &Case<'_>) -> Vec<Finding> {
         )
         .fact("offset_seconds", offset.whole_seconds())
         .fact("allowed_seconds", most.as_seconds())
-        .instant("here", case.now)
-        .instant("authority", case.now + offset)
+        .instant("here", now)
+        .instant("authority", now + offset)
         .hint("set this machine's clock (NTP), or have the authority's set; max_clock_offset allows for more, and then the floor is that much less certain"),
-    ]
+    )
 }

@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use super::{Case, Check, OnShortened};
+use super::{Case, Check, OnShortened, Policy};
 use crate::finding::{Code, Finding, Severity};
 use crate::outcome::Outcome;
 use crate::span::Span;
@@ -62,6 +62,25 @@ fn shortened(case: &Case<'_>) -> Vec<Finding> {
             "raise the limit at the authority (its role, profile or provisioner, or its own certificate ends too soon), or ask for a ttl of at most {granted}; on_shortened = \"warn\" accepts less as long as the floor holds"
         )),
     ]
+}
+
+/// An order would be shortened to `most`, where that is not accepted.
+pub(super) fn foreseen(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
+    let asked = asked?;
+    if policy.on_shortened == OnShortened::Warn || most.duration() + ROUNDING >= asked.duration() {
+        return None;
+    }
+    Some(
+        Finding::error(
+            SHORTENED.code,
+            format!("the authority would grant {most} of the {asked} asked for"),
+        )
+        .fact("asked_seconds", asked.as_seconds())
+        .fact("granted_seconds", most.as_seconds())
+        .hint(format!(
+            "nothing was asked for: raise the limit at the authority, or ask for a ttl of at most {most}; on_shortened = \"warn\" accepts less as long as the floor holds"
+        )),
+    )
 }
 
 fn too_long(case: &Case<'_>) -> Vec<Finding> {

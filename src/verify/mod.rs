@@ -180,6 +180,17 @@ pub fn recorded(
     window::recorded(not_after, limited_by, required, now)
 }
 
+/// Holds the authority's clock, `offset` ahead of ours, against the policy.
+pub fn clock(offset: Duration, policy: &Policy, now: OffsetDateTime) -> Option<Finding> {
+    clock::beyond(offset, policy, now)
+}
+
+/// Holds what an authority will grant at most, as it says before an order, against the lifetime and
+/// the floor asked for.
+pub fn foreseen(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
+    lifetime::foreseen(most, asked, policy).or_else(|| window::foreseen(most, asked, policy))
+}
+
 /// How a run ends with these findings: [`Outcome::Window`] when every error is about the window,
 /// [`Outcome::Flawed`] when another is among them, [`Outcome::Ok`] when there is none.
 pub fn outcome(findings: &[Finding]) -> Outcome {

@@ -3,6 +3,7 @@
 use super::{Case, Check, Link, strength, usage, window};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
+use crate::pki::crl::Crl;
 use crate::pki::path::PathError;
 
 pub(super) const INCOMPLETE: Check = Check {
@@ -259,6 +260,43 @@ fn crl_fault(error: &PathError) -> Option<&'static str> {
     })
 }
 
+/// What webpki does not ask of a list: a number (RFC 5280 section 5.2.3), and that an anchor which
+/// signed it may do so (section 6.3.3, step f): to webpki an anchor is a name and a key.
+fn odd_list(case: &Case<'_>) -> Option<Finding> {
+    let lists = || {
+        case.evidence
+            .crls
+            .iter()
+            .filter_map(|der| Crl::from_der(der))
+    };
+    let unsigning = case.anchor().filter(|anchor| {
+        let facts = anchor.facts();
+        let signed = lists().any(|list| list.issuer_der == facts.subject_der);
+        signed && facts.key_usage.is_some_and(|usage| !usage.crl_sign())
+    });
+    if let Some(anchor) = unsigning {
+        let what = "a revocation list cannot be used: its issuer may not sign revocation lists (key usage)";
+        return Some(
+            Finding::error(REVOCATION_UNKNOWN.code, what)
+                .fact("issuer", anchor.facts().subject.as_str()),
+        );
+    }
+    let improper = lists().find(|list| !list.number_is_proper)?;
+    let make = if case.policy.strict {
+        Finding::error
+    } else {
+        Finding::warning
+    };
+    Some(
+        make(
+            REVOCATION_UNKNOWN.code,
+            "strict peers refuse a revocation list: it has no number, or one marked as critical"
+                .to_owned(),
+        )
+        .fact("issuer", improper.issuer),
+    )
+}
+
 fn revocation_unknown(case: &Case<'_>) -> Vec<Finding> {
     const HINT: &str = "give a current list of every issuer in the chain (--crl), fetched from where the authority publishes it";
     if let Some((error, fault)) =
@@ -272,6 +310,9 @@ fn revocation_unknown(case: &Case<'_>) -> Vec<Finding> {
             .fact("reason", error.to_string())
             .hint(HINT),
         ];
+    }
+    if let Some(finding) = odd_list(case) {
+        return vec![finding.hint(HINT)];
     }
     let uncovered = case
         .trust

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Case, Check, Link};
+use super::{Case, Check, Link, Policy};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::{Floor, Phase};
@@ -129,6 +129,28 @@ fn below_floor(case: &Case<'_>) -> Vec<Finding> {
         finding = finding.fact("sum", serde_json::Map::from_iter(parts));
     }
     vec![finding.hint(what_to_change(case, required))]
+}
+
+/// A certificate of at most `most` cannot reach the floor.
+pub(super) fn foreseen(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
+    let floor = policy.floor.as_ref()?;
+    let granted = asked.map_or(most, |asked| asked.min(most));
+    let required = floor.required(granted.duration());
+    (required > granted).then(|| {
+        Finding::error(
+            BELOW_FLOOR.code,
+            format!(
+                "the authority grants {granted} at most, {} short of the floor of {}",
+                Span::from(required.duration() - granted.duration()),
+                floor_in_words(floor, required)
+            ),
+        )
+        .fact("granted_seconds", granted.as_seconds())
+        .fact("required_seconds", required.as_seconds())
+        .fact("floor", floor.to_string())
+        .fact("floor_from", policy.floor_origin.as_str())
+        .hint("nothing was asked for: raise the limit at the authority, or lower the floor")
+    })
 }
 
 /// Holds a window that is only known from a record against the clock and the floor.

@@ -141,8 +141,8 @@ fn a_set_that_is_neither_old_nor_new_is_left_for_a_human() {
 #[test]
 fn a_journal_that_cannot_be_read_stops_everything() {
     for text in [
-        "",
-        "{",
+        "{}",
+        "a list of files",
         "{\"schema\":2,\"phase\":\"landing\",\"directories\":[],\"files\":[]}",
     ] {
         let image = Image::new();
@@ -158,6 +158,81 @@ fn a_journal_that_cannot_be_read_stops_everything() {
         assert_eq!(code(&error), "image-journal-unreadable");
         assert_eq!(image.tree(), before);
     }
+}
+
+/// What ext4, XFS and btrfs leave of a file that was not synced when the power failed.
+#[test]
+fn a_journal_torn_by_a_power_failure_is_swept_with_what_was_staged_beside_the_targets() {
+    let whole = interrupted("staging", &[]).text("var/lib/certbake/journal.json");
+    for torn in ["", &whole[..whole.len() / 2], &"\0".repeat(512)] {
+        let image = Image::new();
+        let temporary = "etc/.certbake-0123456789abcdef01234567";
+        image.file("var/lib/certbake/journal.json", torn, 0o600);
+        image.file(temporary, "half a PRIVATE KEY", 0o600);
+        image.file("etc/.certbake-notes", "someone else's", 0o600);
+        image.file("etc/key", "old", 0o600);
+        let before = image.tree();
+
+        let waiting = pending(&image.root()).unwrap().unwrap();
+        assert_eq!((waiting.phase, waiting.files.len()), (Phase::Staging, 0));
+        let error = recover(&image.root()).unwrap_err();
+        assert_eq!(code(&error), "image-interrupted");
+        assert_eq!(image.tree(), before);
+
+        let staging = Staging::prepare(&image.root(), vec![slot("/etc/key", 0o600)]).unwrap();
+        assert_eq!(staging.notes()[0].code.as_str(), "image-recovered");
+        drop(staging);
+        assert_eq!(
+            image.root().list(&"/etc".parse().unwrap()).unwrap(),
+            [".certbake-notes", "group", "key", "passwd"]
+        );
+        assert_eq!(image.text("etc/key"), "old");
+        assert_eq!(pending(&image.root()).unwrap(), None);
+    }
+}
+
+/// The journal of a landing is synced together with the files it lists, so it may be on the disk alone.
+#[test]
+fn a_landing_whose_new_files_a_power_failure_has_torn_is_taken_back() {
+    for torn in [
+        &[("etc/key", "old"), ("etc/crt", "old")][..],
+        &[
+            ("etc/key", "old"),
+            ("etc/.certbake-key", "new"),
+            ("etc/crt", "old"),
+            ("etc/.certbake-crt", ""),
+        ],
+        // The content of this one is right already: only its mode was to change.
+        &[("etc/key", "old"), ("etc/.certbake-key", "new")],
+    ] {
+        let image = interrupted("landing", torn);
+        if torn.len() == 2 && torn[1].0 == "etc/.certbake-key" {
+            image.file("etc/crt", "new", 0o644);
+        }
+        assert_eq!(
+            recover(&image.root()).unwrap(),
+            Recovery::RolledBack { files: both() }
+        );
+        assert_eq!(image.text("etc/key"), "old");
+        assert_eq!(
+            image.root().list(&"/etc".parse().unwrap()).unwrap(),
+            ["crt", "group", "key", "passwd"]
+        );
+    }
+}
+
+#[test]
+fn a_file_that_was_given_another_mode_since_does_not_keep_a_landing_from_being_completed() {
+    let image = interrupted(
+        "landing",
+        &[("etc/key", "new"), ("etc/.certbake-key", "old")],
+    );
+    image.file("etc/crt", "new", 0o644);
+    assert_eq!(
+        recover(&image.root()).unwrap(),
+        Recovery::Completed { files: both() }
+    );
+    assert_eq!(mode_of(&image.path("etc/crt")), 0o644);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use certbake::image::{Change, Owner, Staging, Swap};
 
 use super::kills::old_image;
-use super::strace::{available, calls};
+use super::strace::{available, calls, tampered};
 use super::support::{Image, Tree, content, land, mode_of, slot};
 
 #[test]
@@ -122,16 +122,37 @@ fn nothing_is_swapped_before_it_is_on_the_disk() {
         .map(|call| call.name)
         .collect();
     let expected = [
-        // The journal that lists what is about to be created.
-        vec!["fsync", "renameat"],
-        // Three files; then /etc/app and /opt/tls, and /var/lib, / and /opt, which got new directories.
-        vec!["fsync"; 3 + 5],
-        // The journal that promises the set, and its name.
-        vec!["fsync", "renameat", "fsync"],
+        // The journal that lists what is about to be created, then the one that promises the set.
+        vec!["renameat"; 2],
+        // Three files and the journal; then /etc/app and /opt/tls, the journal's own directory, and
+        // /var/lib, / and /opt, which got new directories.
+        vec!["fsync"; 4 + 6],
         vec!["renameat2"; 3],
         vec!["fsync"; 2],
         // Two old files, the journal, its directory.
         vec!["unlinkat"; 4],
+    ];
+    assert_eq!(calls, expected.concat());
+}
+
+#[test]
+fn a_landing_that_another_run_completes_is_on_the_disk_before_it_is_swapped() {
+    if !available() {
+        return;
+    }
+    let image = old_image();
+    let kill = "fsync:signal=KILL:when=1".to_owned();
+    assert_eq!(tampered(&[kill], "land", image.host()), None);
+    let names = ["fsync", "renameat2"];
+    let calls: Vec<String> = calls(&names, &[], "recover", image.host())
+        .into_iter()
+        .map(|call| call.name)
+        .collect();
+    let expected = [
+        // Three files and the journal, /etc/app, /opt/tls and the journal's directory.
+        vec!["fsync"; 4 + 3],
+        vec!["renameat2"; 3],
+        vec!["fsync"; 2],
     ];
     assert_eq!(calls, expected.concat());
 }

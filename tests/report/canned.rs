@@ -2,8 +2,8 @@
 
 use certbake::finding::{Code, Finding};
 use certbake::outcome::{
-    Asked, AuthorityPlace, CertificateSummary, Change, FloorSummary, IdentityReport, Outcome,
-    PlacementReport, Report, WindowSummary,
+    Asked, AuthorityPlace, CertificateSummary, Change, FloorSummary, IdentityReport, Look, Outcome,
+    PlacementReport, Report, Sight, WindowSummary,
 };
 use certbake::span::Span;
 use serde_json::json;
@@ -28,6 +28,9 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("usage", usage()),
         ("internal", internal()),
         ("dry-run", dry_run()),
+        ("doctor", doctor()),
+        ("doctor-warned", doctor_warned()),
+        ("revoked", revoked()),
         ("check-good", check_good()),
         ("check-expired", check_expired()),
         ("check-thousands", check_thousands()),
@@ -320,6 +323,89 @@ fn dry_run() -> Report {
     report
 }
 
+fn look(subject: &str, what: &'static str, state: Sight, said: &str) -> Look {
+    Look {
+        subject: subject.to_owned(),
+        what,
+        state,
+        said: said.to_owned(),
+    }
+}
+
+fn doctor() -> Report {
+    let mut report = Report::new("doctor", NOW);
+    report.root = Some("./rootfs".to_owned());
+    report.looked_at = vec![
+        look(
+            "lab",
+            "place",
+            Sight::Fine,
+            "est, https://ca.lab:8443/.well-known/est",
+        ),
+        look(
+            "lab",
+            "reach",
+            Sight::Fine,
+            "answers within 41ms; we come with the user name \"builder\"",
+        ),
+        look("lab", "clock", Sight::Fine, "its clock and ours agree"),
+        look(
+            "lab",
+            "login",
+            Sight::NotLookedAt,
+            "whether it takes the user name \"builder\": only an order tells",
+        ),
+        look(
+            "image",
+            "files",
+            Sight::Fine,
+            "3 files can be written in ./rootfs, records among them, and their owners are there",
+        ),
+        look("secrets", "read", Sight::Fine, "env:EST_PASSWORD is there"),
+    ];
+    report
+}
+
+fn doctor_warned() -> Report {
+    let mut report = doctor();
+    report.looked_at.insert(
+        0,
+        look("vault-eu", "reach", Sight::Wrong, "does not answer"),
+    );
+    report.findings.push(
+        Finding::warning(
+            Code::new("ca-unreachable"),
+            "asking vault-eu.lab:8200: connecting to 10.0.0.5: connection refused (4 attempts in 1.8 s)",
+        )
+        .fact("host", "vault-eu.lab")
+        .fact("port", 8200)
+        .fact("attempts", 4)
+        .fact("authority", "vault-eu")
+        .hint("nothing listens on that port: check that the CA runs, and name and port in the URL"),
+    );
+    report
+}
+
+fn revoked() -> Report {
+    let mut report = Report::new("revoke", NOW);
+    let mut identity = issued("app-server", 30, 21, None);
+    identity.asked = None;
+    identity.window = None;
+    identity.placements.clear();
+    identity.checks.clear();
+    report.identities.push(identity);
+    report.findings.push(
+        Finding::note(
+            Code::new("certificate-revoked"),
+            "lab has revoked certificate 4f1c, since its key may be known to others; peers that look at no revocation list accept it until 2026-12-23T23:00:00Z",
+        )
+        .about("app-server")
+        .fact("serial", "4f1c")
+        .fact("reason", "key-compromise"),
+    );
+    report
+}
+
 fn check_good() -> Report {
     let mut report = Report::new("check", NOW);
     report.checked = Some(100_000);
@@ -398,6 +484,11 @@ pub fn all_texts(hostile: &str) -> Report {
                     .hint(hostile),
             );
         }
+    }
+    for state in [Sight::Fine, Sight::Wrong, Sight::NotLookedAt] {
+        report
+            .looked_at
+            .push(look(hostile, "reach", state, hostile));
     }
     let mut identity = report.identities.remove(0);
     identity.name = text();

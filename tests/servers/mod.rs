@@ -6,11 +6,13 @@ pub mod certbake;
 pub mod cfssl;
 pub mod curl;
 pub mod est;
+pub mod moto;
 pub mod names;
 pub mod pebble;
 pub mod sshd;
 pub mod step;
 pub mod tls;
+pub mod vault;
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -23,8 +25,8 @@ use std::{env, fs, thread};
 /// Seconds after which a server ends by itself, should its test be killed before it stops it.
 const LIFETIME: &str = "300";
 
-/// How long a server may take until it listens.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a server may take until it listens: many start at once, on few cores.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program `name` from the directory `CERTBAKE_TEST_SERVERS`. Without that variable the test is
 /// to return; this has said so on stderr, past the test runner's capture.
@@ -124,6 +126,11 @@ impl Running {
             );
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The process that bounds the server; the server is its child.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Everything that the server has written until now.

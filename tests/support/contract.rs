@@ -46,6 +46,12 @@ pub trait Protocol: Sync {
     fn repeats_the_same_bytes(&self) -> bool {
         true
     }
+
+    /// Whether an order whose answer was lost is sent again, because the protocol makes the second
+    /// one the same as the first.
+    fn repeats_a_lost_order(&self) -> bool {
+        false
+    }
 }
 
 /// A file that nobody else may read, with a secret in it.
@@ -73,6 +79,7 @@ pub fn try_open(
         directory: Path::new("."),
         now: time::OffsetDateTime::now_utc(),
         environment: &|_| None,
+        on_wait: None,
     })
 }
 
@@ -307,14 +314,18 @@ pub fn finds_cut_and_oversized_answers_unusable(protocol: &'static dyn Protocol)
     ];
     for bytes in [cut.to_vec(), endless.concat()] {
         let run = Run::new(protocol, PATIENCE, move |_, _, _| Reply::Raw(bytes.clone()));
-        assert_eq!(run.orders(protocol).len(), 1, "the order was sent again");
+        if !protocol.repeats_a_lost_order() {
+            assert_eq!(run.orders(protocol).len(), 1, "the order was sent again");
+        }
         run.unusable();
     }
 }
 
 pub fn never_orders_twice_when_an_answer_is_lost(protocol: &'static dyn Protocol) {
     let run = Run::new(protocol, PATIENCE, |_, _, _| Reply::Close);
-    assert_eq!(run.orders(protocol).len(), 1);
+    let orders = run.orders(protocol);
+    assert_eq!(orders.len() > 1, protocol.repeats_a_lost_order());
+    assert!(orders.iter().all(|order| order.body == orders[0].body));
     run.unreachable();
 }
 

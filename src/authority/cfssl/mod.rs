@@ -283,7 +283,7 @@ fn revoked(revocation: &Revocation<'_>) -> serde_json::Value {
     serde_json::json!({
         "serial": wire::decimal(&serial),
         "authority_key_id": HEXLOWER.encode(&certificate.authority_key_id().unwrap_or_default()),
-        "reason": revocation.reason.as_str(),
+        "reason": revocation.reason.crl_name(),
     })
 }
 

@@ -4,7 +4,7 @@
 mod credential;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -15,9 +15,10 @@ use url::Url;
 use super::{AuthorityError, Settings, SettingsError, answer};
 use crate::finding::{Code, Finding};
 use crate::net::{
-    Client, ClientCertificate, ClientSettings, Proxy, ProxyServer, Trust, admissible, danger,
+    Client, ClientCertificate, ClientSettings, OnWait, Proxy, ProxyServer, Trust, admissible,
+    danger,
 };
-use crate::pki::{Certificate, digest};
+use crate::pki::{Certificate, digest, pem};
 use crate::secret::Secret;
 use crate::secret_source::SecretSource;
 use crate::span::Span;
@@ -30,24 +31,27 @@ pub const PIN_MISMATCH: Code = Code::new("ca-pin-mismatch");
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Words {
-    /// `https://host:port` of the CA, with the path that its API stands under, if any.
+    /// `https://host:port` of the CA, with the path that its API stands under, if any; needed where
+    /// the kind has no usual place.
     pub url: Option<String>,
-    /// How the server is verified where no `anchors` are given: `system`, or `sha256:…`, the
-    /// fingerprint of the CA's root, which is then fetched and compared. With both, `system`
-    /// verifies TLS and `anchors` what is issued.
+    /// How the server is verified where no `anchors` are given: `system`; `file:PATH`, the roots of
+    /// its TLS certificate as PEM; or `sha256:…`, the fingerprint of the CA's root, which is then
+    /// fetched and compared. With `anchors` as well, `system` and `file:` verify TLS, and `anchors`
+    /// what is issued.
     pub trust: Option<ServerTrust>,
     /// PEM file: the certificate shown by TLS, with its intermediates.
     pub client_certificate: Option<PathBuf>,
     /// PEM file: its key, readable by nobody else; without it, the certificate's file holds both.
     pub client_key: Option<PathBuf>,
-    /// For one attempt, answer included. Default 30s.
+    /// For one attempt, answer included [default: 30s].
     pub timeout: Option<Span>,
-    /// For name lookup, TCP and TLS together. Default 10s.
+    /// For name lookup, TCP and TLS together [default: 10s].
     pub connect_timeout: Option<Span>,
     /// `http://host:port`, or `none`; without it, `HTTPS_PROXY` and `NO_PROXY` count.
     pub proxy: Option<String>,
     /// For a proxy that wants a login.
     pub proxy_username: Option<String>,
+    /// Where that login's password comes from.
     pub proxy_password: Option<SecretSource>,
     /// Permits `http://` to hosts other than loopback: everything sent can be read on the way.
     pub danger_plain_http: bool,
@@ -68,11 +72,13 @@ pub const KEYS: &[&str] = &[
 ];
 
 /// How the server is verified.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(try_from = "String")]
-#[schemars(with = "String", extend("pattern" = "^(system|(sha256:)?[0-9A-Fa-f: ]{64,})$"))]
+#[schemars(with = "String", extend("pattern" = "^(system|file:.+|(sha256:)?[0-9A-Fa-f: ]{64,})$"))]
 pub enum ServerTrust {
     System,
+    /// PEM.
+    File(PathBuf),
     /// SHA-256 of the root's DER.
     Fingerprint([u8; 32]),
 }
@@ -84,9 +90,12 @@ impl FromStr for ServerTrust {
         if text == "system" {
             return Ok(Self::System);
         }
+        if let Some(path) = text.strip_prefix("file:") {
+            return Ok(Self::File(path.into()));
+        }
         digest::parse_sha256(text)
             .map(Self::Fingerprint)
-            .map_err(|error| format!("{error}; or system"))
+            .map_err(|error| format!("{error}; or system, or file:PATH"))
     }
 }
 
@@ -109,6 +118,7 @@ pub struct Connection {
     connect_timeout: Duration,
     proxy: ProxyChoice,
     plain_http: bool,
+    on_wait: Option<OnWait>,
 }
 
 /// Whom TLS must lead to.
@@ -161,7 +171,7 @@ impl Connection {
         })?;
         let url = base(url, words.danger_plain_http)?;
         Ok(Self {
-            trust: pinning(words.trust, settings.anchors, &url)?,
+            trust: pinning(words.trust.clone(), settings, &url)?,
             url,
             certificate,
             timeout: words.timeout.map_or(Duration::from_secs(30), Span::std),
@@ -170,7 +180,42 @@ impl Connection {
                 .map_or(Duration::from_secs(10), Span::std),
             proxy: proxy(&words, settings)?,
             plain_http: words.danger_plain_http,
+            on_wait: settings.on_wait.clone(),
         })
+    }
+
+    /// As [`Connection::read`], for a service that everybody reaches by the system's trust store:
+    /// `anchors` are then those of what it issues, and count for TLS where a `url` is given alone.
+    ///
+    /// # Errors
+    /// As [`Connection::read`].
+    pub fn read_public(settings: &Settings<'_>, url: &str) -> Result<Self, SettingsError> {
+        let mut connection = settings.table.clone();
+        let asked = |key: &str| settings.table.contains_key(key);
+        if !asked("trust") && (!asked("url") || settings.anchors.is_empty()) {
+            connection.insert("trust".to_owned(), "system".into());
+        }
+        let settings = Settings {
+            table: connection,
+            on_wait: settings.on_wait.clone(),
+            ..*settings
+        };
+        Self::read(&settings, Some(url))
+    }
+
+    /// The proxy that was chosen, its password read.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Settings`] when the password cannot be read.
+    pub fn proxy(&self) -> Result<Proxy, AuthorityError> {
+        match (&self.proxy.proxy, &self.proxy.credentials) {
+            (Proxy::Through(server), Some((name, source))) => {
+                let mut server = server.clone();
+                server.credentials = Some((name.clone(), read_secret(source)?));
+                Ok(Proxy::Through(server))
+            }
+            (proxy, _) => Ok(proxy.clone()),
+        }
     }
 
     /// Where the connection's passwords come from.
@@ -180,7 +225,6 @@ impl Connection {
     }
 
     /// The place of an operation: `path` is appended to that of the URL; it starts with a slash.
-    #[allow(dead_code, reason = "the next authority uses it")]
     pub fn at(&self, path: &str) -> Url {
         under(&self.url, path)
     }
@@ -206,9 +250,12 @@ impl Connection {
         settings.request_timeout = self.timeout;
         settings.proxy = self.proxy()?;
         settings.danger_plain_http = self.plain_http;
+        settings.on_wait.clone_from(&self.on_wait);
         let mut root = None;
         settings.trust = match &self.trust {
             Pinning::System => Trust::System,
+            // Plain http:// alone goes without them.
+            Pinning::Anchors(anchors) if anchors.is_empty() => Trust::Nobody,
             Pinning::Anchors(anchors) => Trust::Anchors(anchors.clone()),
             Pinning::Fingerprint(pin) => {
                 let found = pinned_root(&settings, pin, bootstrap)?;
@@ -218,17 +265,6 @@ impl Connection {
         settings.client_certificate = certificate;
         let client = Client::open(settings).map_err(|error| answer::unopened(&error))?;
         Ok(Reached { client, root })
-    }
-
-    fn proxy(&self) -> Result<Proxy, AuthorityError> {
-        match (&self.proxy.proxy, &self.proxy.credentials) {
-            (Proxy::Through(server), Some((name, source))) => {
-                let mut server = server.clone();
-                server.credentials = Some((name.clone(), read_secret(source)?));
-                Ok(Proxy::Through(server))
-            }
-            (proxy, _) => Ok(proxy.clone()),
-        }
     }
 }
 
@@ -286,21 +322,26 @@ fn base(text: &str, plain_http: bool) -> Result<Url, SettingsError> {
 
 fn pinning(
     trust: Option<ServerTrust>,
-    anchors: &[Vec<u8>],
+    settings: &Settings<'_>,
     url: &Url,
 ) -> Result<Pinning, SettingsError> {
+    let anchors = settings.anchors;
     match trust {
         Some(ServerTrust::System) => Ok(Pinning::System),
+        Some(ServerTrust::File(path)) => {
+            roots(&settings.directory.join(path)).map(Pinning::Anchors)
+        }
         Some(ServerTrust::Fingerprint(_)) if !anchors.is_empty() => Err(wrong(
             "trust",
             "a fingerprint and anchors are given: one of them decides",
         )),
         Some(ServerTrust::Fingerprint(pin)) => Ok(Pinning::Fingerprint(pin)),
-        // Without TLS there is nobody to trust.
-        None if anchors.is_empty() && url.scheme() == "https" => Err(wrong(
+        // Without TLS there is nobody to trust, and nothing to trust them by.
+        None if anchors.is_empty() && url.scheme() == "http" => Ok(Pinning::System),
+        None if anchors.is_empty() => Err(wrong(
             "trust",
-            "whom to trust is not said: give anchors (the CA's root as PEM), or trust = \"system\" \
-             or \"sha256:…\" (the fingerprint of its root)",
+            "whom to trust is not said: give anchors (the CA's root as PEM), or trust = \"system\", \
+             \"file:PATH\" or \"sha256:…\" (the fingerprint of its root)",
         )),
         None => Ok(Pinning::Anchors(anchors.to_vec())),
     }
@@ -331,6 +372,16 @@ fn proxy(words: &Words, settings: &Settings<'_>) -> Result<ProxyChoice, Settings
         ["proxy_username", "proxy_password"],
     )?;
     Ok(ProxyChoice { proxy, credentials })
+}
+
+fn roots(path: &Path) -> Result<Vec<Vec<u8>>, SettingsError> {
+    let unusable = |reason: String| wrong("trust", format!("reading {}: {reason}", path.display()));
+    let text = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    let roots = pem::certificates(&text).map_err(|error| unusable(error.to_string()))?;
+    if roots.is_empty() {
+        return Err(unusable("it holds no PEM certificate".to_owned()));
+    }
+    Ok(roots)
 }
 
 /// The candidate that has the pinned SHA-256: the pin is the verification.

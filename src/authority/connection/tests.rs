@@ -1,3 +1,5 @@
+//! What the connection's keys may say, and how a wrong one is told.
+
 use super::*;
 use std::path::Path;
 
@@ -10,6 +12,7 @@ fn read(table: &str, anchors: &[Vec<u8>]) -> Result<Connection, SettingsError> {
             directory: Path::new("/etc/certbake"),
             now: time::OffsetDateTime::UNIX_EPOCH,
             environment: &|_| None,
+            on_wait: None,
         },
         None,
     )
@@ -80,4 +83,28 @@ fn an_operation_stands_under_the_path_of_the_url() {
         let connection = read(&format!("url = '{url}'"), &[vec![1]]).unwrap();
         assert_eq!(connection.at("/v1/pki").as_str(), expected);
     }
+}
+
+#[test]
+fn plain_http_needs_no_roots() {
+    let connection = read("url = 'http://127.0.0.1:1'", &[]).unwrap();
+    assert!(connection.open(None, None).is_ok());
+}
+
+#[test]
+fn tls_may_lead_to_other_roots_than_what_is_issued() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), pem::encode("CERTIFICATE", b"der")).unwrap();
+    let table = format!(
+        "url = 'https://ca.lab'\ntrust = 'file:{}'",
+        file.path().display()
+    );
+    for anchors in [&[][..], &[vec![1]]] {
+        let connection = read(&table, anchors).unwrap();
+        assert_eq!(connection.trust, Pinning::Anchors(vec![b"der".to_vec()]));
+    }
+    std::fs::write(file.path(), "nothing").unwrap();
+    let error = fault(&table);
+    assert_eq!(error.key, "trust");
+    assert!(error.reason.contains("no PEM certificate"), "{error}");
 }

@@ -7,8 +7,6 @@ use time::format_description::FormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
-use crate::pki::{pem, pkcs7};
-
 /// `EnrollCertificateRestRequest`.
 #[derive(Serialize)]
 pub struct Enroll<'a> {
@@ -41,13 +39,18 @@ pub struct Enrolled {
 }
 
 impl Enrolled {
-    /// All certificates, DER, the leaf first; `None` when one is none of the forms known.
-    pub fn certificates(&self) -> Option<Vec<Vec<u8>>> {
-        let mut ders = certificates(&self.certificate)?;
-        for one in self.certificate_chain.iter().flatten() {
-            ders.extend(certificates(one)?);
-        }
-        Some(ders)
+    /// Each certificate in whatever wrapping, the leaf first. Jackson writes bytes as base64, so PEM
+    /// comes as base64 of PEM.
+    pub fn certificates(&self) -> Vec<Vec<u8>> {
+        std::iter::once(&self.certificate)
+            .chain(self.certificate_chain.iter().flatten())
+            .map(
+                |text| match BASE64_MIME_PERMISSIVE.decode(text.as_bytes()) {
+                    Ok(pem) if pem.starts_with(b"-----BEGIN") => pem,
+                    _ => text.as_bytes().to_vec(),
+                },
+            )
+            .collect()
     }
 
     /// An enrolment that was finalised comes without it.
@@ -56,20 +59,6 @@ impl Enrolled {
             .as_ref()
             .is_some_and(|chain| !chain.is_empty())
     }
-}
-
-/// Jackson writes bytes as base64, so PEM comes as base64 of PEM; older releases write it bare.
-fn certificates(text: &str) -> Option<Vec<Vec<u8>>> {
-    if text.contains("-----BEGIN") {
-        return pkcs7::from_any(text.as_bytes())
-            .ok()
-            .or_else(|| pem::certificates(text.as_bytes()).ok());
-    }
-    let bytes = BASE64_MIME_PERMISSIVE.decode(text.as_bytes()).ok()?;
-    if bytes.starts_with(b"-----BEGIN") || pkcs7::is_message(&bytes) {
-        return pkcs7::from_any(&bytes).ok();
-    }
-    Some(vec![bytes])
 }
 
 /// `ExceptionInfoRestResponse`: an approval is awaited.

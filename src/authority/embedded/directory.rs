@@ -7,6 +7,8 @@
 //! keys/intermediate.key   0600
 //! issued.jsonl            0600; one JSON object for each certificate
 //! intermediate.pem        made last: with it the CA is complete
+//! revoked.jsonl           0600; one JSON object for each revocation, with the first of them
+//! ca.crl                  the list of all that are revoked, PEM, written with each
 //! ```
 
 use std::fs;
@@ -23,6 +25,7 @@ use zeroize::Zeroizing;
 use super::error::CaError;
 use super::log::IssuedLog;
 use super::make::{self, NewCa};
+use super::revoke;
 use crate::image::{self, Mode};
 use crate::pki::pem::{self, Block};
 use crate::pki::{Certificate, PrivateKey};
@@ -167,7 +170,16 @@ fn refuse_foreign(dir: &Path) -> Result<(), CaError> {
     for entry in fs::read_dir(dir).map_err(reading)? {
         let name = entry.map_err(reading)?.file_name();
         let name = name.to_string_lossy();
-        let ours = [ROOT, INTERMEDIATE, LOG, KEYS, "lost+found"].contains(&name.as_ref());
+        let ours = [
+            ROOT,
+            INTERMEDIATE,
+            LOG,
+            KEYS,
+            revoke::LOG,
+            revoke::LIST,
+            "lost+found",
+        ]
+        .contains(&name.as_ref());
         if !ours && !name.starts_with('.') {
             return Err(CaError::Foreign {
                 dir: dir.to_owned(),

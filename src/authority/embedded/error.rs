@@ -144,6 +144,28 @@ impl IssueError {
     }
 }
 
+/// Why a certificate is not revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    #[error("this CA has issued no certificate {serial}")]
+    NotOurs { serial: String },
+    #[error(transparent)]
+    Ca(#[from] CaError),
+}
+
+impl RevokeError {
+    pub(super) fn into_authority_error(self, dir: &Path) -> AuthorityError {
+        match self {
+            Self::Ca(error) => error.into_authority_error(),
+            Self::NotOurs { .. } => AuthorityError::Refused(Box::new(
+                Finding::error(REFUSED, self.to_string())
+                    .fact("ca_directory", shown(dir))
+                    .hint("give the directory of the CA that issued it: `certbake ca issue-log` lists what a CA has issued"),
+            )),
+        }
+    }
+}
+
 /// The error and what it came from, in one line.
 fn nested(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::CaError;
@@ -32,10 +33,13 @@ pub struct IssuedEntry {
     pub requester: String,
 }
 
-/// What the log holds.
-#[derive(Debug, Default)]
-pub struct IssuedEntries {
-    pub entries: Vec<IssuedEntry>,
+/// What the log of issued certificates holds.
+pub type IssuedEntries = Entries<IssuedEntry>;
+
+/// What a log holds, the oldest first.
+#[derive(Debug)]
+pub struct Entries<T> {
+    pub entries: Vec<T>,
     /// Lines that are none: a run that was killed may leave the beginning of one.
     pub unreadable: usize,
 }
@@ -71,21 +75,29 @@ impl IssuedLog {
     /// # Errors
     /// When the file cannot be read.
     pub fn read(&self) -> Result<IssuedEntries, CaError> {
-        let text = match fs::read(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(CaError::reading(&self.path, &error)),
-        };
-        let mut read = IssuedEntries::default();
-        for line in text
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-        {
-            match serde_json::from_slice(line) {
-                Ok(entry) => read.entries.push(entry),
-                Err(_) => read.unreadable += 1,
-            }
-        }
-        Ok(read)
+        lines(&self.path)
     }
+}
+
+/// The objects of a file with one a line; none without the file.
+pub(super) fn lines<T: DeserializeOwned>(path: &Path) -> Result<Entries<T>, CaError> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(CaError::reading(path, &error)),
+    };
+    let mut read = Entries {
+        entries: Vec::new(),
+        unreadable: 0,
+    };
+    for line in text
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
+        match serde_json::from_slice(line) {
+            Ok(entry) => read.entries.push(entry),
+            Err(_) => read.unreadable += 1,
+        }
+    }
+    Ok(read)
 }

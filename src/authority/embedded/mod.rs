@@ -6,6 +6,7 @@ mod error;
 mod issue;
 mod log;
 mod make;
+mod revoke;
 pub mod server;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use time::OffsetDateTime;
 
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
-    Renew, Settings, SettingsError, foresight,
+    Renew, Revocation, Revoke, Settings, SettingsError, foresight,
 };
 use crate::finding::Finding;
 use crate::outcome::AuthorityPlace;
@@ -25,16 +26,17 @@ use crate::pki::ReceivedRequest;
 use crate::span::Span;
 
 pub use directory::CaDirectory;
-pub use error::{CaError, IssueError};
+pub use error::{CaError, IssueError, RevokeError};
 pub use issue::{Granted, Terms};
 pub use log::{IssuedEntries, IssuedEntry, IssuedLog};
 pub use make::{CaName, CaNameError, NewCa};
+pub use revoke::RevokedEntry;
 
 /// The row in the catalogue.
 pub const ENTRY: Entry = Entry {
     kind: "embedded",
     summary: "a CA in a directory, made on first use: for labs, tests and single machines",
-    abilities: &[Ability::Renew, Ability::Preflight],
+    abilities: &[Ability::Renew, Ability::Preflight, Ability::Revoke],
     open,
     schema: || schemars::schema_for!(Words),
 };
@@ -85,8 +87,8 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     Ok(Opened {
         authority: embedded.clone(),
         renew: Some(embedded.clone()),
-        preflight: Some(embedded),
-        revoke: None,
+        preflight: Some(embedded.clone()),
+        revoke: Some(embedded),
         finish: None,
         secrets: Vec::new(),
     })
@@ -174,15 +176,25 @@ impl Preflight for Embedded {
                     .map_err(|error| error.into_authority_error(&self.dir))?;
                 (foreseen, "its keys and certificates, its longest lifetime")
             }
-            Err(CaError::Missing { .. }) if self.create => {
-                (Vec::new(), "that the first order will make it")
-            }
+            Err(CaError::Missing { .. }) if self.create => (
+                Vec::new(),
+                "its directory, where the first order makes the CA",
+            ),
             Err(error) => return Err(error.into_authority_error()),
         };
         if depth == Depth::Whole {
             findings.push(foresight::answers("", None, &[looked_at]));
         }
         Ok(findings)
+    }
+}
+
+impl Revoke for Embedded {
+    fn revoke(&self, revocation: &Revocation<'_>) -> Result<Vec<Finding>, AuthorityError> {
+        let ca = CaDirectory::open(&self.dir).map_err(CaError::into_authority_error)?;
+        ca.revoke(revocation.certificate, revocation.reason, self.now)
+            .map_err(|error| error.into_authority_error(&self.dir))?;
+        Ok(Vec::new())
     }
 }
 

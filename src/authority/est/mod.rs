@@ -169,7 +169,8 @@ fn post(session: &Session, operation: &str, order: &Order) -> Result<Response, A
                 if Instant::now() + wait >= order.deadline {
                     return Err(pending(asked, wait));
                 }
-                std::thread::sleep(wait);
+                let reason = "the request awaits approval";
+                session.client.wait_for(&request.url, reason, asked, wait);
             }
             _ => {
                 let what = format!("POST {operation}");

@@ -14,8 +14,9 @@ use crate::secret_source::SecretSource;
 pub struct Words {
     /// The additional path segment by which some servers tell profiles or CAs apart.
     pub label: Option<String>,
-    /// For HTTP Basic.
+    /// The user name for HTTP Basic.
     pub username: Option<String>,
+    /// Where its password comes from.
     pub password: Option<SecretSource>,
 }
 
@@ -85,6 +86,7 @@ mod tests {
             directory: Path::new("/etc/certbake"),
             now: time::OffsetDateTime::UNIX_EPOCH,
             environment: &|_| None,
+            on_wait: None,
         })
     }
 

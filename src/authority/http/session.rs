@@ -48,11 +48,10 @@ impl Session {
                 .iter()
                 .map(|(name, source)| Ok((name.clone(), read_secret(source)?)))
                 .collect::<Result<_, AuthorityError>>()?,
-            basic: settings
-                .basic
-                .as_ref()
-                .map(|(name, source)| Ok((name.clone(), read_secret(source)?)))
-                .transpose()?,
+            basic: match &settings.basic {
+                None => None,
+                Some((name, source)) => Some((name.clone(), read_secret(source)?)),
+            },
             token: settings.token.as_ref().map(read_secret).transpose()?,
             headers,
             client: settings.connection.open(current, None)?.client,
@@ -90,11 +89,9 @@ impl Session {
         } else {
             Repeat::IfTurnedAway
         };
-        let mut request = Request::new(call.method.clone(), url, repeat);
+        let mut request = Request::with_body(call.method.clone(), url, repeat, body);
         if !matches!(call.content, Content::None) {
-            request = request
-                .header("content-type", call.content_type.clone())
-                .with_body(body);
+            request = request.header("content-type", call.content_type.clone());
         }
         self.dressed(settings, request, scope, deadline)
     }

@@ -1,11 +1,14 @@
 //! The command line: one file per verb, its words and how they become a plan.
 
+pub mod authorities;
 pub mod ca;
 pub mod check;
+pub mod doctor;
 pub mod generated;
 pub mod init;
 pub mod inspect;
 pub mod provision;
+pub mod revoke;
 pub mod shared;
 
 use clap::{Parser, Subcommand};
@@ -29,9 +32,12 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     Provision(Box<provision::Args>),
+    Doctor(Box<doctor::Args>),
     Check(Box<check::Args>),
     Inspect(inspect::Args),
+    Revoke(Box<revoke::Args>),
     Init(init::Args),
+    Authorities(authorities::Args),
     Ca(ca::Args),
     Completions(generated::Completions),
     Man(generated::Man),

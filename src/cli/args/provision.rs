@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use clap::builder::FalseyValueParser;
 
 use super::shared::ReportArgs;
+use crate::authority::CATALOGUE;
 
 /// Ask a CA for fresh certificates and land them in an image root
 ///
@@ -13,10 +15,29 @@ use super::shared::ReportArgs;
 #[derive(ClapArgs, Clone, Debug, Default)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
+    /// Do everything but ask for the certificate and write
+    #[arg(long, display_order = 10)]
+    pub dry_run: bool,
+    /// When the run fails after certificates were issued, have them revoked
+    #[arg(
+        long,
+        env = "CERTBAKE_REVOKE_ON_FAILURE",
+        value_parser = FalseyValueParser::new(),
+        display_order = 11
+    )]
+    pub revoke_on_failure: bool,
+
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// What is to be baked, where, and how it is reported.
+#[derive(ClapArgs, Clone, Debug, Default)]
+pub struct PlanArgs {
     /// Configuration file [default: certbake.toml where it exists and no --ca is given]
     #[arg(long, value_name = "FILE", env = "CERTBAKE_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Bake only this identity; may be given several times
+    /// Only this identity; may be given several times
     #[arg(
         long,
         value_name = "NAME",
@@ -27,9 +48,6 @@ pub struct Args {
     /// The image's root directory
     #[arg(long, value_name = "DIR", env = "CERTBAKE_ROOT")]
     pub root: Option<PathBuf>,
-    /// Do everything but ask for the certificate and write
-    #[arg(long)]
-    pub dry_run: bool,
 
     #[command(flatten)]
     pub ca: CaArgs,
@@ -43,19 +61,33 @@ pub struct Args {
     pub report: ReportArgs,
 }
 
+fn ca_help() -> String {
+    let kinds: Vec<_> = CATALOGUE.iter().map(|entry| entry.kind).collect();
+    format!(
+        "A [ca.NAME] of the file, or a kind of authority: {}; several are tried in this order when one \
+         cannot be reached",
+        kinds.join(", ")
+    )
+}
+
 #[derive(ClapArgs, Clone, Debug, Default)]
 #[command(next_help_heading = "Authority")]
 pub struct CaArgs {
-    /// A [ca.NAME] of the file, or a kind of authority: est, embedded
-    #[arg(long, value_name = "NAME|KIND", env = "CERTBAKE_CA")]
-    pub ca: Option<String>,
+    #[arg(
+        long,
+        value_name = "NAME|KIND",
+        env = "CERTBAKE_CA",
+        value_delimiter = ',',
+        help = ca_help()
+    )]
+    pub ca: Vec<String>,
     /// Where it answers
     #[arg(long, value_name = "URL", env = "CERTBAKE_CA_URL")]
     pub ca_url: Option<String>,
     /// PEM file of the roots that its certificates must lead to
     #[arg(long, value_name = "FILE", env = "CERTBAKE_CA_ANCHORS")]
     pub ca_anchors: Option<PathBuf>,
-    /// How its server is trusted: "anchors", "system", or "sha256:…" of the root
+    /// How its server is trusted without anchors: "system", "file:PATH" (PEM), or "sha256:…" of the root
     #[arg(long, value_name = "TRUST", env = "CERTBAKE_CA_TRUST")]
     pub ca_trust: Option<String>,
     /// User name

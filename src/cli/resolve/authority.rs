@@ -8,12 +8,25 @@ use toml::Value;
 
 use super::draft::{Draft, origin_of};
 use super::{Outside, relative_to};
-use crate::authority::{CATALOGUE, Entry, Opened, Settings, SettingsError};
-use crate::cli::args::provision::{Args, CaArgs};
+use crate::authority::{CATALOGUE, Entry, Settings, SettingsError};
+use crate::cli::args::provision::CaArgs;
 use crate::cli::file;
 use crate::cli::source::{Source, in_words};
 use crate::cli::usage::{UsageError, did_you_mean};
+use crate::command::provision::Candidate;
 use crate::pki::{Anchors, Certificate, pem};
+
+/// Flags that set a key of an authority's table, and which.
+pub const FLAGS: [(&str, &str); 8] = [
+    ("ca_url", "url"),
+    ("ca_trust", "trust"),
+    ("ca_user", "username"),
+    ("ca_password", "password"),
+    ("ca_cert", "client_certificate"),
+    ("ca_key", "client_key"),
+    ("ca_label", "label"),
+    ("ca_dir", "dir"),
+];
 
 /// Authorities by name; each is opened once, so that identities share its connections.
 pub struct Authorities<'a> {
@@ -21,7 +34,7 @@ pub struct Authorities<'a> {
     matches: &'a ArgMatches,
     source: Option<&'a Source>,
     outside: &'a Outside<'a>,
-    opened: BTreeMap<String, (Opened, Option<Anchors>)>,
+    opened: BTreeMap<String, Candidate>,
 }
 
 /// One `[ca.<name>]` with the flags laid over it.
@@ -36,13 +49,13 @@ struct Words {
 
 impl<'a> Authorities<'a> {
     pub fn new(
-        args: &'a Args,
+        args: &'a CaArgs,
         matches: &'a ArgMatches,
         source: Option<&'a Source>,
         outside: &'a Outside<'a>,
     ) -> Self {
         Self {
-            args: &args.ca,
+            args,
             matches,
             source,
             outside,
@@ -50,13 +63,45 @@ impl<'a> Authorities<'a> {
         }
     }
 
-    /// The authority that an identity names, with the anchors pinned for it.
+    /// The authorities that an identity names, in their order, with the anchors pinned for each.
     ///
     /// # Errors
     /// A name or kind that is not there, or settings that cannot be used.
-    pub fn open(&mut self, draft: &Draft<'_>) -> Result<(Opened, Option<Anchors>), UsageError> {
-        let name = self.name(draft)?;
-        if let Some(opened) = self.opened.get(&name) {
+    pub fn open(&mut self, draft: &Draft<'_>) -> Result<Vec<Candidate>, UsageError> {
+        let names = self.names(draft)?;
+        for (at, name) in names.iter().enumerate() {
+            if names[..at].contains(name) {
+                return Err(self
+                    .about_names(draft, format!("`{name}` is named twice"))
+                    .hint("each authority is tried once, in the order in which they are named"));
+            }
+        }
+        self.one_by_flags(&names)?;
+        names
+            .iter()
+            .map(|name| {
+                if self.is_known(name) {
+                    self.named(name)
+                } else {
+                    Err(self.unknown(name, |reason| self.about_names(draft, reason)))
+                }
+            })
+            .collect()
+    }
+
+    fn is_known(&self, name: &str) -> bool {
+        let described = self
+            .source
+            .is_some_and(|source| source.file.ca.contains_key(name));
+        described || find(name).is_some()
+    }
+
+    /// The authority of this name, or of this kind.
+    ///
+    /// # Errors
+    /// When it is neither, or its settings cannot be used.
+    pub fn named(&mut self, name: &str) -> Result<Candidate, UsageError> {
+        if let Some(opened) = self.opened.get(name) {
             return Ok(opened.clone());
         }
         let words = self.words(name)?;
@@ -65,9 +110,30 @@ impl<'a> Authorities<'a> {
         Ok(opened)
     }
 
-    fn name(&self, draft: &Draft<'_>) -> Result<String, UsageError> {
-        if let Some(name) = self.args.ca.as_ref().or(draft.identity.ca.as_ref()) {
-            return Ok(name.clone());
+    /// What a flag says of an authority cannot be meant for several.
+    fn one_by_flags(&self, names: &[String]) -> Result<(), UsageError> {
+        if names.len() < 2 {
+            return Ok(());
+        }
+        let single = FLAGS.iter().map(|(id, _)| *id);
+        let given = single
+            .chain(["ca_anchors", "ca_set"])
+            .find_map(|id| origin_of(self.matches, id));
+        match given {
+            Some(origin) => Err(UsageError::new(
+                origin,
+                "describes one authority, but several are to be tried",
+            )
+            .hint("describe each as [ca.NAME] in the configuration file")),
+            None => Ok(()),
+        }
+    }
+
+    fn names(&self, draft: &Draft<'_>) -> Result<Vec<String>, UsageError> {
+        for names in [&self.args.ca, &draft.identity.ca.0] {
+            if !names.is_empty() {
+                return Ok(names.clone());
+            }
         }
         let names: Vec<&String> = self
             .source
@@ -75,7 +141,7 @@ impl<'a> Authorities<'a> {
             .flat_map(|source| source.file.ca.keys())
             .collect();
         match names.as_slice() {
-            [one] => Ok((*one).clone()),
+            [one] => Ok(vec![(*one).clone()]),
             [] => Err(draft
                 .error("ca", "no authority is described")
                 .hint("add a [ca.NAME] table, or give --ca")),
@@ -88,8 +154,16 @@ impl<'a> Authorities<'a> {
         }
     }
 
-    fn words(&self, name: String) -> Result<Words, UsageError> {
-        let mut words = match self.source.and_then(|source| source.file.ca.get(&name)) {
+    /// An error about the names themselves, wherever they were written.
+    fn about_names(&self, draft: &Draft<'_>, reason: String) -> UsageError {
+        match origin_of(self.matches, "ca") {
+            Some(origin) => UsageError::new(origin, reason),
+            None => draft.error("ca", reason),
+        }
+    }
+
+    fn words(&self, name: &str) -> Result<Words, UsageError> {
+        let mut words = match self.source.and_then(|source| source.file.ca.get(name)) {
             Some(file::Ca {
                 kind,
                 anchors,
@@ -101,22 +175,22 @@ impl<'a> Authorities<'a> {
                 }),
                 table: settings.clone(),
                 origins: BTreeMap::new(),
-                name,
+                name: name.to_owned(),
             },
-            None if find(&name).is_some() => Words {
-                kind: name.clone(),
-                name,
+            None if find(name).is_some() => Words {
+                kind: name.to_owned(),
+                name: name.to_owned(),
                 anchors: None,
                 table: toml::Table::new(),
                 origins: BTreeMap::new(),
             },
-            None => return Err(self.unknown(&name)),
+            None => return Err(self.unknown(name, |reason| UsageError::new("--ca", reason))),
         };
         self.lay_flags_over(&mut words)?;
         Ok(words)
     }
 
-    fn unknown(&self, name: &str) -> UsageError {
+    fn unknown(&self, name: &str, wrong: impl Fn(String) -> UsageError) -> UsageError {
         let described = self
             .source
             .iter()
@@ -127,10 +201,9 @@ impl<'a> Authorities<'a> {
         let meant = did_you_mean(name, all.iter().copied())
             .map(|meant| format!("did you mean `{meant}`? "))
             .unwrap_or_default();
-        UsageError::new(
-            origin_of(self.matches, "ca").unwrap_or_else(|| "ca".to_owned()),
-            format!("`{name}` is neither a [ca.{name}] table nor a kind of authority"),
-        )
+        wrong(format!(
+            "`{name}` is neither a [ca.{name}] table nor a kind of authority"
+        ))
         .hint(format!("{meant}there are: {}", all.join(", ")))
     }
 
@@ -142,24 +215,21 @@ impl<'a> Authorities<'a> {
                 .to_string()
         };
         let args = self.args;
-        for (id, key, value) in [
-            ("ca_url", "url", args.ca_url.clone()),
-            ("ca_trust", "trust", args.ca_trust.clone()),
-            ("ca_user", "username", args.ca_user.clone()),
-            ("ca_password", "password", args.ca_password.clone()),
-            (
-                "ca_cert",
-                "client_certificate",
-                args.ca_cert.as_ref().map(path),
-            ),
-            ("ca_key", "client_key", args.ca_key.as_ref().map(path)),
-            ("ca_label", "label", args.ca_label.clone()),
-            ("ca_dir", "dir", args.ca_dir.as_ref().map(path)),
-        ] {
+        let values = [
+            args.ca_url.clone(),
+            args.ca_trust.clone(),
+            args.ca_user.clone(),
+            args.ca_password.clone(),
+            args.ca_cert.as_ref().map(path),
+            args.ca_key.as_ref().map(path),
+            args.ca_label.clone(),
+            args.ca_dir.as_ref().map(path),
+        ];
+        for ((id, key), value) in FLAGS.iter().zip(values) {
             if let Some(value) = value {
-                words.table.insert(key.to_owned(), Value::String(value));
+                words.table.insert((*key).to_owned(), Value::String(value));
                 words.origins.insert(
-                    key.to_owned(),
+                    (*key).to_owned(),
                     origin_of(self.matches, id).unwrap_or_default(),
                 );
             }
@@ -188,7 +258,7 @@ impl<'a> Authorities<'a> {
         Ok(())
     }
 
-    fn open_words(&self, words: &Words) -> Result<(Opened, Option<Anchors>), UsageError> {
+    fn open_words(&self, words: &Words) -> Result<Candidate, UsageError> {
         let entry = find(&words.kind).ok_or_else(|| {
             let kinds: Vec<_> = CATALOGUE.iter().map(|entry| entry.kind).collect();
             let meant = did_you_mean(&words.kind, kinds.iter().copied())
@@ -219,6 +289,7 @@ impl<'a> Authorities<'a> {
             directory: self.source.map_or(Path::new("."), Source::directory),
             now: self.outside.now,
             environment: self.outside.environment,
+            on_wait: self.outside.on_wait.clone(),
         };
         let opened = (entry.open)(&settings).map_err(|SettingsError { key, reason }| {
             let unknown = reason
@@ -229,10 +300,14 @@ impl<'a> Authorities<'a> {
                 Some(unknown) => format!("{key}.{unknown}"),
                 None => key,
             };
-            let (reason, hint) = in_words(&reason);
-            self.error(words, &key, reason).hint(hint)
+            let (mut said, mut hint) = in_words(&reason);
+            if let Some((key, flag)) = missing(&reason) {
+                said = format!("the setting `{key}` is missing");
+                hint = format!("give {flag}, or `{key}` in the [ca.NAME] table");
+            }
+            self.error(words, &key, said).hint(hint)
         })?;
-        Ok((opened, anchors))
+        Ok(Candidate { opened, anchors })
     }
 
     fn error(&self, words: &Words, key: &str, reason: impl Into<String>) -> UsageError {
@@ -248,6 +323,17 @@ impl<'a> Authorities<'a> {
             _ => UsageError::new(format!("--ca {}", words.kind), reason),
         }
     }
+}
+
+/// A key that is not given, and the flag that would.
+fn missing(reason: &str) -> Option<(String, String)> {
+    let key = reason.strip_prefix("missing field `")?.split('`').next()?;
+    let flag = FLAGS.iter().find(|(_, of)| *of == key);
+    let flag = flag.map_or_else(
+        || format!("--ca-set {key}=…"),
+        |(id, _)| format!("--{}", id.replace('_', "-")),
+    );
+    Some((key.to_owned(), flag))
 }
 
 fn find(kind: &str) -> Option<&'static Entry> {

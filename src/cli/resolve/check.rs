@@ -1,5 +1,7 @@
 //! The words of `check` as a plan.
 
+use std::path::PathBuf;
+
 use clap::ArgMatches;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -173,16 +175,6 @@ fn expected(args: &Args) -> Result<Vec<Expected>, UsageError> {
 
 fn of_file(draft: &Draft<'_>, source: &Source) -> Result<Expected, UsageError> {
     let policy = identity::policy(draft)?;
-    let authority = match &draft.identity.ca {
-        Some(name) => source.file.ca.get(name),
-        None => source
-            .file
-            .ca
-            .values()
-            .next()
-            .filter(|_| source.file.ca.len() == 1),
-    };
-    let pinned = authority.and_then(|authority| authority.anchors.as_deref());
     let placements = placements::plan(draft)?
         .into_iter()
         .map(|placement| (placement.content.name().to_owned(), placement.path))
@@ -191,9 +183,25 @@ fn of_file(draft: &Draft<'_>, source: &Source) -> Result<Expected, UsageError> {
         name: draft.name.clone(),
         floor: policy.floor,
         floor_origin: policy.floor_origin,
-        anchors: pinned.map(|path| relative_to(source.directory(), path)),
+        anchors: pinned(draft, source),
         placements,
     })
+}
+
+/// The anchors of every authority that may have issued it; none where one of them pins none.
+fn pinned(draft: &Draft<'_>, source: &Source) -> Vec<PathBuf> {
+    let authorities: Vec<_> = match draft.identity.ca.0.as_slice() {
+        [] if source.file.ca.len() == 1 => source.file.ca.values().map(Some).collect(),
+        names => names.iter().map(|name| source.file.ca.get(name)).collect(),
+    };
+    authorities
+        .into_iter()
+        .map(|authority| {
+            let path = authority?.anchors.as_deref()?;
+            Some(relative_to(source.directory(), path))
+        })
+        .collect::<Option<_>>()
+        .unwrap_or_default()
 }
 
 fn unknown(name: &str, source: &Source) -> UsageError {

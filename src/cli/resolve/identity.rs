@@ -27,7 +27,7 @@ pub fn plan(draft: &Draft<'_>, authorities: &mut Authorities<'_>) -> Result<Iden
     }
     let subject = subject(draft)?;
     let policy = policy(draft)?;
-    let (authority, anchors) = authorities.open(draft)?;
+    let candidates = authorities.open(draft)?;
     Ok(Identity {
         name: draft.name.clone(),
         subject,
@@ -36,8 +36,7 @@ pub fn plan(draft: &Draft<'_>, authorities: &mut Authorities<'_>) -> Result<Iden
         key_algorithm: words.key_algorithm.unwrap_or_default(),
         ttl: words.ttl,
         policy,
-        authority,
-        anchors,
+        candidates,
         deadline: words.deadline.unwrap_or(DEADLINE),
         placements: placements::plan(draft)?,
         record: words

@@ -7,58 +7,110 @@ mod draft;
 mod identity;
 mod overlay;
 mod placements;
+pub mod revoke;
 
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use time::OffsetDateTime;
 
-use super::args::provision::Args;
+use super::args::{
+    self,
+    provision::{CaArgs, PlanArgs as Args},
+};
 use super::file;
 use super::source::Source;
 use super::usage::{UsageError, did_you_mean};
-use crate::command::provision::Plan;
+use crate::command;
+use crate::command::provision::{Identity, Plan};
+use crate::net::OnWait;
+use crate::span::Span;
 use draft::Draft;
 
 /// The file that is read when none is named.
 const DEFAULT_CONFIG: &str = "certbake.toml";
 
+/// Keys of an authority's table that have a flag of their own, and which.
+pub fn flags_of_settings() -> Vec<(&'static str, String)> {
+    authority::FLAGS
+        .iter()
+        .chain([&("ca_anchors", "anchors")])
+        .map(|(id, key)| (*key, format!("--{}", id.replace('_', "-"))))
+        .collect()
+}
+
 /// What resolving needs from outside.
 pub struct Outside<'a> {
     pub now: OffsetDateTime,
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    /// Told of every wait for an authority.
+    pub on_wait: Option<OnWait>,
 }
 
 /// # Errors
 /// The first thing that cannot be used, with where it was written.
 pub fn provision(
-    args: &Args,
+    args: &args::provision::Args,
     matches: &ArgMatches,
     outside: &Outside<'_>,
 ) -> Result<Plan, UsageError> {
-    let source = configuration(args)?;
-    let drafts = drafts(args, matches, source.as_ref())?;
-    let root = args.root.clone().ok_or_else(|| {
+    let words = &args.plan;
+    let root = words.root.clone().ok_or_else(|| {
         UsageError::new("--root", "the image root is not given")
             .hint("give the directory that becomes the image: --root ./rootfs; --root / for the running machine")
-    })?;
-    let mut authorities = authority::Authorities::new(args, matches, source.as_ref(), outside);
+    });
+    let identities = identities(words, matches, outside)?;
+    Ok(Plan {
+        root: root?,
+        identities,
+        dry_run: args.dry_run,
+        revoke_on_failure: args.revoke_on_failure,
+    })
+}
+
+/// Enough for a slow login, too short to keep a build waiting.
+const WITHIN: Span = Span::seconds(10);
+
+/// # Errors
+/// As [`provision`], but an image root may be missing.
+pub fn doctor(
+    args: &args::doctor::Args,
+    matches: &ArgMatches,
+    outside: &Outside<'_>,
+) -> Result<command::doctor::Plan, UsageError> {
+    let within = args
+        .within
+        .as_deref()
+        .map_or(Ok(WITHIN), str::parse)
+        .map_err(|error| UsageError::new("--within", error.to_string()))?;
+    Ok(command::doctor::Plan {
+        root: args.plan.root.clone(),
+        identities: identities(&args.plan, matches, outside)?,
+        within: within.std(),
+    })
+}
+
+fn identities(
+    args: &Args,
+    matches: &ArgMatches,
+    outside: &Outside<'_>,
+) -> Result<Vec<Identity>, UsageError> {
+    let source = source_of(args.config.as_deref(), &args.ca)?;
+    let drafts = drafts(args, matches, source.as_ref())?;
+    let mut authorities = authority::Authorities::new(&args.ca, matches, source.as_ref(), outside);
     let identities = drafts
         .iter()
         .map(|draft| identity::plan(draft, &mut authorities))
         .collect::<Result<Vec<_>, _>>()?;
     placements::no_two_share_a_path(&identities)?;
-    Ok(Plan {
-        root,
-        identities,
-        dry_run: args.dry_run,
-    })
+    Ok(identities)
 }
 
-fn configuration(args: &Args) -> Result<Option<Source>, UsageError> {
-    match &args.config {
+/// The file that is named, or the usual one where nothing else is said.
+fn source_of(config: Option<&Path>, ca: &CaArgs) -> Result<Option<Source>, UsageError> {
+    match config {
         Some(path) => Source::read(path).map(Some),
-        None if args.ca.ca.is_none() && Path::new(DEFAULT_CONFIG).exists() => {
+        None if ca.ca.is_empty() && Path::new(DEFAULT_CONFIG).exists() => {
             Source::read(Path::new(DEFAULT_CONFIG)).map(Some)
         }
         None => Ok(None),
@@ -86,7 +138,7 @@ fn drafts<'a>(
 
 /// A single identity described by flags alone.
 fn alone<'a>(args: &Args, matches: &ArgMatches) -> Result<Draft<'a>, UsageError> {
-    if args.ca.ca.is_none() {
+    if args.ca.ca.is_empty() {
         return Err(UsageError::new("", "there is neither a configuration file nor --ca")
             .hint("write a file with `certbake init`, or describe one identity by flags: --ca est --ca-url …"));
     }

@@ -3,7 +3,7 @@
 use clap::ArgMatches;
 
 use super::draft::{Draft, origin_of};
-use crate::cli::args::provision::{Args, PlacementArgs};
+use crate::cli::args::provision::{PlacementArgs, PlanArgs as Args};
 use crate::cli::file::{OnShortened, Pkcs12Encryption, Pkcs12Placement, Placement};
 use crate::cli::usage::UsageError;
 use crate::pki::path::Usage;

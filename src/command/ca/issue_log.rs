@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Failure;
-use crate::authority::embedded::{CaDirectory, IssuedEntry};
+use crate::authority::embedded::{CaDirectory, IssuedEntry, RevokedEntry};
 use crate::command::Context;
 use crate::span::Span;
 
@@ -30,15 +30,24 @@ pub struct Line {
     pub entry: IssuedEntry,
     /// Negative once past.
     pub remaining_seconds: i64,
+    /// When and why it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<RevokedEntry>,
 }
 
 /// # Errors
 /// When there is no usable CA in the directory.
 pub fn run(plan: &Plan, context: &Context<'_>) -> Result<Log, Failure> {
-    let log = CaDirectory::open(&plan.dir)?.log().read()?;
+    let ca = CaDirectory::open(&plan.dir)?;
+    let log = ca.log().read()?;
+    let revoked = ca.revoked()?;
     let now = context.moment();
     let issued = log.entries.into_iter().map(|entry| Line {
         remaining_seconds: remaining(&entry, now),
+        revoked: revoked
+            .iter()
+            .find(|revoked| revoked.fingerprint == entry.fingerprint)
+            .cloned(),
         entry,
     });
     Ok(Log {
@@ -60,6 +69,7 @@ impl fmt::Display for Log {
         for Line {
             entry,
             remaining_seconds,
+            revoked,
         } in &self.issued
         {
             let subject = if entry.subject.is_empty() {
@@ -75,6 +85,9 @@ impl fmt::Display for Log {
                 entry.names.join(", ")
             )?;
             writeln!(f, "  serial {}  by {}", entry.serial, entry.requester)?;
+            if let Some(revoked) = revoked {
+                writeln!(f, "  revoked {}  {}", revoked.at, revoked.reason)?;
+            }
         }
         if self.unreadable > 0 {
             writeln!(

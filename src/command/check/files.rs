@@ -114,11 +114,7 @@ fn walk_folder(folder: &Path, argument: usize, items: &mut Vec<Item>, tally: &mu
         Ok(entries) => entries,
         Err(error) => {
             let name = folder.display().to_string();
-            tally.fault(
-                argument,
-                items.len(),
-                read::unreadable(&name, &error.to_string()),
-            );
+            tally.fault(argument, items.len(), read::unopened(&name, &error));
             return;
         }
     };
@@ -138,11 +134,7 @@ fn walk_folder(folder: &Path, argument: usize, items: &mut Vec<Item>, tally: &mu
             Ok(_) => {}
             Err(error) => {
                 let name = path.display().to_string();
-                tally.fault(
-                    argument,
-                    items.len(),
-                    read::unreadable(&name, &error.to_string()),
-                );
+                tally.fault(argument, items.len(), read::unopened(&name, &error));
             }
         }
     }
@@ -191,7 +183,7 @@ impl Gate<'_> {
     fn look_at(&self, item: &Item, number: usize, buffer: &mut Vec<u8>, tally: &mut Tally) {
         let name = || item.path.display().to_string();
         if let Err(error) = read::into(buffer, &item.path) {
-            let finding = read::unreadable(&name(), &error.to_string());
+            let finding = read::unopened(&name(), &error);
             return tally.fault(item.argument, number, finding);
         }
         if !item.named && !read::looks_like_certificates(&item.path, buffer) {

@@ -68,6 +68,8 @@ fn settle(image: &ImageRoot, report: &mut Report) -> Result<(), ImageError> {
     };
     match image::recover(image) {
         Ok(recovery) => report.findings.push(recovery.finding()),
+        // It says itself what was interrupted.
+        Err(error @ ImageError::JournalTorn { .. }) => return Err(error),
         Err(error) => {
             report.findings.push(pending.finding());
             return Err(error);

@@ -59,8 +59,8 @@ pub struct Expected {
     pub floor: Option<Floor>,
     /// Where that was written.
     pub floor_origin: String,
-    /// Instead of the anchors that were placed.
-    pub anchors: Option<PathBuf>,
+    /// Instead of the anchors that were placed; of every authority that may have issued it.
+    pub anchors: Vec<PathBuf>,
     /// What must have been placed where: `private-key`, `full-chain`, …
     pub placements: Vec<(String, ImagePath)>,
 }

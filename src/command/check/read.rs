@@ -55,6 +55,18 @@ impl Fault {
     }
 }
 
+/// The file itself cannot be opened.
+pub(super) fn unopened(path: &str, error: &std::io::Error) -> Finding {
+    let hint = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "check the path; a pattern such as *.pem is for the shell to expand, so leave it without quotes"
+        }
+        std::io::ErrorKind::PermissionDenied => "check who may read it",
+        _ => "check the path",
+    };
+    unreadable(path, &error.to_string()).hint(hint)
+}
+
 pub(super) fn unreadable(path: &str, reason: &str) -> Finding {
     Finding::error(UNREADABLE, format!("reading {path}: {reason}"))
         .in_file(path)
@@ -195,7 +207,7 @@ pub(super) fn file(path: &Path, findings: &mut Vec<Finding>) -> Option<Content> 
     let mut bytes = Vec::new();
     let name = path.display().to_string();
     if let Err(error) = into(&mut bytes, path) {
-        findings.push(unreadable(&name, &error.to_string()));
+        findings.push(unopened(&name, &error));
         return None;
     }
     content(&bytes)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use super::Stop;
-use super::plan::{Content, Identity, Placement, Plan};
+use super::plan::{Content, Identity, Pkcs12, Placement, Plan};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::{Certificate, Credential, pem, pkcs12};
@@ -23,8 +23,8 @@ impl Passwords {
         for identity in &plan.identities {
             for placement in &identity.placements {
                 if let Content::Pkcs12(store) = &placement.content {
-                    let password = store.password.read().map_err(|error| {
-                        Stop::new(Outcome::Usage, error.finding().about(&identity.name))
+                    let password = password(store).map_err(|finding| {
+                        Stop::new(Outcome::Usage, finding.about(&identity.name))
                     })?;
                     passwords.insert(placement.path.as_str().to_owned(), password);
                 }
@@ -35,6 +35,18 @@ impl Passwords {
 
     fn of(&self, placement: &Placement) -> Option<&Secret> {
         self.0.get(placement.path.as_str())
+    }
+}
+
+/// The password of a key store, where one can be written with it.
+pub fn password(store: &Pkcs12) -> Result<Secret, Finding> {
+    let password = store.password.read().map_err(|error| error.finding())?;
+    match pkcs12::accepts(&password, &store.alias) {
+        Ok(_) => Ok(password),
+        Err(error) => Err(Finding::error(PKCS12_UNWRITABLE, error.to_string())
+            .fact("source", store.password.to_string())
+            .fact("alias", store.alias.as_str())
+            .hint("nothing was asked for: give a password of ordinary characters, letters and digits are read alike everywhere")),
     }
 }
 

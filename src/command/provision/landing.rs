@@ -3,7 +3,7 @@
 use super::super::Context;
 use super::content::{self, Passwords};
 use super::order::Ordered;
-use super::plan::Plan;
+use super::plan::{Identity, Plan};
 use super::{Stop, recording};
 use crate::finding::{Code, Finding};
 use crate::image::{
@@ -18,9 +18,9 @@ const LANDED_DIFFERS: Code = Code::new("landed-differs");
 const READ_BACK_LIMIT: u64 = 16 << 20;
 
 /// Every placement of every identity, then every identity's record.
-pub fn slots(plan: &Plan) -> Result<Vec<Slot>, Stop> {
+pub fn slots(identities: &[Identity]) -> Result<Vec<Slot>, Stop> {
     let mut slots = Vec::new();
-    for identity in &plan.identities {
+    for identity in identities {
         slots.extend(identity.placements.iter().map(|placement| Slot {
             path: placement.path.clone(),
             mode: placement.mode,
@@ -29,7 +29,7 @@ pub fn slots(plan: &Plan) -> Result<Vec<Slot>, Stop> {
             label: placement.content.name().to_owned(),
         }));
     }
-    for identity in &plan.identities {
+    for identity in identities {
         slots.push(Slot {
             path: recording::path(&identity.name)?,
             mode: Mode::new(0o644),

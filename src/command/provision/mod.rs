@@ -1,6 +1,7 @@
 //! `provision`: ask, prove, land, record. The order of the steps is the promise: the image is
 //! prepared before anything is asked, and nothing is written before every gate has passed.
 
+mod approach;
 mod content;
 mod landing;
 mod order;
@@ -8,22 +9,29 @@ mod plan;
 mod recording;
 mod summary;
 
-pub use plan::{Content, Identity, Pkcs12, Placement, Plan};
+pub(super) use content::password;
+pub(super) use landing::slots;
+pub use plan::{Candidate, Content, Identity, Pkcs12, Placement, Plan};
 
 use std::time::{Duration, Instant};
 
-use super::Context;
-use crate::authority::{Depth, Order};
+use super::together::together;
+use super::{Context, foresee, revoke};
+use crate::authority::Order;
 use crate::finding::{Code, Finding};
-use crate::image::{ImageRoot, Staging};
-use crate::outcome::{Outcome, Report};
+use crate::image::{ImageRoot, Landed, Staging};
+use crate::outcome::{AuthorityPlace, IdentityReport, Outcome, Report};
 use crate::pki::{PrivateKey, SigningRequest};
+use approach::Approach;
 use content::Passwords;
 use order::Ordered;
 
 const DRY_RUN: Code = Code::new("dry-run");
 const TTL_BELOW_FLOOR: Code = Code::new("ttl-below-floor");
 const INTERNAL: Code = Code::new("internal-error");
+
+/// How long revoking what was not landed may take: the build has failed, and waits.
+const TAKING_BACK: Duration = Duration::from_secs(20);
 
 /// Bakes every identity of the plan, all or none.
 pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
@@ -33,13 +41,16 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
     report.identities = plan.identities.iter().map(summary::asked).collect();
     match bake(plan, context, &mut report) {
         Ok(()) => {}
-        Err(Stop { outcome, findings }) => {
-            report.conclude(outcome);
-            report.findings.extend(findings);
+        Err(stop) => {
+            report.conclude(stop.outcome);
+            report.findings.extend(stop.findings);
         }
     }
-    let authorities = plan.identities.iter().map(|identity| &identity.authority);
-    let finish = authorities.filter_map(|authority| authority.finish.as_ref());
+    let candidates = plan
+        .identities
+        .iter()
+        .flat_map(|identity| &identity.candidates);
+    let finish = candidates.filter_map(|candidate| candidate.opened.finish.as_ref());
     report
         .findings
         .extend(finish.flat_map(|open| open.finish()));
@@ -47,70 +58,116 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
 }
 
 /// Why the run ends before its end.
-pub(crate) struct Stop {
-    outcome: Outcome,
-    findings: Vec<Finding>,
+pub(super) struct Stop {
+    pub(super) outcome: Outcome,
+    pub(super) findings: Vec<Finding>,
+    /// Who had been asked by then.
+    authority: Option<AuthorityPlace>,
+    /// Some of the new files may stand in the image all the same.
+    half_done: bool,
 }
 
 impl Stop {
     fn new(outcome: Outcome, finding: Finding) -> Self {
+        Self::all(outcome, vec![finding])
+    }
+
+    const fn all(outcome: Outcome, findings: Vec<Finding>) -> Self {
         Self {
             outcome,
-            findings: vec![finding],
+            findings,
+            authority: None,
+            half_done: false,
         }
+    }
+
+    pub(super) fn panicked() -> Self {
+        Self::new(
+            Outcome::Internal,
+            Finding::error(INTERNAL, "a thread ended by itself")
+                .hint("this is a bug in certbake: please report it"),
+        )
     }
 }
 
 impl From<crate::image::ImageError> for Stop {
     fn from(error: crate::image::ImageError) -> Self {
-        Self::new(Outcome::Image, error.finding())
+        Self {
+            half_done: matches!(error, crate::image::ImageError::HalfDone { .. }),
+            ..Self::new(Outcome::Image, error.finding())
+        }
     }
 }
 
 fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), Stop> {
-    reachable_floors(plan)?;
+    reachable_floors(&plan.identities)?;
     let root = ImageRoot::open(&plan.root)?;
-    let slots = landing::slots(plan)?;
+    let slots = landing::slots(&plan.identities)?;
     let passwords = Passwords::read(plan)?;
     if plan.dry_run {
         let planned = Staging::rehearse(&root, slots)?;
         summary::planned(report, plan, &planned);
-        return rehearse(plan, report);
+        return rehearse(plan, context, report);
     }
     let staging = Staging::prepare(&root, slots)?;
     report.findings.extend(staging.notes().iter().cloned());
-    let ordered = order_all(plan, context, report)?;
-    let contents = landing::contents(plan, context, &ordered, &passwords, &staging.planned())?;
-    let records = recording::texts(plan, &contents);
-    context.progress.step("writing into the image");
-    let landed = staging.write(contents)?.commit()?;
+    let approaches = approach_all(plan, context, report)?;
+    let (ordered, stop) = order_all(approaches, context, report);
+    let landed = match stop {
+        Some(stop) => Err(stop),
+        None => land(plan, context, staging, &ordered, &passwords),
+    };
+    let (landed, records) = landed.map_err(|mut stop| {
+        if plan.revoke_on_failure && !stop.half_done {
+            stop.findings.extend(take_back(&ordered, context));
+        }
+        stop
+    })?;
     summary::landed(report, plan, &landed);
     report.findings.extend(landed.notes.iter().cloned());
-    landing::verify(&root, &landed).map_err(|findings| Stop {
-        outcome: Outcome::Flawed,
-        findings,
-    })?;
+    landing::verify(&root, &landed).map_err(|findings| Stop::all(Outcome::Flawed, findings))?;
     recording::write_outside(plan, &records)
 }
 
+/// Writes everything beside its place and swaps it in as one set; the records are returned too.
+fn land(
+    plan: &Plan,
+    context: &Context<'_>,
+    staging: Staging,
+    ordered: &[Ordered],
+    passwords: &Passwords,
+) -> Result<(Landed, Vec<Vec<u8>>), Stop> {
+    let contents = landing::contents(plan, context, ordered, passwords, &staging.planned())?;
+    let records = recording::texts(plan, &contents);
+    context.progress.step("writing into the image");
+    Ok((staging.write(contents)?.commit()?, records))
+}
+
+/// Has every certificate revoked that was issued and will not land.
+fn take_back(ordered: &[Ordered], context: &Context<'_>) -> Vec<Finding> {
+    context.progress.step("revoking what was not landed");
+    let findings = together(ordered.iter().collect(), |ordered: &Ordered| {
+        let credential = &ordered.credential;
+        let (leaf, key) = (credential.leaf(), credential.key());
+        revoke::take_back(&ordered.candidate, leaf, key, TAKING_BACK)
+            .into_iter()
+            .map(|finding| finding.about(&ordered.identity))
+            .collect::<Vec<_>>()
+    });
+    findings.into_iter().flatten().flatten().collect()
+}
+
 /// A floor above the lifetime that is asked for can never hold: no certificate is spent on it.
-fn reachable_floors(plan: &Plan) -> Result<(), Stop> {
-    let findings: Vec<Finding> = plan
-        .identities
-        .iter()
-        .filter_map(unreachable_floor)
-        .collect();
+fn reachable_floors(identities: &[Identity]) -> Result<(), Stop> {
+    let findings: Vec<Finding> = identities.iter().filter_map(unreachable_floor).collect();
     if findings.is_empty() {
         Ok(())
     } else {
-        Err(Stop {
-            outcome: Outcome::Window,
-            findings,
-        })
+        Err(Stop::all(Outcome::Window, findings))
     }
 }
 
-fn unreachable_floor(identity: &Identity) -> Option<Finding> {
+pub(super) fn unreachable_floor(identity: &Identity) -> Option<Finding> {
     let (ttl, floor) = (identity.ttl?, identity.policy.floor.as_ref()?);
     let required = floor.required(ttl.duration());
     (required > ttl).then(|| {
@@ -127,89 +184,90 @@ fn unreachable_floor(identity: &Identity) -> Option<Finding> {
     })
 }
 
-/// Orders every identity at once; one that fails ends the run, after all have answered.
-fn order_all(
-    plan: &Plan,
+/// Asks what speaks against each order, all at once: no certificate is spent where one of them
+/// could not be had.
+fn approach_all<'a>(
+    plan: &'a Plan,
     context: &Context<'_>,
     report: &mut Report,
-) -> Result<Vec<Ordered>, Stop> {
-    let answers: Vec<Result<Ordered, Stop>> = match plan.identities.as_slice() {
-        [one] => vec![order::one(one, context)],
-        several => std::thread::scope(|scope| {
-            let threads: Vec<_> = several
-                .iter()
-                .map(|identity| scope.spawn(|| order::one(identity, context)))
-                .collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|_| Err(panicked())))
-                .collect()
-        }),
-    };
-    let mut passed = Vec::new();
-    let mut stop = Stop {
-        outcome: Outcome::Ok,
-        findings: Vec::new(),
-    };
-    for ((identity, answer), summary) in plan
-        .identities
-        .iter()
-        .zip(answers)
-        .zip(&mut report.identities)
-    {
-        match answer {
-            Ok(ordered) => {
-                summary::issued(summary, &ordered);
-                let findings = ordered
-                    .findings
-                    .iter()
-                    .map(|finding| finding.clone().about(&identity.name));
-                if ordered.outcome == Outcome::Ok {
-                    report.findings.extend(findings);
-                    passed.push(ordered);
-                } else {
-                    stop.outcome = stop.outcome.max(ordered.outcome);
-                    stop.findings.extend(findings);
-                }
-            }
-            Err(failed) => {
-                stop.outcome = stop.outcome.max(failed.outcome);
-                stop.findings.extend(
-                    failed
-                        .findings
-                        .into_iter()
-                        .map(|finding| finding.about(&identity.name)),
-                );
-            }
+) -> Result<Vec<Approach<'a>>, Stop> {
+    let answers = together(plan.identities.iter().collect(), |identity| {
+        Approach::begin(identity, context)
+    });
+    let (approaches, stop) = gather(&mut report.identities, answers);
+    stop.map_or(Ok(approaches.into_iter().flatten().collect()), Err)
+}
+
+/// Orders every identity at once; one that fails ends the run, after all have answered.
+fn order_all(
+    approaches: Vec<Approach<'_>>,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> (Vec<Ordered>, Option<Stop>) {
+    let answers = together(approaches, |approach| order::one(approach, context));
+    let (answers, stop) = gather(&mut report.identities, answers);
+    let mut stop = stop.unwrap_or_else(|| Stop::all(Outcome::Ok, Vec::new()));
+    let mut all = Vec::new();
+    for (summary, ordered) in report.identities.iter_mut().zip(answers) {
+        let Some(mut ordered) = ordered else {
+            continue;
+        };
+        summary::issued(summary, &ordered);
+        let found = std::mem::take(&mut ordered.findings);
+        let findings = found
+            .into_iter()
+            .map(|finding| finding.about(&summary.name));
+        if ordered.outcome == Outcome::Ok {
+            report.findings.extend(findings);
+        } else {
+            stop.outcome = stop.outcome.max(ordered.outcome);
+            stop.findings.extend(findings);
         }
+        all.push(ordered);
     }
-    if stop.outcome == Outcome::Ok {
-        Ok(passed)
-    } else {
-        Err(stop)
+    let failed = stop.outcome != Outcome::Ok;
+    (all, failed.then_some(stop))
+}
+
+/// What came for each identity, and everything that failed as one.
+fn gather<T>(
+    identities: &mut [IdentityReport],
+    answers: Vec<Option<Result<T, Stop>>>,
+) -> (Vec<Option<T>>, Option<Stop>) {
+    let mut failed: Option<Stop> = None;
+    let mut came = Vec::new();
+    for (answer, summary) in answers.into_iter().zip(identities) {
+        let stop = match answer.unwrap_or_else(|| Err(Stop::panicked())) {
+            Ok(answer) => {
+                came.push(Some(answer));
+                continue;
+            }
+            Err(stop) => stop,
+        };
+        came.push(None);
+        if stop.authority.is_some() {
+            summary.authority.clone_from(&stop.authority);
+        }
+        let all = failed.get_or_insert_with(|| Stop::all(Outcome::Ok, Vec::new()));
+        all.outcome = all.outcome.max(stop.outcome);
+        let findings = stop.findings.into_iter();
+        all.findings
+            .extend(findings.map(|finding| finding.about(&summary.name)));
     }
+    (came, failed)
 }
 
 /// What a dry run can still find out: requests that cannot be made, and what authorities tell beforehand.
-fn rehearse(plan: &Plan, report: &mut Report) -> Result<(), Stop> {
+fn rehearse(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), Stop> {
+    let said = foresee::whole(&plan.identities, context, None)?;
     for identity in &plan.identities {
-        let order = request(identity)?;
-        let Some(preflight) = &identity.authority.preflight else {
-            continue;
-        };
-        let findings = preflight
-            .preflight(&order.1, Depth::Whole)
-            .map_err(|error| {
-                Stop::new(error.outcome(), error.into_finding().about(&identity.name))
-            })?;
-        if findings.iter().any(Finding::is_error) {
-            report.conclude(Outcome::Refused);
-        }
-        report.findings.extend(
-            findings
-                .into_iter()
-                .map(|finding| finding.about(&identity.name)),
-        );
+        let of_identity: Vec<_> = said
+            .iter()
+            .filter(|said| std::ptr::eq(said.identity, identity))
+            .collect();
+        let (outcome, findings) = foresee::weigh(&of_identity);
+        report.conclude(outcome);
+        report.findings.extend(findings);
     }
     report.findings.push(
         Finding::note(DRY_RUN, "nothing was asked for and nothing was written")
@@ -219,7 +277,7 @@ fn rehearse(plan: &Plan, report: &mut Report) -> Result<(), Stop> {
 }
 
 /// A fresh key and the order for it.
-fn request(identity: &Identity) -> Result<(PrivateKey, Order), Stop> {
+pub(super) fn request(identity: &Identity) -> Result<(PrivateKey, Order), Stop> {
     let internal = |reason: String| Stop::new(Outcome::Internal, Finding::error(INTERNAL, reason));
     let key = PrivateKey::generate(identity.key_algorithm)
         .map_err(|error| internal(error.to_string()))?;
@@ -230,8 +288,7 @@ fn request(identity: &Identity) -> Result<(PrivateKey, Order), Stop> {
         identity.usage,
     )
     .map_err(|error| internal(error.to_string()))?;
-    let deadline =
-        Instant::now() + Duration::from_secs(identity.deadline.as_seconds().unsigned_abs());
+    let deadline = Instant::now() + identity.deadline.std();
     Ok((
         key,
         Order {
@@ -240,12 +297,4 @@ fn request(identity: &Identity) -> Result<(PrivateKey, Order), Stop> {
             deadline,
         },
     ))
-}
-
-fn panicked() -> Stop {
-    Stop::new(
-        Outcome::Internal,
-        Finding::error(INTERNAL, "a thread ended by itself")
-            .hint("this is a bug in certbake: please report it"),
-    )
 }

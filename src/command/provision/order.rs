@@ -1,11 +1,11 @@
-//! Steps 3 to 6 for one identity: key, request, answer, credential, gates.
+//! Steps 4 to 6 for one identity: answer, credential, gates.
 
 use std::sync::Arc;
 
 use super::super::Context;
-use super::plan::{Content, Identity};
-use super::{Stop, request};
-use crate::authority::AuthorityError;
+use super::Stop;
+use super::approach::{Answer, Approach};
+use super::plan::{Candidate, Content, Identity};
 use crate::finding::{Code, Finding};
 use crate::outcome::{Outcome, WindowSummary};
 use crate::pki::credential::CredentialError;
@@ -18,7 +18,10 @@ const CHAIN_NOT_PLACED: Code = Code::new("chain-not-placed");
 
 /// A credential that came, with what the gates say of it.
 pub struct Ordered {
+    pub identity: String,
     pub credential: Credential,
+    /// Who issued it.
+    pub candidate: Candidate,
     /// Over the path that was verified.
     pub window: WindowSummary,
     /// `Ok` when every gate passed.
@@ -26,21 +29,15 @@ pub struct Ordered {
     pub findings: Vec<Finding>,
 }
 
-pub fn one(identity: &Identity, context: &Context<'_>) -> Result<Ordered, Stop> {
-    let place = identity.authority.authority.place();
-    let (key, order) = request(identity)?;
-    context
-        .progress
-        .step(&format!("asking {} for {}", place.name, identity.name));
-    let issued = identity
-        .authority
-        .authority
-        .issue(&order)
-        .map_err(|error: AuthorityError| {
-            let outcome = error.outcome();
-            Stop::new(outcome, error.into_finding())
-        })?;
-    let anchors = match &identity.anchors {
+pub fn one(approach: Approach<'_>, context: &Context<'_>) -> Result<Ordered, Stop> {
+    let identity = approach.identity;
+    let Answer {
+        key,
+        issued,
+        candidate,
+        mut findings,
+    } = approach.ask(context)?;
+    let anchors = match &candidate.anchors {
         Some(pinned) => pinned.clone(),
         None => Anchors::new(
             issued
@@ -50,8 +47,13 @@ pub fn one(identity: &Identity, context: &Context<'_>) -> Result<Ordered, Stop> 
                 .collect(),
         ),
     };
-    let credential = Credential::assemble(Arc::new(key), &issued.certificates, anchors)
-        .map_err(|error| Stop::new(Outcome::Flawed, unassembled(&error)))?;
+    let credential =
+        Credential::assemble(Arc::new(key), &issued.certificates, anchors).map_err(|error| {
+            Stop {
+                authority: Some(candidate.place()),
+                ..Stop::new(Outcome::Flawed, unassembled(&error))
+            }
+        })?;
     let now = context.moment();
     let evidence = verify::Evidence {
         anchors: Some(credential.anchors()),
@@ -66,13 +68,15 @@ pub fn one(identity: &Identity, context: &Context<'_>) -> Result<Ordered, Stop> 
         ..verify::Evidence::new(now, credential.chain())
     };
     let verdict = verify::credential(&evidence, &identity.policy);
-    let mut findings = issued.findings;
+    findings.extend(issued.findings);
     findings.extend(verdict.findings);
     findings.extend(chain_not_placed(identity, &credential));
     let outcome = verify::outcome(&findings);
     Ok(Ordered {
+        identity: identity.name.clone(),
         window: verdict.summary,
         credential,
+        candidate: candidate.clone(),
         outcome,
         findings,
     })

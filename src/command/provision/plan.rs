@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::authority::Opened;
 use crate::image::{ImagePath, Mode, Owner};
+use crate::outcome::AuthorityPlace;
 use crate::pki::pkcs12::Encryption;
 use crate::pki::{AltName, Anchors, KeyAlgorithm, Subject, Usage};
 use crate::secret_source::SecretSource;
@@ -16,24 +17,14 @@ pub struct Plan {
     pub identities: Vec<Identity>,
     /// Everything but asking and writing.
     pub dry_run: bool,
+    /// Certificates that a failed run does not land are taken back.
+    pub revoke_on_failure: bool,
 }
 
 impl Plan {
     /// Where every secret of this run comes from.
     pub fn secrets(&self) -> Vec<&SecretSource> {
-        let of_authorities = self
-            .identities
-            .iter()
-            .flat_map(|identity| &identity.authority.secrets);
-        let of_stores = self
-            .identities
-            .iter()
-            .flat_map(|identity| &identity.placements)
-            .filter_map(|placement| match &placement.content {
-                Content::Pkcs12(store) => Some(&store.password),
-                _ => None,
-            });
-        of_authorities.chain(of_stores).collect()
+        self.identities.iter().flat_map(Identity::secrets).collect()
     }
 }
 
@@ -47,14 +38,46 @@ pub struct Identity {
     /// The lifetime to ask for; `None` leaves it to the authority.
     pub ttl: Option<Span>,
     pub policy: Policy,
-    pub authority: Opened,
-    /// The roots pinned by the configuration.
-    pub anchors: Option<Anchors>,
+    /// At least one. The next is asked where those before cannot be reached.
+    pub candidates: Vec<Candidate>,
     /// How long the whole order may take.
     pub deadline: Span,
     pub placements: Vec<Placement>,
     /// A copy of the record outside the image.
     pub record: Option<PathBuf>,
+}
+
+impl Identity {
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretSource> {
+        let of_authorities = self.candidates.iter();
+        of_authorities
+            .flat_map(|candidate| &candidate.opened.secrets)
+            .chain(self.passwords())
+    }
+
+    /// Of its key stores.
+    pub fn passwords(&self) -> impl Iterator<Item = &SecretSource> {
+        self.placements
+            .iter()
+            .filter_map(|placement| match &placement.content {
+                Content::Pkcs12(store) => Some(&store.password),
+                _ => None,
+            })
+    }
+}
+
+/// An authority that an identity may be ordered from.
+#[derive(Clone)]
+pub struct Candidate {
+    pub opened: Opened,
+    /// The roots pinned for it by the configuration.
+    pub anchors: Option<Anchors>,
+}
+
+impl Candidate {
+    pub fn place(&self) -> AuthorityPlace {
+        self.opened.authority.place()
+    }
 }
 
 /// One file in the image.

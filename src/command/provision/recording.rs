@@ -84,7 +84,7 @@ pub fn all(
 fn facts(identity: &Identity, ordered: &Ordered) -> Record {
     let leaf = ordered.credential.leaf();
     let window = &ordered.window;
-    let place = identity.authority.authority.place();
+    let place = ordered.candidate.place();
     Record {
         schema: 1,
         identity: identity.name.clone(),
@@ -101,6 +101,7 @@ fn facts(identity: &Identity, ordered: &Ordered) -> Record {
             spki_pin: leaf.spki_pin(),
             not_before: rfc3339(leaf.window().not_before),
             not_after: rfc3339(leaf.window().not_after),
+            pem: Some(leaf.pem()),
         },
         window: RecordedWindow {
             not_before: rfc3339(window.not_before),

@@ -1,7 +1,7 @@
 //! What the report says of each identity.
 
 use super::order::Ordered;
-use super::plan::{Identity, Placement, Plan};
+use super::plan::{Candidate, Identity, Placement, Plan};
 use crate::image::{Landed, Owner, PlannedFile};
 use crate::outcome::{Asked, CertificateSummary, Change, IdentityReport, PlacementReport, Report};
 use crate::verify;
@@ -16,7 +16,7 @@ pub fn asked(identity: &Identity) -> IdentityReport {
             key: identity.key_algorithm.to_string(),
             ttl: identity.ttl,
         }),
-        authority: Some(identity.authority.authority.place()),
+        authority: identity.candidates.first().map(Candidate::place),
         placements: identity
             .placements
             .iter()
@@ -36,6 +36,7 @@ pub fn asked(identity: &Identity) -> IdentityReport {
 
 /// What came.
 pub fn issued(summary: &mut IdentityReport, ordered: &Ordered) {
+    summary.authority = Some(ordered.candidate.place());
     summary.certificate = Some(CertificateSummary::from(ordered.credential.chain()));
     summary.checks = verify::CHECKS.iter().map(|check| check.code).collect();
     summary.window = Some(ordered.window.clone());

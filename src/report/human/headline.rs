@@ -80,6 +80,12 @@ fn success(report: &Report) -> String {
             ),
             None => format!("{} are baked", identities(several.len())),
         },
+        ("revoke", [one]) => format!("the certificate of {} is revoked", one.name),
+        ("doctor", _) if report.count(Severity::Warning) > 0 => format!(
+            "nothing stands in the way, {} to know of",
+            words::count(report.count(Severity::Warning), "warning")
+        ),
+        ("doctor", _) => "nothing stands in the way of baking".to_owned(),
         _ if report.checked.is_some() => totals(report),
         (command, _) => format!("{command}: {}", exit_codes::of(report.outcome).meaning),
     }

@@ -22,9 +22,11 @@ const FILES: usize = 16;
 const SMALL_BAR: usize = 24;
 
 pub fn write(paper: &mut Paper, report: &Report, identity: &IdentityReport) {
-    asked(paper, identity);
+    let revoked = report.command == "revoke";
+    asked(paper, identity, if revoked { "authority" } else { "of" });
     if let Some(certificate) = &identity.certificate {
-        came(paper, certificate, report.exit_code == 0);
+        let label = if revoked { "certificate" } else { "came" };
+        came(paper, label, certificate, revoked || report.exit_code == 0);
     }
     paper.blank();
     if let Some(window) = &identity.window {
@@ -34,7 +36,7 @@ pub fn write(paper: &mut Paper, report: &Report, identity: &IdentityReport) {
     landed(paper, report.root.as_deref(), &identity.placements);
 }
 
-fn asked(paper: &mut Paper, identity: &IdentityReport) {
+fn asked(paper: &mut Paper, identity: &IdentityReport, authority_label: &str) {
     if let Some(asked) = &identity.asked {
         let mut parts = vec![asked.subject.clone()];
         parts.extend(asked.names.iter().cloned());
@@ -44,7 +46,7 @@ fn asked(paper: &mut Paper, identity: &IdentityReport) {
         paper.row("asked", &parts.join(", "));
     }
     if let Some(place) = &identity.authority {
-        paper.row("of", &authority(place));
+        paper.row(authority_label, &authority(place));
     }
 }
 
@@ -59,9 +61,9 @@ fn authority(place: &AuthorityPlace) -> String {
 }
 
 /// A certificate that was not kept needs no serial and no fingerprint to be found again by.
-fn came(paper: &mut Paper, certificate: &CertificateSummary, kept: bool) {
+fn came(paper: &mut Paper, label: &str, certificate: &CertificateSummary, kept: bool) {
     paper.row(
-        "came",
+        label,
         &format!("{}, issued by {}", certificate.subject, certificate.issuer),
     );
     if kept {

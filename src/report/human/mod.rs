@@ -8,9 +8,12 @@ use crate::outcome::{Outcome, Report};
 pub(super) use headline::verb;
 use paper::Paper;
 
+pub use authorities::authorities;
 pub use inspection::inspection;
 
+mod authorities;
 mod bar;
+mod doctor;
 mod findings;
 mod headline;
 mod identity;
@@ -39,11 +42,13 @@ pub(super) fn screen(report: &Report, style: Style) -> String {
     let mut paper = Paper::new(style);
     let told = headline::write(&mut paper, report);
     if report.exit_code == 0 {
+        doctor::write(&mut paper, &report.looked_at);
         identities(&mut paper, report);
         findings::write(&mut paper, report, told);
     } else {
         findings::write(&mut paper, report, told);
         paper.blank();
+        doctor::write(&mut paper, &report.looked_at);
         identities(&mut paper, report);
     }
     ending(&mut paper, report.outcome);

@@ -1,0 +1,93 @@
+//! What can be known before an order: the directory's own words, the account, and whether the CA's
+//! validation will find us.
+
+use super::account::{self, Account};
+use super::challenge::Challenges;
+use super::names;
+use super::problem::{self, PROFILE_UNKNOWN};
+use super::session::Reached;
+use super::settings::Checked;
+use crate::authority::answer::REFUSED;
+use crate::authority::{AuthorityError, Order};
+use crate::finding::{Code, Finding};
+
+const PUBLIC: Code = Code::new("acme-public-ca");
+const NEW_ACCOUNT: Code = Code::new("acme-account-new");
+
+/// Hosts, or the ends of hosts, of CAs whose roots are in browsers.
+const PUBLIC_HOSTS: &[(&str, &str)] = &[
+    ("letsencrypt.org", "Let's Encrypt"),
+    ("zerossl.com", "ZeroSSL"),
+    ("pki.goog", "Google Trust Services"),
+    ("buypass.com", "Buypass"),
+    ("buypass.no", "Buypass"),
+];
+
+pub fn whole(
+    settings: &Checked,
+    challenges: &Challenges,
+    reached: &Reached,
+    order: &Order,
+) -> Result<Vec<Finding>, AuthorityError> {
+    let mut findings = Vec::new();
+    findings.extend(
+        names::identifiers(&order.request)
+            .err()
+            .map(AuthorityError::into_finding),
+    );
+    findings.extend(names::stray_common_name(&order.request));
+    findings.extend(public(settings));
+    findings.extend(profile(settings, reached));
+    findings.extend(challenges.rehearse());
+    let wire = reached.wire(order.deadline);
+    match Account::read(&settings.account, &settings.connection.url)? {
+        None => findings.push(
+            account::obstacle(settings, &reached.directory).unwrap_or_else(|| {
+                let shown = settings.account.display().to_string();
+                Finding::note(
+                    NEW_ACCOUNT,
+                    format!("{shown} does not exist: the first order makes an account"),
+                )
+                .hint("keep the file for later runs: it is how the CA knows who may revoke")
+            }),
+        ),
+        Some(account) => account.confirm(&wire)?,
+    }
+    Ok(findings)
+}
+
+/// A CA for web servers: it signs, and what it signs is of no use here.
+fn public(settings: &Checked) -> Option<Finding> {
+    let host = settings.connection.url.host_str()?;
+    let (_, name) = PUBLIC_HOSTS
+        .iter()
+        .find(|(end, _)| host == *end || host.ends_with(&format!(".{end}")))?;
+    Some(
+        Finding::warning(PUBLIC, format!("{name} is a public CA: it signs for servers, no longer with clientAuth"))
+            .fact("host", host)
+            .hint("ask a private CA for client certificates (step-ca, Vault and EJBCA speak ACME); what comes without clientAuth fails the build (usage-missing)"),
+    )
+}
+
+fn profile(settings: &Checked, reached: &Reached) -> Option<Finding> {
+    let profile = settings.profile.as_deref()?;
+    let profiles = reached.directory.profiles();
+    (!profiles.contains(&profile)).then(|| {
+        Finding::error(
+            PROFILE_UNKNOWN,
+            format!("the CA offers no profile {profile}"),
+        )
+        .fact("offered", profiles)
+        .hint(problem::offered(&reached.directory))
+    })
+}
+
+pub fn no_revocation() -> AuthorityError {
+    AuthorityError::Refused(Box::new(
+        Finding::error(
+            REFUSED,
+            "the CA's directory has no revokeCert: it takes nothing back by ACME",
+        )
+        .hint("ask who runs the CA to revoke it"),
+    ))
+}

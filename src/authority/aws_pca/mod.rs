@@ -1,0 +1,364 @@
+//! AWS Private CA: IssueCertificate, GetCertificate, DescribeCertificateAuthority and
+//! RevokeCertificate, through Amazon's own client
+//! (<https://docs.aws.amazon.com/privateca/latest/APIReference/Welcome.html>).
+
+mod error;
+mod session;
+mod settings;
+mod transport;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_sdk_acmpca::primitives::Blob;
+use aws_sdk_acmpca::types::{RevocationReason, SigningAlgorithm, Validity, ValidityPeriodType};
+use time::OffsetDateTime;
+
+use self::session::{Described, Session, empty, over};
+use self::settings::{Checked, Words};
+use self::transport::Transport;
+use super::foresight::TTL_NOT_ALLOWED;
+use super::shared::Shared;
+use super::{
+    Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
+    Reason, Renew, Revocation, Revoke, Settings, SettingsError, answer, foresight, received,
+    with_connection,
+};
+use crate::finding::{Code, Finding, rfc3339};
+use crate::outcome::AuthorityPlace;
+use crate::pki::{Certificate, pem};
+use crate::span::Span;
+
+pub const CA_STATE: Code = Code::new("aws-ca-state");
+
+/// The row of the catalogue.
+pub const ENTRY: Entry = Entry {
+    kind: "aws-pca",
+    summary: "AWS Private CA, logged in by whatever the AWS chain finds",
+    abilities: &[Ability::Renew, Ability::Preflight, Ability::Revoke],
+    open,
+    schema: || with_connection(schemars::schema_for!(Words)),
+};
+
+/// First wait for a certificate, and the longest between two looks (Amazon's own waiter uses 1 s).
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// Of a CA in short-lived mode.
+const SHORT_LIVED: Span = Span::seconds(7 * 86_400);
+
+fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
+    let pca = Arc::new(AwsPca {
+        settings: Checked::read(settings)?,
+        now: settings.now,
+        session: Shared::default(),
+    });
+    Ok(Opened {
+        secrets: pca.settings.secrets(),
+        authority: pca.clone(),
+        renew: Some(pca.clone()),
+        preflight: Some(pca.clone()),
+        revoke: Some(pca),
+        finish: None,
+    })
+}
+
+/// A private CA of AWS and what has been learnt from it.
+struct AwsPca {
+    settings: Checked,
+    now: OffsetDateTime,
+    session: Shared<Session>,
+}
+
+impl AwsPca {
+    fn session(&self) -> Result<Arc<Session>, AuthorityError> {
+        self.session.get(|| Session::open(&self.settings))
+    }
+
+    /// AWS wants to be told; the CA knows which fits its key.
+    fn signing_algorithm(
+        &self,
+        session: &Session,
+        deadline: Instant,
+    ) -> Result<SigningAlgorithm, AuthorityError> {
+        let name = match &self.settings.signing_algorithm {
+            Some(name) => name.clone(),
+            None => session
+                .described(&self.settings, deadline)?
+                .signing_algorithm
+                .clone()
+                .ok_or_else(|| empty("DescribeCertificateAuthority"))?,
+        };
+        Ok(SigningAlgorithm::from(name.as_str()))
+    }
+
+    fn template(&self, order: &Order) -> String {
+        self.settings.template.clone().unwrap_or_else(|| {
+            let name = match order.request.usage {
+                crate::pki::Usage::Client => "EndEntityClientAuthCertificate/V1",
+                crate::pki::Usage::Server => "EndEntityServerAuthCertificate/V1",
+            };
+            self.settings.arn.template(name)
+        })
+    }
+
+    /// The end asked for. Days would be rounded, and nothing below one could be said.
+    fn validity(&self, order: &Order) -> Result<Validity, AuthorityError> {
+        let ttl = order.ttl.ok_or_else(ttl_needed)?;
+        let end = self.now + ttl.duration();
+        Validity::builder()
+            .r#type(ValidityPeriodType::Absolute)
+            .value(end.unix_timestamp())
+            .build()
+            .map_err(|_| ttl_needed())
+    }
+
+    async fn order(
+        &self,
+        session: &Session,
+        transport: &Transport,
+        order: &Order,
+        algorithm: SigningAlgorithm,
+    ) -> Result<String, AuthorityError> {
+        let (client, _) = session.until(order.deadline);
+        // The same for every attempt: a repeated order is answered with the same certificate.
+        let token = data_encoding::HEXLOWER.encode(&random()?);
+        let csr = order.request.pem();
+        let validity = self.validity(order)?;
+        let mut wait = FIRST_LOOK;
+        loop {
+            let answer = client
+                .issue_certificate()
+                .certificate_authority_arn(&self.settings.arn.text)
+                .csr(Blob::new(csr.as_bytes()))
+                .signing_algorithm(algorithm.clone())
+                .template_arn(self.template(order))
+                .validity(validity.clone())
+                .idempotency_token(&token)
+                .customize()
+                .config_override(over(transport))
+                .send()
+                .await;
+            match answer {
+                Ok(answer) => {
+                    return answer
+                        .certificate_arn()
+                        .map(str::to_owned)
+                        .ok_or_else(|| empty("IssueCertificate"));
+                }
+                // A 400, so the network client does not know that it may pass.
+                Err(e)
+                    if error::exception(&e) == Some("ThrottlingException")
+                        && Instant::now() + wait < order.deadline =>
+                {
+                    session.pause(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                Err(e) => return Err(error::failed("IssueCertificate", &e)),
+            }
+        }
+    }
+
+    /// The certificate and its chain, PEM, once the CA has signed.
+    async fn fetch(
+        &self,
+        session: &Session,
+        transport: &Transport,
+        arn: &str,
+        deadline: Instant,
+    ) -> Result<String, AuthorityError> {
+        let (client, _) = session.until(deadline);
+        let mut wait = FIRST_LOOK;
+        loop {
+            let answer = client
+                .get_certificate()
+                .certificate_authority_arn(&self.settings.arn.text)
+                .certificate_arn(arn)
+                .customize()
+                .config_override(over(transport))
+                .send()
+                .await;
+            match answer {
+                Ok(answer) => {
+                    let leaf = answer
+                        .certificate()
+                        .ok_or_else(|| empty("GetCertificate"))?;
+                    let chain = answer.certificate_chain().unwrap_or_default();
+                    return Ok(format!("{leaf}\n{chain}\n"));
+                }
+                Err(e) if error::exception(&e) == Some("RequestInProgressException") => {
+                    if Instant::now() + wait >= deadline {
+                        return Err(pending());
+                    }
+                    session.pause(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                Err(e) => return Err(error::failed("GetCertificate", &e)),
+            }
+        }
+    }
+}
+
+impl Authority for AwsPca {
+    fn issue(&self, order: &Order) -> Result<Issued, AuthorityError> {
+        let session = self.session()?;
+        let algorithm = self.signing_algorithm(&session, order.deadline)?;
+        let (_, transport) = session.until(order.deadline);
+        let text = session.block_on(async {
+            let arn = self.order(&session, &transport, order, algorithm).await?;
+            self.fetch(&session, &transport, &arn, order.deadline).await
+        })?;
+        // The chain ends in the root, which is no part of it and which AWS vouches for.
+        let issued = certificates(&text)
+            .and_then(|certificates| received::issued(certificates, order.request.spki()))
+            .map_err(|reason| session::unusable("GetCertificate", &reason))?;
+        Ok(Issued {
+            date: transport.date(),
+            ..issued
+        })
+    }
+
+    fn place(&self) -> AuthorityPlace {
+        AuthorityPlace {
+            kind: ENTRY.kind.to_owned(),
+            name: self.settings.name.clone(),
+            place: self.settings.arn.text.clone(),
+        }
+    }
+}
+
+/// AWS knows no renewal of its own: one more order with the same login.
+impl Renew for AwsPca {
+    fn renew(&self, order: &Order, _: &Current<'_>) -> Result<Issued, AuthorityError> {
+        self.issue(order)
+    }
+}
+
+impl Preflight for AwsPca {
+    fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError> {
+        if order.ttl.is_none() {
+            return Err(ttl_needed());
+        }
+        let session = self.session()?;
+        // Asked for its algorithm anyway; where that is set, the login may not be allowed to ask.
+        if depth == Depth::Order && self.settings.signing_algorithm.is_some() {
+            return Ok(Vec::new());
+        }
+        let described = session.described(&self.settings, order.deadline)?;
+        let mut findings = self.limits(&described, order);
+        if depth == Depth::Whole {
+            let login = format!("the access key {}", session.access_key_id);
+            let looked_at = ["login", "state of the CA", "its end and its mode"];
+            findings.push(foresight::answers(&login, described.date, &looked_at));
+        }
+        Ok(findings)
+    }
+}
+
+impl AwsPca {
+    fn limits(&self, ca: &Described, order: &Order) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if !matches!(ca.status.as_str(), "ACTIVE" | "") {
+            findings.push(
+                Finding::error(
+                    CA_STATE,
+                    format!("the CA is {} and signs nothing", ca.status),
+                )
+                .fact("status", ca.status.clone())
+                .hint("enable it, or install its certificate, in the AWS console"),
+            );
+        }
+        let Some(ttl) = order.ttl else {
+            return findings;
+        };
+        if ca.short_lived && ttl > SHORT_LIVED {
+            findings.push(
+                Finding::error(
+                    TTL_NOT_ALLOWED,
+                    format!("a ttl of {ttl} is asked for, and this CA is in short-lived mode: it issues for {SHORT_LIVED} at the most"),
+                )
+                .fact("ttl_seconds", ttl.as_seconds())
+                .fact("longest_seconds", SHORT_LIVED.as_seconds())
+                .hint(format!("ask for {SHORT_LIVED} or less, or use a CA in general-purpose mode")),
+            );
+        }
+        if let Some(end) = ca.not_after
+            && self.now + ttl.duration() > end
+        {
+            findings.push(
+                Finding::error(
+                    TTL_NOT_ALLOWED,
+                    format!(
+                        "a ttl of {ttl} is asked for, and the CA itself ends {}",
+                        rfc3339(end)
+                    ),
+                )
+                .fact("ttl_seconds", ttl.as_seconds())
+                .instant("ca_not_after", end)
+                .hint("ask for less, or have the CA's certificate renewed"),
+            );
+        }
+        findings
+    }
+}
+
+impl Revoke for AwsPca {
+    fn revoke(&self, revocation: &Revocation<'_>) -> Result<Vec<Finding>, AuthorityError> {
+        let session = self.session()?;
+        let (client, transport) = session.until(revocation.deadline);
+        let reason = match revocation.reason {
+            Reason::Unspecified => RevocationReason::Unspecified,
+            Reason::KeyCompromise => RevocationReason::KeyCompromise,
+            Reason::Superseded => RevocationReason::Superseded,
+            Reason::CessationOfOperation => RevocationReason::CessationOfOperation,
+        };
+        let answer = session.block_on(
+            client
+                .revoke_certificate()
+                .certificate_authority_arn(&self.settings.arn.text)
+                .certificate_serial(&revocation.certificate.facts().serial)
+                .revocation_reason(reason)
+                .customize()
+                .config_override(over(&transport))
+                .send(),
+        );
+        match answer {
+            Ok(_) => Ok(Vec::new()),
+            Err(e) if error::exception(&e) == Some("RequestAlreadyProcessedException") => {
+                Ok(Vec::new())
+            }
+            Err(e) => Err(error::failed("RevokeCertificate", &e)),
+        }
+    }
+}
+
+fn certificates(text: &str) -> Result<Vec<Certificate>, String> {
+    let ders = pem::certificates(text.as_bytes()).map_err(|error| error.to_string())?;
+    if ders.is_empty() {
+        return Err("it holds no certificate".to_owned());
+    }
+    ders.into_iter()
+        .map(|der| Certificate::from_der(der).map_err(|error| error.to_string()))
+        .collect()
+}
+
+fn random() -> Result<[u8; 16], AuthorityError> {
+    let mut random = [0; 16];
+    aws_lc_rs::rand::fill(&mut random)
+        .map_err(|_| error::no_credentials("the system has no random numbers"))?;
+    Ok(random)
+}
+
+fn ttl_needed() -> AuthorityError {
+    answer::ttl_needed("AWS Private CA")
+}
+
+fn pending() -> AuthorityError {
+    AuthorityError::Unreachable(Box::new(
+        Finding::error(
+            answer::PENDING,
+            "the CA has taken the order and not signed it before the deadline",
+        )
+        .hint("give the order a longer deadline; AWS usually signs within seconds"),
+    ))
+}

@@ -1,0 +1,54 @@
+//! The CA's clock, as far as its answers have told it: a token is judged by that clock, not by ours.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use time::{Duration, OffsetDateTime};
+
+use crate::net::Response;
+
+/// `Date` has whole seconds and takes a while to come: less than this is no difference.
+const AGREEING: Duration = Duration::seconds(2);
+
+pub struct Clock {
+    now: OffsetDateTime,
+    read: Instant,
+    /// How far the CA's clock is ahead of ours.
+    ahead: Mutex<Option<Duration>>,
+}
+
+impl Clock {
+    /// `now` is what our clock shows at this moment.
+    pub fn new(now: OffsetDateTime) -> Self {
+        Self {
+            now,
+            read: Instant::now(),
+            ahead: Mutex::new(None),
+        }
+    }
+
+    /// Our clock.
+    pub fn here(&self) -> OffsetDateTime {
+        self.now + self.read.elapsed()
+    }
+
+    /// The CA's clock, or ours where none of its answers had a date.
+    pub fn there(&self) -> OffsetDateTime {
+        match self.ahead() {
+            Some(ahead) if ahead.abs() > AGREEING => self.here() + ahead,
+            _ => self.here(),
+        }
+    }
+
+    /// How far the CA's clock is ahead of ours, negative when it is behind.
+    pub fn ahead(&self) -> Option<Duration> {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn hear(&self, response: &Response) {
+        if let Some(date) = response.date {
+            let here = self.now + response.received.saturating_duration_since(self.read);
+            *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(date - here);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `/1.0/revoke`: with a token of the provisioner, or over mTLS with the certificate's own key.
+
+use serde_json::json;
+use std::time::Instant;
+
+use super::explain::{self, Presented};
+use super::order::{post, spend, with_token};
+use super::session::Session;
+use super::settings::Checked;
+use super::token::Purpose;
+use crate::authority::{AuthorityError, Reason, Revocation};
+use crate::finding::{Code, Finding};
+use crate::net::{Repeat, Request, Response};
+
+pub const PASSIVE: Code = Code::new("revocation-passive");
+
+/// By a token: its subject is the serial number.
+pub fn by_token(
+    settings: &Checked,
+    session: &Session,
+    revocation: &Revocation<'_>,
+) -> Result<Vec<Finding>, AuthorityError> {
+    let serial = decimal(&revocation.certificate.facts().serial);
+    let purpose = Purpose {
+        audience: settings.audience("revoke"),
+        subject: serial.clone(),
+        sans: None,
+        request: None,
+    };
+    let body = body(&serial, revocation.reason);
+    let spent = spend(session, &purpose, |token, repeat| {
+        to(
+            session,
+            repeat,
+            with_token(&body, token),
+            revocation.deadline,
+        )
+    })?;
+    let presented = Presented::Token(&spent.token);
+    answered(session, &spent.request, &spent.response, &presented)
+}
+
+/// By the certificate itself, which `session` shows.
+pub fn by_certificate(
+    session: &Session,
+    revocation: &Revocation<'_>,
+) -> Result<Vec<Finding>, AuthorityError> {
+    let serial = decimal(&revocation.certificate.facts().serial);
+    let body = body(&serial, revocation.reason);
+    let request = to(session, Repeat::IfTurnedAway, body, revocation.deadline);
+    let response = session.api.ask(&request)?;
+    answered(session, &request, &response, &Presented::Certificate)
+}
+
+fn to(session: &Session, repeat: Repeat, body: serde_json::Value, deadline: Instant) -> Request {
+    post(session, "/1.0/revoke", repeat, body).until(deadline)
+}
+
+fn body(serial: &str, reason: Reason) -> serde_json::Value {
+    json!({
+        "serial": serial,
+        "reasonCode": reason.code(),
+        "reason": match reason {
+            Reason::Unspecified => "",
+            Reason::KeyCompromise => "key compromise",
+            Reason::Superseded => "superseded",
+            Reason::CessationOfOperation => "cessation of operation",
+        },
+        // The only kind that step-ca has.
+        "passive": true,
+    })
+}
+
+fn answered(
+    session: &Session,
+    request: &Request,
+    response: &Response,
+    presented: &Presented<'_>,
+) -> Result<Vec<Finding>, AuthorityError> {
+    let is_revoked_already = response.status == 400
+        && response
+            .said(request)
+            .is_some_and(|said| said.contains("already revoked"));
+    if response.status != 200 && !is_revoked_already {
+        return Err(explain::turned_down(
+            "POST /1.0/revoke",
+            session,
+            request,
+            response,
+            presented,
+        ));
+    }
+    Ok(vec![
+        Finding::note(
+            PASSIVE,
+            "step-ca does not renew the certificate any more, and tells peers only where its CRL is on",
+        )
+        .hint("unless the CA has a CRL (crl.enabled) that your services read, they accept the certificate until it ends"),
+    ])
+}
+
+/// A serial number as step-ca counts: decimal, of any length.
+fn decimal(hexadecimal: &str) -> String {
+    // Least digit first.
+    let mut digits: Vec<u32> = vec![0];
+    for nibble in hexadecimal.chars().filter_map(|c| c.to_digit(16)) {
+        let mut carry = nibble;
+        for digit in &mut digits {
+            let value = *digit * 16 + carry;
+            *digit = value % 10;
+            carry = value / 10;
+        }
+        while carry > 0 {
+            digits.push(carry % 10);
+            carry /= 10;
+        }
+    }
+    digits
+        .iter()
+        .rev()
+        .filter_map(|digit| char::from_digit(*digit, 10))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decimal;
+
+    #[test]
+    fn a_serial_number_is_counted_in_tens() {
+        for (hexadecimal, expected) in [
+            ("00", "0"),
+            ("0a", "10"),
+            ("ff", "255"),
+            ("0100", "256"),
+            ("ffffffffffffffff", "18446744073709551615"),
+            (
+                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4",
+                "1299882932801983487171770703170018569607520862692",
+            ),
+        ] {
+            let exact = u128::from_str_radix(hexadecimal, 16).map(|n| n.to_string());
+            let exact = exact.unwrap_or_else(|_| expected.to_owned());
+            assert_eq!(decimal(hexadecimal), exact);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What stands between settings and the first order: a client that trusts the right server, the
+//! login's key, unlocked, and the CA's roots.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use data_encoding::HEXLOWER;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use url::Url;
+
+use super::clock::Clock;
+use super::login::Prepared;
+use super::provisioners::{self, Provisioner};
+use super::settings::Checked;
+use super::token::Bearer;
+use crate::authority::connection::{Connection, Pinning, Reached, under};
+use crate::authority::{AuthorityError, answer};
+use crate::net::{Client, ClientCertificate, Request, Response};
+use crate::pki::{Certificate, pem};
+use crate::secret::Secret;
+
+/// The CA's API over one client.
+pub struct Api {
+    pub client: Client,
+    pub clock: Arc<Clock>,
+    base: Url,
+}
+
+pub struct Session {
+    pub api: Api,
+    pub bearer: Bearer,
+    /// DER; empty where the configuration pins its own.
+    pub roots: Vec<Vec<u8>>,
+    /// Where it had to be looked up.
+    pub provisioner: Option<Provisioner>,
+    /// The notAfter of the X5C login's certificate.
+    pub login_ends: Option<OffsetDateTime>,
+    /// Blotted out of whatever the CA says.
+    pub password: Option<Secret>,
+}
+
+impl Api {
+    pub fn at(&self, path: &str) -> Url {
+        under(&self.base, path)
+    }
+
+    pub fn ask(&self, request: &Request) -> Result<Response, AuthorityError> {
+        let response = self
+            .client
+            .send(request)
+            .map_err(|error| answer::failed(&error))?;
+        self.clock.hear(&response);
+        Ok(response)
+    }
+
+    pub fn json<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        request: &Request,
+    ) -> Result<T, AuthorityError> {
+        let response = self.ask(request)?;
+        Self::read(what, request, &response)
+    }
+
+    /// Of an answer that is a success: `/roots` and whatever signs say 201.
+    pub fn read<T: DeserializeOwned>(
+        what: &str,
+        request: &Request,
+        response: &Response,
+    ) -> Result<T, AuthorityError> {
+        if !matches!(response.status, 200 | 201) {
+            return Err(answer::turned_down(what, request, response, "no login"));
+        }
+        serde_json::from_slice(&response.body)
+            .map_err(|error| answer::unusable(what, &error.to_string(), response))
+    }
+}
+
+impl Session {
+    /// With the login of the settings. Secrets are read before anything is asked.
+    pub fn open(
+        settings: &Checked,
+        clock: &Arc<Clock>,
+        deadline: Instant,
+    ) -> Result<Self, AuthorityError> {
+        let prepared = Prepared::read(&settings.login)?;
+        let (api, root) = reach(&settings.connection, None, clock, deadline)?;
+        let provisioner = match &prepared {
+            Prepared::Jwk { name, .. } => Some(("JWK", name)),
+            Prepared::X5c { name, .. } => Some(("X5C", name)),
+            Prepared::Ready(_) => None,
+        };
+        let provisioner = match provisioner {
+            None => None,
+            Some((kind, name)) => {
+                let all = provisioners::list(&api, deadline)?;
+                Some(provisioners::choose(&all, kind, name.as_deref())?)
+            }
+        };
+        let (password, login_ends) = match &prepared {
+            Prepared::Jwk { password, .. } => (password.clone(), None),
+            Prepared::X5c { chain, .. } => (None, end_of(chain)),
+            Prepared::Ready(_) => (None, None),
+        };
+        // Deriving a key from the password takes longer than asking for the roots.
+        let (bearer, roots) = std::thread::scope(|scope| {
+            let roots = scope.spawn(|| roots(settings, &api, root, deadline));
+            let bearer = prepared.bearer(&api, provisioner.as_ref(), deadline);
+            let roots = roots.join().unwrap_or_else(|panic| {
+                std::panic::resume_unwind(panic);
+            });
+            (bearer, roots)
+        });
+        Ok(Self {
+            bearer: bearer?,
+            roots: roots?,
+            provisioner,
+            login_ends,
+            password,
+            api,
+        })
+    }
+
+    /// With a certificate as the login, or nobody where it must not be shown.
+    pub fn with_certificate(
+        settings: &Checked,
+        certificate: Option<ClientCertificate>,
+        clock: &Arc<Clock>,
+        deadline: Instant,
+    ) -> Result<Self, AuthorityError> {
+        let (api, root) = reach(&settings.connection, certificate, clock, deadline)?;
+        Ok(Self {
+            roots: roots(settings, &api, root, deadline)?,
+            bearer: Bearer::Certificate,
+            provisioner: None,
+            login_ends: None,
+            password: None,
+            api,
+        })
+    }
+}
+
+fn end_of(chain: &[Vec<u8>]) -> Option<OffsetDateTime> {
+    let leaf = Certificate::from_der(chain.first()?.clone()).ok()?;
+    Some(leaf.window().not_after)
+}
+
+fn reach(
+    connection: &Connection,
+    certificate: Option<ClientCertificate>,
+    clock: &Arc<Clock>,
+    deadline: Instant,
+) -> Result<(Api, Option<Vec<u8>>), AuthorityError> {
+    let fetch = |client: &Client| pinned_root(client, connection, deadline);
+    let Reached { client, root } = connection.open(certificate, Some(&fetch))?;
+    let api = Api {
+        client,
+        clock: Arc::clone(clock),
+        base: connection.url.clone(),
+    };
+    Ok((api, root))
+}
+
+/// `GET /root/{sha256}`, of a server that is not verified yet: 404 means that it has no such root.
+fn pinned_root(
+    client: &Client,
+    connection: &Connection,
+    deadline: Instant,
+) -> Result<Vec<Certificate>, AuthorityError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        ca: String,
+    }
+    let Pinning::Fingerprint(pin) = &connection.trust else {
+        return Ok(Vec::new());
+    };
+    let path = format!("/root/{}", HEXLOWER.encode(pin));
+    let request = Request::get(connection.at(&path)).until(deadline);
+    let response = client
+        .send(&request)
+        .map_err(|error| answer::failed(&error))?;
+    let what = "GET /root (to compare with the pinned fingerprint)";
+    if response.status == 404 {
+        return Ok(Vec::new());
+    }
+    let answer: Answer = Api::read(what, &request, &response)?;
+    certificates(what, &[answer.ca], &response)
+}
+
+/// `GET /roots`, over a connection that is trusted already: the pinned one may be on its way out.
+fn roots(
+    settings: &Checked,
+    api: &Api,
+    root: Option<Vec<u8>>,
+    deadline: Instant,
+) -> Result<Vec<Vec<u8>>, AuthorityError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        crts: Vec<String>,
+    }
+    if settings.has_anchors {
+        return Ok(Vec::new());
+    }
+    let request = Request::get(api.at("/roots")).until(deadline);
+    let response = api.ask(&request)?;
+    let answer: Answer = Api::read("GET /roots", &request, &response)?;
+    let listed = certificates("GET /roots", &answer.crts, &response)?;
+    let mut roots: Vec<Vec<u8>> = root.into_iter().collect();
+    for certificate in listed {
+        if !roots.iter().any(|known| known == certificate.der()) {
+            roots.push(certificate.der().to_vec());
+        }
+    }
+    Ok(roots)
+}
+
+/// PEM texts, each with one certificate or more.
+///
+/// # Errors
+/// [`AuthorityError::Unusable`] when there is none, or what stands there is none.
+pub fn certificates(
+    what: &str,
+    pems: &[String],
+    response: &Response,
+) -> Result<Vec<Certificate>, AuthorityError> {
+    let unusable = |reason: String| answer::unusable(what, &reason, response);
+    let mut all = Vec::new();
+    for text in pems {
+        for der in pem::certificates(text.as_bytes()).map_err(|e| unusable(e.to_string()))? {
+            all.push(Certificate::from_der(der).map_err(|e| unusable(e.to_string()))?);
+        }
+    }
+    if all.is_empty() {
+        return Err(unusable("it holds no certificate".to_owned()));
+    }
+    Ok(all)
+}

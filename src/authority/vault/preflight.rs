@@ -1,0 +1,184 @@
+//! What can be known before an order: is Vault open, is the token good and for how long, may it have
+//! requests signed, what does the role cut or refuse, does the issuer last.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::login::Method;
+use super::refusal::{self, TokenFacts, TurnedDown};
+use super::server::{Server, data};
+use super::session::Session;
+use super::{Vault, settings::Checked};
+use crate::authority::{AuthorityError, Order, answer, foresight};
+use crate::finding::{Code, Finding, Severity};
+use crate::net::Repeat;
+use crate::span::Span;
+
+pub const TOKEN_ENDS: Code = Code::new("vault-token-ends-first");
+pub const LOGIN_UNTRIED: Code = Code::new("vault-login-untried");
+
+/// A token that ends sooner may not live to see the order, where a build comes before it.
+const BUILD: Duration = Duration::from_secs(30 * 60);
+
+/// The limits alone; an order with a token of few uses is not robbed of one.
+pub fn before_an_order(vault: &Vault, order: &Order) -> Result<Vec<Finding>, AuthorityError> {
+    let session = vault.session(order.deadline)?;
+    if session.has_limited_uses() {
+        return Ok(Vec::new());
+    }
+    let limits = vault.limits(&session, order.deadline)?;
+    Ok(limits.against(order, &vault.settings))
+}
+
+pub fn whole(vault: &Vault, order: &Order) -> Result<Vec<Finding>, AuthorityError> {
+    let settings = &vault.settings;
+    let server = vault.server()?;
+    let date = healthy(&server, order.deadline)?;
+    if let Method::AppRole(login) = &settings.method
+        && login.can_be_used_once()
+    {
+        login.look_up(&server, order.deadline)?;
+        return Ok(untried(date));
+    }
+    let session = vault.session(order.deadline)?;
+    let mut findings = Vec::new();
+    if let Some(token) = living(&session, settings, order.deadline)? {
+        findings.extend(lasting(&token, order).filter(|_| !session.came_by_login()));
+    }
+    permitted(&session, settings, order.deadline)?;
+    let limits = vault.limits(&session, order.deadline)?;
+    findings.extend(limits.against(order, settings));
+    let role = match &limits.role {
+        Some(_) => format!("role {}", settings.role),
+        None => format!("role {} (which this login may not read)", settings.role),
+    };
+    let looked_at = [
+        "TLS and trust",
+        "sealed or not",
+        "login and how long it lasts",
+        "policy",
+        role.as_str(),
+        "the issuer's own end",
+    ];
+    findings.push(foresight::answers(&session.login, date, &looked_at));
+    Ok(findings)
+}
+
+fn untried(date: Option<OffsetDateTime>) -> Vec<Finding> {
+    let looked_at = ["TLS and trust", "sealed or not", "the wrapped secret id"];
+    vec![
+        Finding::note(
+            LOGIN_UNTRIED,
+            "the login was not tried: the wrapped secret id is there, and can be unwrapped once",
+        )
+        .hint("the order that follows will unwrap it; what the token may do is seen then"),
+        foresight::answers("", date, &looked_at),
+    ]
+}
+
+/// <https://developer.hashicorp.com/vault/api-docs/system/health>: the state stands in the status.
+fn healthy(server: &Server, deadline: Instant) -> Result<Option<OffsetDateTime>, AuthorityError> {
+    let request = server.health(deadline);
+    let response = server.send(&request)?;
+    let turned_down = TurnedDown {
+        what: "GET sys/health",
+        request: &request,
+        response: &response,
+    };
+    match response.status {
+        472 | 473 => Err(turned_down.in_general("no login")),
+        501 => Err(turned_down.refused(
+            answer::REFUSED,
+            "this Vault is not initialised: `vault operator init`, or it is another one than you mean",
+        )),
+        503 => Err(turned_down.sealed()),
+        // Whatever else: a proxy may well hide this page.
+        _ => Ok(response.date),
+    }
+}
+
+/// The token as it sees itself; `None` where a login gave one that may not look.
+fn living(
+    session: &Session,
+    settings: &Checked,
+    deadline: Instant,
+) -> Result<Option<TokenFacts>, AuthorityError> {
+    let what = "GET auth/token/lookup-self";
+    let (request, response) = session.look_up(deadline)?;
+    if response.status == 200 {
+        return data(what, &response).map(Some);
+    }
+    if session.came_by_login() {
+        return Ok(None);
+    }
+    let turned_down = TurnedDown {
+        what,
+        request: &request,
+        response: &response,
+    };
+    Err(turned_down.of_order(session, settings, deadline))
+}
+
+fn lasting(token: &TokenFacts, order: &Order) -> Option<Finding> {
+    let left = order.deadline.saturating_duration_since(Instant::now());
+    let ends = Span::seconds(token.ttl);
+    // 0 is for ever.
+    let (severity, until) = match token.ttl.unsigned_abs() {
+        0 => return None,
+        seconds if seconds < left.as_secs() => (Severity::Warning, "before the order's deadline"),
+        seconds if seconds < BUILD.as_secs() => (Severity::Note, "which a long build outlasts"),
+        _ => return None,
+    };
+    Some(
+        Finding::new(
+            TOKEN_ENDS,
+            severity,
+            format!("the token ends in {ends}, {until}"),
+        )
+        .fact("ends_in_seconds", token.ttl)
+        .hint("get a new token just before certbake runs, or let it log in (auth.method)"),
+    )
+}
+
+/// A policy that does not allow the order is known before it.
+fn permitted(
+    session: &Session,
+    settings: &Checked,
+    deadline: Instant,
+) -> Result<(), AuthorityError> {
+    let path = settings.sign_path();
+    let what = "POST sys/capabilities-self";
+    let request = session.post(
+        "sys/capabilities-self",
+        Repeat::Safe,
+        &json!({ "paths": [path] }),
+        deadline,
+    );
+    let response = session.send(&request)?;
+    if response.status != 200 {
+        return Ok(());
+    }
+    let capabilities: BTreeMap<String, serde_json::Value> = data(what, &response)?;
+    let denied = capabilities
+        .get(&path)
+        .and_then(serde_json::Value::as_array)
+        .is_some_and(|held| {
+            !held
+                .iter()
+                .any(|it| matches!(it.as_str(), Some("update" | "root")))
+        });
+    if denied {
+        let finding = Finding::error(
+            answer::LOGIN_REFUSED,
+            format!("this login may not have requests signed at {path}"),
+        )
+        .fact("path", path.as_str());
+        return Err(refusal::forbidden(
+            finding, session, settings, &path, deadline,
+        ));
+    }
+    Ok(())
+}

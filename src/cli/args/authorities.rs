@@ -1,0 +1,45 @@
+//! `certbake authorities`: its words.
+
+use clap::Args as ClapArgs;
+
+use super::shared::Format;
+use crate::authority::CATALOGUE;
+use crate::cli::resolve::flags_of_settings;
+use crate::cli::usage::{UsageError, did_you_mean};
+use crate::command::authorities::Plan;
+
+/// List the kinds of certificate authorities, or show every setting of one
+#[derive(ClapArgs, Clone, Debug)]
+pub struct Args {
+    /// Only this kind, with all that its [ca.NAME] table takes
+    #[arg(value_name = "KIND")]
+    pub kind: Option<String>,
+    /// For people or for programs
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
+    pub report: Format,
+}
+
+impl Args {
+    /// # Errors
+    /// When there is no such kind.
+    pub fn plan(&self) -> Result<Plan, UsageError> {
+        let kind = self.kind.as_deref().map(known).transpose()?;
+        Ok(Plan {
+            kind,
+            flags: flags_of_settings(),
+        })
+    }
+}
+
+fn known(name: &str) -> Result<&'static str, UsageError> {
+    let kinds = || CATALOGUE.iter().map(|entry| entry.kind);
+    kinds().find(|kind| *kind == name).ok_or_else(|| {
+        let meant = did_you_mean(name, kinds())
+            .map(|meant| format!("did you mean `{meant}`? "))
+            .unwrap_or_default();
+        UsageError::new("", format!("`{name}` is not a kind of authority")).hint(format!(
+            "{meant}there are: {}",
+            kinds().collect::<Vec<_>>().join(", ")
+        ))
+    })
+}

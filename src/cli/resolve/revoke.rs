@@ -1,0 +1,195 @@
+//! The words of `revoke` as a plan: which certificate, and the authority that issued it.
+
+use std::path::Path;
+
+use clap::ArgMatches;
+
+use super::authority::Authorities;
+use super::{Outside, source_of};
+use crate::authority::Reason;
+use crate::cli::args::revoke::Args;
+use crate::cli::source::Source;
+use crate::cli::usage::{UsageError, did_you_mean};
+use crate::command::provision::Candidate;
+use crate::command::revoke::Plan;
+use crate::pki::{Certificate, PrivateKey, pem};
+use crate::record::Record;
+use crate::span::Span;
+
+const DEADLINE: Span = Span::seconds(30);
+
+/// # Errors
+/// The first thing that cannot be used, with where it was written.
+pub fn plan(args: &Args, matches: &ArgMatches, outside: &Outside<'_>) -> Result<Plan, UsageError> {
+    let record = args.record.as_deref().map(read_record).transpose()?;
+    let certificate = certificate(args, record.as_ref())?;
+    let source = source_of(args.config.as_deref(), &args.ca)?;
+    let candidate = issuer(args, matches, outside, source.as_ref(), record.as_ref())?;
+    Ok(Plan {
+        name: record.map_or_else(|| certificate.title(), |record| record.identity),
+        candidate,
+        key: args.key.as_deref().map(read_key).transpose()?,
+        reason: args
+            .reason
+            .as_deref()
+            .map_or(Ok(Reason::default()), reason)?,
+        deadline: args
+            .deadline
+            .as_deref()
+            .map_or(Ok(DEADLINE), str::parse)
+            .map_err(|error| UsageError::new("--deadline", error.to_string()))?
+            .std(),
+        certificate,
+    })
+}
+
+fn reason(text: &str) -> Result<Reason, UsageError> {
+    let all = || Reason::ALL.iter().map(|reason| reason.as_str());
+    let found = Reason::ALL.iter().find(|reason| reason.as_str() == text);
+    found.copied().ok_or_else(|| {
+        let meant = did_you_mean(text, all())
+            .map(|meant| format!("did you mean `{meant}`? "))
+            .unwrap_or_default();
+        UsageError::new("--reason", format!("\"{text}\" is not a reason")).hint(format!(
+            "{meant}allowed: {}",
+            all().collect::<Vec<_>>().join(", ")
+        ))
+    })
+}
+
+fn read_record(path: &Path) -> Result<Record, UsageError> {
+    let unusable = |reason: String| {
+        UsageError {
+        file: Some(path.display().to_string()),
+        reason: format!("reading the record: {reason}"),
+        hint: "give the record of the image (/var/lib/certbake/NAME.json) or its copy, or the certificate itself with --cert and --ca".to_owned(),
+        ..UsageError::default()
+    }
+    };
+    let text = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))
+}
+
+fn certificate(args: &Args, record: Option<&Record>) -> Result<Certificate, UsageError> {
+    let recorded = record.and_then(|record| record.certificate.pem.as_deref());
+    let (bytes, from) = match (&args.cert, recorded) {
+        (Some(path), _) => {
+            let bytes = std::fs::read(path)
+                .map_err(|error| unreadable("--cert", path, &error.to_string()))?;
+            (bytes, path.display().to_string())
+        }
+        (None, Some(pem)) => (pem.as_bytes().to_vec(), "the record".to_owned()),
+        (None, None) => {
+            return Err(UsageError::new("--cert", "the record holds no certificate, and none is given")
+                .hint("records hold it since certbake 0.1: give the certificate's file with --cert; the image has it where the record's placements say"));
+        }
+    };
+    let unusable = |reason: String| UsageError::new("--cert", format!("reading {from}: {reason}"));
+    let der = if bytes.first() == Some(&0x30) {
+        Some(bytes)
+    } else {
+        let all = pem::certificates(&bytes).map_err(|error| unusable(error.to_string()))?;
+        all.into_iter().next()
+    };
+    let der = der.ok_or_else(|| unusable("it holds no certificate".to_owned()))?;
+    let certificate = Certificate::from_der(der).map_err(|error| unusable(error.to_string()))?;
+    match record {
+        Some(record) if record.certificate.fingerprint != certificate.fingerprint() => {
+            Err(UsageError::new(
+                "--cert",
+                format!("{from} holds another certificate than the record is about"),
+            )
+            .hint(format!(
+                "the record is about serial {}, and this is serial {}",
+                record.certificate.serial,
+                certificate.facts().serial
+            )))
+        }
+        _ => Ok(certificate),
+    }
+}
+
+fn read_key(path: &Path) -> Result<PrivateKey, UsageError> {
+    let unusable = |reason: &str| unreadable("--key", path, reason);
+    let text = std::fs::read(path).map_err(|error| unusable(&error.to_string()))?;
+    let text = zeroize::Zeroizing::new(text);
+    let blocks = pem::decode(&text).map_err(|error| unusable(&error.to_string()))?;
+    blocks
+        .into_iter()
+        .find_map(|block| match block {
+            pem::Block::PrivateKey(der) => Some(PrivateKey::from_der(&der)),
+            _ => None,
+        })
+        .ok_or_else(|| unusable("it holds no unencrypted private key"))?
+        .map_err(|error| unusable(&error.to_string()))
+}
+
+fn unreadable(key: &str, path: &Path, reason: &str) -> UsageError {
+    UsageError::new(key, format!("reading {}: {reason}", path.display()))
+}
+
+/// The authority that is named by a flag, else by the record.
+fn issuer(
+    args: &Args,
+    matches: &ArgMatches,
+    outside: &Outside<'_>,
+    source: Option<&Source>,
+    record: Option<&Record>,
+) -> Result<Candidate, UsageError> {
+    let name = match (args.ca.ca.as_slice(), record) {
+        ([name], _) => name.clone(),
+        ([], Some(record)) => record.authority.name.clone(),
+        ([], None) => {
+            return Err(
+                UsageError::new("--ca", "who issued the certificate is not said")
+                    .hint("give --ca, or the record with --record"),
+            );
+        }
+        _ => {
+            return Err(UsageError::new("--ca", "a certificate has one issuer")
+                .hint("give the one that issued it"));
+        }
+    };
+    if args.ca.ca.is_empty() {
+        described(&name, source)?;
+    }
+    let candidate = Authorities::new(&args.ca, matches, source, outside).named(&name)?;
+    let kind = candidate.place().kind;
+    match record {
+        Some(record) if record.authority.kind != kind => Err(UsageError::new(
+            if args.ca.ca.is_empty() { "ca" } else { "--ca" },
+            format!(
+                "the certificate was issued by {} ({}), and `{name}` is of kind {kind}",
+                record.authority.name, record.authority.kind
+            ),
+        )
+        .hint(
+            "only its issuer can revoke a certificate: name the authority that the record names",
+        )),
+        _ => Ok(candidate),
+    }
+}
+
+/// The record's name must stand in the file, or it would be taken for a kind.
+fn described(name: &str, source: Option<&Source>) -> Result<(), UsageError> {
+    let Some(source) = source else {
+        return Err(UsageError::new(
+            "",
+            format!("the record names the authority `{name}`, and nothing describes it"),
+        )
+        .hint("give the configuration file it was baked with (--config), or describe the authority by flags: --ca KIND --ca-url …"));
+    };
+    if source.file.ca.contains_key(name) {
+        return Ok(());
+    }
+    let there: Vec<_> = source.file.ca.keys().map(String::as_str).collect();
+    Err(source
+        .error(
+            &["ca"],
+            format!("the record names the authority `{name}`, which is not described here"),
+        )
+        .hint(format!(
+            "there are: {}; --ca says which of them it is now",
+            there.join(", ")
+        )))
+}

@@ -1,0 +1,157 @@
+//! What is on this side: the image's file system, secrets, the places of records.
+
+use std::path::Path;
+
+use super::{Plan, Seen};
+use crate::command::provision::{Content, Identity, Stop, password, slots};
+use crate::finding::Finding;
+use crate::image::{self, ImageRoot, Staging};
+use crate::outcome::{Outcome, Sight};
+use crate::secret_source::SecretSource;
+
+pub fn look(plan: &Plan) -> Seen {
+    let mut seen = Seen::default();
+    match &plan.root {
+        Some(root) => of_image(root, &plan.identities, &mut seen),
+        None => seen.look(
+            "image",
+            "files",
+            Sight::NotLookedAt,
+            "paths and owners, since no --root is given",
+        ),
+    }
+    passwords(&plan.identities, &mut seen);
+    for source in plan
+        .identities
+        .iter()
+        .flat_map(|identity| &identity.candidates)
+        .flat_map(|candidate| &candidate.opened.secrets)
+    {
+        secret(source, &mut seen);
+    }
+    for identity in &plan.identities {
+        record(identity, &mut seen);
+    }
+    seen
+}
+
+/// Every identity by itself first, so that each says what is wrong with it.
+fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
+    let rehearse = |root: &ImageRoot, identities: &[Identity]| -> Result<usize, Stop> {
+        Ok(Staging::rehearse(root, slots(identities)?)?.len())
+    };
+    let root = match ImageRoot::open(path) {
+        Ok(root) => root,
+        Err(error) => {
+            seen.look("image", "root", Sight::Wrong, "cannot be opened");
+            return seen.found(Outcome::Image, vec![error.finding()]);
+        }
+    };
+    let mut well = true;
+    for identity in identities {
+        if let Err(stop) = rehearse(&root, std::slice::from_ref(identity)) {
+            well = false;
+            let about = |finding: Finding| finding.about(&identity.name);
+            seen.found(stop.outcome, stop.findings.into_iter().map(about).collect());
+        }
+    }
+    match rehearse(&root, identities) {
+        Ok(files) if well => {
+            let said = format!(
+                "{files} files can be written in {}, records among them, and their owners are there",
+                path.display()
+            );
+            seen.look("image", "files", Sight::Fine, said);
+        }
+        Ok(_) => seen.look("image", "files", Sight::Wrong, "not everything can land"),
+        Err(stop) => {
+            seen.look("image", "files", Sight::Wrong, "not everything can land");
+            if well {
+                seen.found(stop.outcome, stop.findings);
+            }
+        }
+    }
+    if let Ok(Some(_)) = image::pending(&root) {
+        let said =
+            "holds a run that was interrupted: the next provision takes it back or completes it";
+        seen.look("image", "journal", Sight::Fine, said);
+    }
+}
+
+fn passwords(identities: &[Identity], seen: &mut Seen) {
+    for identity in identities {
+        for placement in &identity.placements {
+            let Content::Pkcs12(store) = &placement.content else {
+                continue;
+            };
+            if !store.password.can_be_read_again() {
+                unread(&store.password, seen);
+                continue;
+            }
+            let place = format!("{} opens {}", store.password, placement.path);
+            match password(store) {
+                Ok(_) => seen.look("secrets", "read", Sight::Fine, place),
+                Err(finding) => {
+                    let said = format!("{} cannot be used", store.password);
+                    seen.look("secrets", "read", Sight::Wrong, said);
+                    seen.found(Outcome::Usage, vec![finding.about(&identity.name)]);
+                }
+            }
+        }
+    }
+}
+
+fn secret(source: &SecretSource, seen: &mut Seen) {
+    match source {
+        SecretSource::Descriptor(_) => unread(source, seen),
+        // The login runs it, and perhaps it gives something that can be used once.
+        SecretSource::Command(_) => {
+            let said = format!("{source}: it is run where the authority is asked");
+            seen.look("secrets", "read", Sight::NotLookedAt, said);
+        }
+        SecretSource::Environment(_) | SecretSource::File(_) => match source.read() {
+            Ok(_) => seen.look("secrets", "read", Sight::Fine, format!("{source} is there")),
+            Err(error) => {
+                let said = format!("{source} cannot be used");
+                seen.look("secrets", "read", Sight::Wrong, said);
+                seen.found(Outcome::Usage, vec![error.finding()]);
+            }
+        },
+    }
+}
+
+fn unread(source: &SecretSource, seen: &mut Seen) {
+    let said = format!("{source}: a descriptor gives what it holds once");
+    seen.look("secrets", "read", Sight::NotLookedAt, said);
+}
+
+/// The copy outside the image: its directory, or the nearest above it that is there.
+fn record(identity: &Identity, seen: &mut Seen) {
+    let Some(file) = &identity.record else {
+        return;
+    };
+    let above = file.ancestors().skip(1).map(|above| {
+        if above.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            above
+        }
+    });
+    let Some(there) = above.into_iter().find(|above| above.exists()) else {
+        return;
+    };
+    let what = file.display();
+    match image::can_write(there) {
+        Ok(()) => seen.look(
+            &identity.name,
+            "record",
+            Sight::Fine,
+            format!("its record can be written to {what}"),
+        ),
+        Err(error) => {
+            let said = format!("its record cannot be written to {what}");
+            seen.look(&identity.name, "record", Sight::Wrong, said);
+            seen.found(Outcome::Image, vec![error.finding().about(&identity.name)]);
+        }
+    }
+}

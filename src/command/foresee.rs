@@ -1,0 +1,194 @@
+//! What authorities tell before an order, weighed: how long a certificate they would grant, and
+//! whether a run could go on. For `provision`, its dry run and `doctor`.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::Context;
+use super::provision::{Candidate, Identity, Stop, request};
+use super::together::together;
+use crate::authority::{AuthorityError, Depth, foresight};
+use crate::finding::{Finding, Severity};
+use crate::outcome::Outcome;
+use crate::pki::SigningRequest;
+use crate::span::Span;
+use crate::verify;
+
+/// What one authority said of one identity's order.
+pub struct Foresight<'a> {
+    pub identity: &'a Identity,
+    pub candidate: &'a Candidate,
+    /// `None` where it has no preflight.
+    pub said: Option<Result<Vec<Finding>, AuthorityError>>,
+    /// Our clock when it had answered.
+    pub at: OffsetDateTime,
+    pub took: Duration,
+}
+
+/// Asks every authority of every identity, at the same time. `within` bounds each.
+pub fn whole<'a>(
+    identities: &'a [Identity],
+    context: &Context<'_>,
+    within: Option<Duration>,
+) -> Result<Vec<Foresight<'a>>, Stop> {
+    let requests = together(identities.iter().collect(), request)
+        .into_iter()
+        .map(|made| made.unwrap_or_else(|| Err(Stop::panicked())))
+        .collect::<Result<Vec<_>, Stop>>()?;
+    let requests: Vec<SigningRequest> = requests
+        .into_iter()
+        .map(|(_, order)| order.request)
+        .collect();
+    let asked: Vec<_> = identities
+        .iter()
+        .zip(&requests)
+        .flat_map(|(identity, request)| {
+            identity
+                .candidates
+                .iter()
+                .map(move |candidate| (identity, candidate, request))
+        })
+        .collect();
+    together(asked, |(identity, candidate, request)| {
+        one(identity, candidate, request, context, within)
+    })
+    .into_iter()
+    .map(|looked| looked.ok_or_else(Stop::panicked))
+    .collect()
+}
+
+fn one<'a>(
+    identity: &'a Identity,
+    candidate: &'a Candidate,
+    request: &SigningRequest,
+    context: &Context<'_>,
+    within: Option<Duration>,
+) -> Foresight<'a> {
+    let begun = Instant::now();
+    let name = candidate.place().name;
+    context
+        .progress
+        .step(&format!("asking {name} about {}", identity.name));
+    let order = crate::authority::Order {
+        request: request.clone(),
+        ttl: identity.ttl,
+        deadline: begun + within.unwrap_or_else(|| identity.deadline.std()),
+    };
+    let preflight = candidate.opened.preflight.as_ref();
+    let said = preflight.map(|preflight| preflight.preflight(&order, Depth::Whole));
+    let took = begun.elapsed();
+    let mut foresight = Foresight {
+        identity,
+        candidate,
+        said,
+        at: context.moment(),
+        took,
+    };
+    let clock = foresight
+        .clock_offset()
+        .and_then(|offset| verify::clock(offset, &identity.policy, foresight.at));
+    if let Some(Ok(said)) = &mut foresight.said {
+        said.extend(shortened(identity, said));
+        said.extend(clock);
+    }
+    foresight
+}
+
+/// What the authorities of one identity said, as a run would take it: one that cannot be reached is
+/// passed over, and whoever stands behind the one that would be asked can only be warned of.
+pub fn weigh(said: &[&Foresight<'_>]) -> (Outcome, Vec<Finding>) {
+    let several = said.len() > 1;
+    let mut worst = Outcome::Ok;
+    let mut settled = false;
+    let mut weighed = Vec::new();
+    for foresight in said {
+        let (outcome, findings) = foresight.findings();
+        let passes_on = outcome == Outcome::Unreachable;
+        if !settled {
+            worst = worst.max(outcome);
+            settled = !passes_on;
+            if outcome == Outcome::Ok {
+                // Whoever was not reached before would have been passed over.
+                worst = Outcome::Ok;
+                weighed.iter_mut().for_each(only_warn);
+            }
+            weighed.extend(findings);
+        } else {
+            weighed.extend(findings.into_iter().map(|mut finding| {
+                only_warn(&mut finding);
+                finding
+            }));
+        }
+        if several {
+            let name = foresight.candidate.place().name;
+            let from = weighed.iter_mut();
+            from.filter(|finding| !finding.facts.contains_key("authority"))
+                .for_each(|finding| {
+                    finding
+                        .facts
+                        .insert("authority".to_owned(), Value::from(name.clone()));
+                });
+        }
+    }
+    (worst, weighed)
+}
+
+fn only_warn(finding: &mut Finding) {
+    if finding.is_error() {
+        finding.severity = Severity::Warning;
+    }
+}
+
+impl Foresight<'_> {
+    /// What the authority said of itself when it answered.
+    pub fn answers(&self) -> Option<&Finding> {
+        let said = self.said.as_ref()?.as_ref().ok()?;
+        said.iter()
+            .find(|finding| finding.code == foresight::ANSWERS)
+    }
+
+    /// How far its clock is ahead of ours, where it said.
+    pub fn clock_offset(&self) -> Option<time::Duration> {
+        let clock = self.answers()?.facts.get(foresight::CLOCK)?.as_str()?;
+        Some(OffsetDateTime::parse(clock, &Rfc3339).ok()? - self.at)
+    }
+
+    /// How an order would end by what was said, and the findings.
+    fn findings(&self) -> (Outcome, Vec<Finding>) {
+        let (outcome, findings) = match &self.said {
+            None => (Outcome::Ok, Vec::new()),
+            Some(Ok(said)) => (outcome(said), said.clone()),
+            Some(Err(error)) => (error.outcome(), vec![error.clone().into_finding()]),
+        };
+        let about = |finding: Finding| finding.about(&self.identity.name);
+        (outcome, findings.into_iter().map(about).collect())
+    }
+}
+
+/// How a run ends with what was said before an order: what the gates know ends it as they would,
+/// every other error is a refusal.
+pub fn outcome(said: &[Finding]) -> Outcome {
+    let of_gate = |finding: &Finding| {
+        let check = verify::CHECKS
+            .iter()
+            .find(|check| check.code == finding.code);
+        check.map_or(Outcome::Refused, |check| check.outcome)
+    };
+    said.iter()
+        .filter(|finding| finding.is_error())
+        .map(of_gate)
+        .max()
+        .unwrap_or(Outcome::Ok)
+}
+
+/// A limit that the authority told of, held against the lifetime and the floor asked for.
+pub fn shortened(identity: &Identity, said: &[Finding]) -> Option<Finding> {
+    let most = said
+        .iter()
+        .filter_map(|finding| finding.facts.get(foresight::MOST_GRANTED)?.as_i64())
+        .min()?;
+    verify::foreseen(Span::seconds(most), identity.ttl, &identity.policy)
+}

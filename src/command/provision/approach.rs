@@ -1,0 +1,171 @@
+//! Steps 2 to 4 for one identity: key and request, and the first of its authorities that answers.
+//! One that cannot be reached is passed over; one that says no is not.
+
+use std::time::{Duration, Instant};
+
+use super::super::Context;
+use super::plan::{Candidate, Identity};
+use super::{Stop, request};
+use crate::authority::{AuthorityError, Depth, Issued, Order};
+use crate::command::foresee;
+use crate::finding::{Code, Finding};
+use crate::outcome::Outcome;
+use crate::pki::PrivateKey;
+
+const PASSED_OVER: Code = Code::new("ca-passed-over");
+
+/// An order on its way, and which authority it has come to.
+pub struct Approach<'a> {
+    pub identity: &'a Identity,
+    key: PrivateKey,
+    order: Order,
+    /// What is left of the deadline; waiting for other identities takes nothing of it.
+    left: Duration,
+    at: usize,
+    findings: Vec<Finding>,
+}
+
+/// What an authority answered, and which one.
+pub struct Answer<'a> {
+    pub key: PrivateKey,
+    pub issued: Issued,
+    pub candidate: &'a Candidate,
+    /// Who was passed over, and what was said before the order.
+    pub findings: Vec<Finding>,
+}
+
+impl<'a> Approach<'a> {
+    /// Makes the key and the request, and finds the first authority that has nothing against it.
+    pub fn begin(identity: &'a Identity, context: &Context<'_>) -> Result<Self, Stop> {
+        let (key, order) = request(identity)?;
+        let mut approach = Self {
+            identity,
+            key,
+            order,
+            left: identity.deadline.std(),
+            at: 0,
+            findings: Vec::new(),
+        };
+        approach.settle(context)?;
+        Ok(approach)
+    }
+
+    /// Asks for the certificate.
+    pub fn ask(mut self, context: &Context<'_>) -> Result<Answer<'a>, Stop> {
+        loop {
+            let candidate = self.candidate();
+            context.progress.step(&format!(
+                "asking {} for {}",
+                candidate.place().name,
+                self.identity.name
+            ));
+            match self.timed(|order| candidate.opened.authority.issue(order)) {
+                Ok(issued) => return Ok(self.answered(issued)),
+                Err(error) => {
+                    self.pass_over(error)?;
+                    self.settle(context)?;
+                }
+            }
+        }
+    }
+
+    fn answered(self, issued: Issued) -> Answer<'a> {
+        let candidate = self.candidate();
+        // What was said before the order is not said again with its answer.
+        let said_again =
+            |finding: &Finding| issued.findings.iter().any(|said| said.code == finding.code);
+        let findings = self.findings.into_iter();
+        Answer {
+            findings: findings.filter(|finding| !said_again(finding)).collect(),
+            key: self.key,
+            issued,
+            candidate,
+        }
+    }
+
+    /// Preflights, until an authority has nothing against the order.
+    fn settle(&mut self, context: &Context<'_>) -> Result<(), Stop> {
+        loop {
+            let candidate = self.candidate();
+            let Some(preflight) = &candidate.opened.preflight else {
+                return Ok(());
+            };
+            let place = candidate.place().name;
+            let what = format!("asking {place} what it allows {}", self.identity.name);
+            context.progress.step(&what);
+            match self.timed(|order| preflight.preflight(order, Depth::Order)) {
+                Ok(findings) => {
+                    self.findings.extend(findings);
+                    return self.nothing_against();
+                }
+                Err(error) => self.pass_over(error)?,
+            }
+        }
+    }
+
+    fn nothing_against(&mut self) -> Result<(), Stop> {
+        let shortened = foresee::shortened(self.identity, &self.findings);
+        self.findings.extend(shortened);
+        let outcome = foresee::outcome(&self.findings);
+        if outcome == Outcome::Ok {
+            return Ok(());
+        }
+        Err(self.stop(outcome, Vec::new()))
+    }
+
+    fn candidate(&self) -> &'a Candidate {
+        &self.identity.candidates[self.at]
+    }
+
+    /// Within a fair share of what is left of the deadline: an authority that hangs must not take
+    /// the time of those after it.
+    fn timed<T>(
+        &mut self,
+        ask: impl FnOnce(&Order) -> Result<T, AuthorityError>,
+    ) -> Result<T, AuthorityError> {
+        let waiting = self.identity.candidates.len() - self.at;
+        let begun = Instant::now();
+        self.order.deadline = begun + self.left / u32::try_from(waiting).unwrap_or(u32::MAX);
+        let answer = ask(&self.order);
+        self.left = self.left.saturating_sub(begun.elapsed());
+        answer
+    }
+
+    /// Goes on to the next authority, where this one could not be reached and there is one.
+    fn pass_over(&mut self, error: AuthorityError) -> Result<(), Stop> {
+        let next = self.identity.candidates.get(self.at + 1);
+        let (AuthorityError::Unreachable(finding), Some(next)) = (&error, next) else {
+            let outcome = error.outcome();
+            return Err(self.stop(outcome, vec![error.into_finding()]));
+        };
+        self.findings
+            .push(passed_over(self.candidate(), next, finding));
+        self.at += 1;
+        Ok(())
+    }
+
+    fn stop(&mut self, outcome: Outcome, last: Vec<Finding>) -> Stop {
+        let mut findings = std::mem::take(&mut self.findings);
+        findings.extend(last);
+        Stop {
+            authority: Some(self.candidate().place()),
+            ..Stop::all(outcome, findings)
+        }
+    }
+}
+
+/// Who did not answer and why, and who is asked instead.
+fn passed_over(candidate: &Candidate, next: &Candidate, why: &Finding) -> Finding {
+    let (name, next) = (candidate.place().name, next.place().name);
+    let mut finding = Finding::warning(
+        PASSED_OVER,
+        format!("{name} was passed over and {next} asked: {}", why.summary),
+    )
+    .fact("passed_over", name)
+    .fact("asked_instead", next)
+    .fact("because", why.code.as_str());
+    for (fact, value) in &why.facts {
+        finding.facts.entry(fact.clone()).or_insert(value.clone());
+    }
+    finding.hint(why.hint.clone())
+}

@@ -1,0 +1,151 @@
+//! Smallstep's step-ca.
+
+mod broken;
+mod logins;
+mod orders;
+
+use std::time::{Duration, Instant};
+
+use certbake::authority::{AuthorityError, CATALOGUE, Issued, Opened, Order, Settings};
+use certbake::finding::Finding;
+use certbake::pki::{
+    AltName, Certificate, Chain, KeyAlgorithm, PrivateKey, SigningRequest, Subject, Usage,
+};
+use certbake::span::Span;
+use time::OffsetDateTime;
+
+use crate::servers::assert_openssl_verifies;
+use crate::servers::step::{PROVISIONER, StepCa};
+
+/// The fixture itself: Smallstep's client gets a certificate, and gets another after a restart.
+#[test]
+fn step_enrolls_at_step_ca() {
+    let Some(mut ca) = StepCa::start() else {
+        return;
+    };
+    let password = ca.password.to_str().unwrap().to_owned();
+    let chain = ca.directory().join("app.crt");
+    let key = ca.directory().join("app.key");
+
+    for _ in 0..2 {
+        let login = ["--provisioner", PROVISIONER, "--password-file", &password];
+        let files = ["app", chain.to_str().unwrap(), key.to_str().unwrap()];
+        ca.step(&[&["ca", "certificate", "--force"][..], &login, &files].concat());
+        assert_openssl_verifies(&chain, &ca.root);
+        ca.serve();
+    }
+}
+
+/// Trust by the root's fingerprint, login by the JWK provisioner's password.
+fn jwk(ca: &StepCa) -> toml::Table {
+    let (url, trust) = (ca.url.as_str(), format!("sha256:{}", ca.fingerprint));
+    let password = format!("cmd:cat {}", ca.password.display());
+    toml::toml! {
+        url = url
+        trust = trust
+        provisioner = PROVISIONER
+        password = password
+    }
+}
+
+/// The same place and trust, another login.
+fn with(ca: &StepCa, login: &[(&str, &str)]) -> toml::Table {
+    let mut table = jwk(ca);
+    table.retain(|key, _| key == "url" || key == "trust");
+    for (key, value) in login {
+        table.insert((*key).to_owned(), (*value).into());
+    }
+    table
+}
+
+fn open(table: toml::Table) -> Opened {
+    open_at(table, OffsetDateTime::now_utc())
+}
+
+/// On a machine whose clock shows `now`.
+fn open_at(table: toml::Table, now: OffsetDateTime) -> Opened {
+    let entry = CATALOGUE.iter().find(|entry| entry.kind == "step-ca");
+    (entry.unwrap().open)(&Settings {
+        name: "lab",
+        table,
+        anchors: &[],
+        directory: std::path::Path::new("."),
+        now,
+        environment: &|_| None,
+        on_wait: None,
+    })
+    .unwrap()
+}
+
+/// CN=app and app.internal, for an hour, by a new key.
+fn order() -> (PrivateKey, Order) {
+    order_of(Some("app"), vec![AltName::dns("app.internal").unwrap()])
+}
+
+fn order_of(common_name: Option<&str>, names: Vec<AltName>) -> (PrivateKey, Order) {
+    let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+    let order = order_with(&key, common_name, names);
+    (key, order)
+}
+
+fn order_with(key: &PrivateKey, common_name: Option<&str>, names: Vec<AltName>) -> Order {
+    let subject = Subject {
+        common_name: common_name.map(str::to_owned),
+        ..Subject::default()
+    };
+    Order {
+        request: SigningRequest::new(key, subject, names, Usage::Client).unwrap(),
+        ttl: Some(Span::seconds(3600)),
+        deadline: Instant::now() + Duration::from_secs(20),
+    }
+}
+
+fn chain_of(issued: &Issued, key: &PrivateKey) -> Chain {
+    let certificates = issued
+        .certificates
+        .iter()
+        .map(|der| Certificate::from_der(der.clone()).unwrap())
+        .collect();
+    Chain::arrange(certificates, key.spki()).unwrap()
+}
+
+/// What was issued leads to the CA's root, as OpenSSL sees it, and has these names.
+fn assert_issued(ca: &StepCa, issued: &Issued, key: &PrivateKey, names: &[&str]) -> Chain {
+    let chain = chain_of(issued, key);
+    assert_eq!(chain.intermediates.len(), 1);
+    let mut came: Vec<String> = chain
+        .leaf
+        .facts()
+        .names
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    came.sort();
+    assert_eq!(came, names);
+    let file = ca.directory().join("issued.pem");
+    let pem: String = chain.certificates().map(Certificate::pem).collect();
+    std::fs::write(&file, pem).unwrap();
+    assert_openssl_verifies(&file, &ca.root);
+    chain
+}
+
+fn refused(outcome: Result<Issued, AuthorityError>) -> Finding {
+    match outcome {
+        Err(AuthorityError::Refused(finding)) => *finding,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn settings(outcome: Result<Issued, AuthorityError>) -> Finding {
+    match outcome {
+        Err(AuthorityError::Settings(finding)) => *finding,
+        other => panic!("not a matter of settings: {other:?}"),
+    }
+}
+
+fn unreachable(outcome: Result<Issued, AuthorityError>) -> Finding {
+    match outcome {
+        Err(AuthorityError::Unreachable(finding)) => *finding,
+        other => panic!("not unreachable: {other:?}"),
+    }
+}

@@ -1,0 +1,232 @@
+//! Orders, renewals and revocations, by a token that is there already, and through the binary.
+
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use certbake::authority::{Current, Reason, Revocation};
+use certbake::pki::{Chain, pem};
+use serde_json::json;
+
+use super::{ROLE, authority, builder, by_token, leaf, root, secret, serial};
+use crate::servers::assert_openssl_verifies;
+use crate::servers::vault::{MOUNT, Vault};
+use crate::support::contract::{PATIENCE, order};
+
+#[test]
+fn a_request_is_signed_two_levels_below_the_root() {
+    let Some(vault) = Vault::start() else { return };
+    let (_file, token) = secret(&builder(&vault));
+    let opened = authority(&vault, by_token(&token), |_| {});
+    let (key, order) = order(PATIENCE);
+    let issued = opened.authority.issue(&order).unwrap();
+    assert_eq!(issued.findings, []);
+    assert_eq!(issued.anchors, root(&vault));
+    assert!(issued.date.is_some());
+    let facts = leaf(&issued);
+    assert_eq!(facts.facts().spki, key.spki());
+    assert_eq!(facts.facts().names, order.request.names);
+    assert_eq!(
+        facts.facts().extended_key_usage.as_deref(),
+        Some(&["clientAuth".to_owned()][..])
+    );
+
+    let chain = vault.directory().join("certbake.pem");
+    let text: String = issued
+        .certificates
+        .iter()
+        .map(|der| pem::encode("CERTIFICATE", der))
+        .collect();
+    fs::write(&chain, text).unwrap();
+    assert_eq!(issued.certificates.len(), 2);
+    assert_openssl_verifies(&chain, &vault.root);
+}
+
+/// A role may take the names from the request or from the fields beside it.
+#[test]
+fn names_are_those_asked_for_wherever_the_role_takes_them_from() {
+    let Some(vault) = Vault::start() else { return };
+    let (_file, token) = secret(&builder(&vault));
+    let opened = authority(&vault, by_token(&token), |_| {});
+    for from_request in [true, false] {
+        let role = vault.read(&format!("{MOUNT}/roles/{ROLE}"));
+        let mut role = role["data"].clone();
+        role["use_csr_sans"] = from_request.into();
+        role["use_csr_common_name"] = from_request.into();
+        vault.write(&format!("{MOUNT}/roles/{ROLE}"), &role);
+        let (_key, order) = order(PATIENCE);
+        let issued = opened.authority.issue(&order).unwrap();
+        assert_eq!(issued.findings, []);
+        let leaf = leaf(&issued);
+        assert_eq!(leaf.facts().names, order.request.names);
+        assert_eq!(leaf.facts().common_name.as_deref(), Some("app"));
+    }
+}
+
+#[test]
+fn a_renewal_is_another_order() {
+    let Some(vault) = Vault::start() else { return };
+    let (_file, token) = secret(&builder(&vault));
+    let opened = authority(&vault, by_token(&token), |_| {});
+    let (key, first) = order(PATIENCE);
+    let issued = opened.authority.issue(&first).unwrap();
+    let (new_key, second) = order(PATIENCE);
+    let current = Current {
+        chain: &issued.certificates,
+        key: &key,
+    };
+    let renewed = opened.renew.unwrap().renew(&second, &current).unwrap();
+    assert_eq!(leaf(&renewed).facts().spki, new_key.spki());
+}
+
+#[test]
+fn an_issuer_by_name_signs() {
+    let Some(vault) = Vault::start() else { return };
+    vault.write(
+        &format!("{MOUNT}/issuer/default"),
+        &json!({ "issuer_name": "current" }),
+    );
+    vault.allow(
+        "by-issuer",
+        &format!("{MOUNT}/issuer/current/sign/{ROLE}"),
+        &["update"],
+    );
+    let (_file, token) = secret(&vault.token("by-issuer", "10m"));
+    let opened = authority(&vault, by_token(&token), |table| {
+        table.insert("issuer".into(), "current".into());
+    });
+    let (key, order) = order(PATIENCE);
+    let issued = opened.authority.issue(&order).unwrap();
+    assert_eq!(leaf(&issued).facts().spki, key.spki());
+}
+
+#[test]
+fn a_certificate_is_revoked_stored_or_not_and_twice_is_no_error() {
+    let Some(vault) = Vault::start() else { return };
+    vault.allow("builder", &format!("{MOUNT}/sign/{ROLE}"), &["update"]);
+    vault.allow("revoker", &format!("{MOUNT}/revoke"), &["update"]);
+    let both = vault.write(
+        "auth/token/create",
+        &json!({ "policies": ["builder", "revoker"] }),
+    );
+    let (_file, token) = secret(both["auth"]["client_token"].as_str().unwrap());
+    let opened = authority(&vault, by_token(&token), |_| {});
+    for stored in [true, false] {
+        let mut role = vault.read(&format!("{MOUNT}/roles/{ROLE}"))["data"].clone();
+        role["no_store"] = (!stored).into();
+        vault.write(&format!("{MOUNT}/roles/{ROLE}"), &role);
+        let (_key, order) = order(PATIENCE);
+        let certificate = leaf(&opened.authority.issue(&order).unwrap());
+        for _ in 0..2 {
+            let revocation = Revocation {
+                certificate: &certificate,
+                key: None,
+                reason: Reason::Superseded,
+                deadline: Instant::now() + PATIENCE,
+            };
+            opened.revoke.as_ref().unwrap().revoke(&revocation).unwrap();
+        }
+        let state = vault.read(&format!("{MOUNT}/cert/{}", serial(&certificate)));
+        assert!(
+            state["data"]["revocation_time"].as_i64().unwrap() > 0,
+            "{state}"
+        );
+    }
+    // Somebody else's is none of this mount's business.
+    let lab = crate::support::Lab::new("Other");
+    let foreign = certbake::pki::Certificate::from_der(lab.client("x").chain[0].clone()).unwrap();
+    let revocation = Revocation {
+        certificate: &foreign,
+        key: None,
+        reason: Reason::default(),
+        deadline: Instant::now() + PATIENCE,
+    };
+    let error = opened.revoke.unwrap().revoke(&revocation).unwrap_err();
+    assert!(error.to_string().contains("not found"), "{error}");
+}
+
+/// As its user meets it: flags, an environment variable for the token, files in an image.
+#[test]
+fn the_binary_bakes_from_vault_by_flags_alone() {
+    let Some(vault) = Vault::start() else { return };
+    let rootfs = vault.directory().join("rootfs");
+    fs::create_dir(&rootfs).unwrap();
+    let token = builder(&vault);
+    let bake = |login: &[&str]| {
+        let trust = format!("file:{}", vault.anchors.display());
+        Command::new(env!("CARGO_BIN_EXE_certbake"))
+            .args([
+                "provision",
+                "--root",
+                rootfs.to_str().unwrap(),
+                "--ca",
+                "vault",
+                "--ca-url",
+                &vault.url,
+            ])
+            .args([
+                "--ca-trust",
+                &trust,
+                "--ca-anchors",
+                vault.root.to_str().unwrap(),
+                "--ca-set",
+                "role=app",
+            ])
+            .args(login)
+            .args([
+                "--common-name",
+                "app",
+                "--dns",
+                "app.internal",
+                "--ttl",
+                "2d",
+                "--min-validity",
+                "1d",
+            ])
+            .args([
+                "--cert",
+                "/etc/app/client.crt",
+                "--key",
+                "/etc/app/client.key",
+            ])
+            .env("VAULT_TOKEN", &token)
+            .current_dir(vault.directory())
+            .output()
+            .unwrap()
+    };
+    for login in [
+        &["--ca-password", "env:VAULT_TOKEN"][..],
+        &[
+            "--ca-set",
+            r#"auth={method="token",token="env:VAULT_TOKEN"}"#,
+            "--ca-set",
+            "mount=pki",
+        ],
+    ] {
+        let output = bake(login);
+        let printed =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{printed}");
+        assert!(!printed.contains(&token));
+        assert!(
+            printed.contains("/v1/pki/sign/app") || printed.contains("vault"),
+            "{printed}"
+        );
+        let chain = rootfs.join("etc/app/client.crt");
+        assert_openssl_verifies(&chain, &vault.root);
+        assert_eq!(
+            pem::certificates(&fs::read(&chain).unwrap()).unwrap().len(),
+            2
+        );
+        let key = pem::decode(&fs::read(rootfs.join("etc/app/client.key")).unwrap()).unwrap();
+        let pem::Block::PrivateKey(key) = &key[0] else {
+            panic!("no key")
+        };
+        let key = certbake::pki::PrivateKey::from_der(key).unwrap();
+        let certificates = pem::certificates(&fs::read(&chain).unwrap()).unwrap();
+        let certificates = certificates
+            .into_iter()
+            .map(|der| certbake::pki::Certificate::from_der(der).unwrap());
+        assert!(Chain::arrange(certificates.collect(), key.spki()).is_ok());
+    }
+}

@@ -1,0 +1,237 @@
+//! `certbake doctor` as a user runs it before a long build.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+mod built;
+#[allow(dead_code, unused_macros)]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use built::{Lab, answering, closed, codes, silent};
+use support::{FakeServer, Reply};
+
+/// `subject what: state` of everything that was looked at.
+fn looks(report: &Value) -> Vec<String> {
+    let looks = report["looked_at"].as_array().unwrap();
+    let word = |look: &Value, key: &str| look[key].as_str().unwrap().to_owned();
+    looks
+        .iter()
+        .map(|look| {
+            format!(
+                "{} {}: {}",
+                word(look, "subject"),
+                word(look, "what"),
+                word(look, "state")
+            )
+        })
+        .collect()
+}
+
+/// An EST server whose clock is this far ahead.
+fn est(ahead: Duration) -> (FakeServer, String) {
+    let lab = support::Lab::new("Lab");
+    let root = pem(&lab.root());
+    let certificates = [lab.root(), lab.issuing()].map(|der| pem(&der)).concat();
+    let server = FakeServer::https(&lab.server(), move |asked| {
+        let date = (OffsetDateTime::now_utc() + ahead)
+            .format(&Rfc2822)
+            .unwrap();
+        let reply = match asked.path.rsplit('/').next().unwrap() {
+            "cacerts" => Reply::ok(certificates.clone()),
+            _ => Reply::status(404),
+        };
+        reply.header("date", date.replace("+0000", "GMT"))
+    });
+    (server, root)
+}
+
+fn pem(der: &[u8]) -> String {
+    let text = data_encoding::BASE64.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+}
+
+const APP: &str = r#"
+[identity.app]
+ca = "lab"
+common_name = "app"
+placements.combined = "/etc/app.pem"
+placements.pkcs12 = { path = "/etc/app.p12", password = "env:BUILD_PASSWORD" }
+record = "out/app.json"
+"#;
+
+fn lab_with(server: &FakeServer, root: &str) -> Lab {
+    let lab = Lab::new(&format!(
+        "[ca.lab]\nkind = \"est\"\nurl = \"{}\"\nanchors = \"root.pem\"\nusername = \"bob\"\npassword = \"env:BUILD_PASSWORD\"\n{APP}",
+        server.origin()
+    ));
+    lab.write("root.pem", root);
+    lab
+}
+
+#[test]
+fn what_is_well_is_told_too_and_nothing_is_done() {
+    let (server, root) = est(Duration::ZERO);
+    let lab = lab_with(&server, &root);
+    let begun = Instant::now();
+    let report = lab.run(&["doctor"], 0);
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert_eq!(codes(&report), Vec::<&str>::new(), "{report}");
+    assert_eq!(
+        looks(&report),
+        [
+            "lab place: fine",
+            "lab reach: fine",
+            "lab clock: fine",
+            "lab order: fine",
+            "lab login: not-looked-at",
+            "image files: fine",
+            "secrets read: fine",
+            "secrets read: fine",
+            "app record: fine",
+        ]
+    );
+    let ordered = |asked: &support::Asked| asked.path.ends_with("simpleenroll");
+    assert!(
+        !server.asked().iter().any(ordered),
+        "a certificate was asked for"
+    );
+    assert!(!lab.path("rootfs/etc/app.pem").exists() && !lab.path("out").exists());
+    let screen = lab.text(&["doctor", "--root", "rootfs"], 0);
+    assert!(
+        screen.starts_with("ok  nothing stands in the way of baking\n"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("we come with the user name \"bob\""),
+        "{screen}"
+    );
+    assert!(screen.contains("its clock and ours agree"), "{screen}");
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_told_by_how_much() {
+    let (server, root) = est(Duration::from_secs(3600));
+    let lab = lab_with(&server, &root);
+    let report = lab.run(&["doctor"], 3);
+    assert_eq!(codes(&report), ["clock-offset"]);
+    let screen = lab.text(&["doctor"], 3);
+    assert!(screen.contains("ahead of ours"), "{screen}");
+    // Allowed, it is still said.
+    let report = lab.run(&["doctor", "--max-clock-offset", "2h"], 0);
+    assert!(looks(&report).contains(&"lab clock: fine".to_owned()));
+}
+
+#[test]
+fn every_fault_is_found_in_one_run() {
+    let lab = Lab::new(&format!(
+        "[ca.lab]\nkind = \"est\"\nurl = \"http://{}\"\n[ca.other]\nkind = \"est\"\nurl = \"http://{}\"\n{APP}\
+         [identity.second]\nca = \"other\"\ncommon_name = \"x\"\n\
+         placements.pkcs12 = {{ path = \"/x.p12\", owner = \"ghost\", password = \"env:UNSET_PASSWORD\" }}\n",
+        closed(),
+        answering(401)
+    ));
+    lab.write("rootfs/etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+    let report = lab.run(&["doctor", "--ttl", "1d", "--min-validity", "2d"], 2);
+    let mut found = codes(&report);
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            "ca-login-refused",
+            "ca-unreachable",
+            "image-owner-missing",
+            "secret-unreadable",
+            "ttl-below-floor",
+            "ttl-below-floor",
+        ]
+    );
+    for finding in report["findings"].as_array().unwrap() {
+        assert!(!finding["hint"].as_str().unwrap().is_empty(), "{finding}");
+    }
+}
+
+#[test]
+fn one_fault_of_many_identities_is_told_once() {
+    let two = APP
+        .replace("[identity.app]", "[identity.other]")
+        .replace("/etc/app", "/etc/other");
+    let lab = Lab::new(&format!(
+        "[ca.lab]\nkind = \"est\"\nurl = \"http://{}\"\n{APP}{two}",
+        answering(403)
+    ));
+    let report = lab.run(&["doctor"], 5);
+    assert_eq!(codes(&report), ["ca-login-refused"]);
+    assert_eq!(
+        report["findings"][0]["identity"],
+        Value::Null,
+        "it is about both"
+    );
+}
+
+#[test]
+fn an_authority_that_hangs_costs_no_more_than_the_time_given() {
+    let lab = Lab::new(&format!(
+        "[ca.lab]\nkind = \"est\"\nurl = \"http://{}\"\n{APP}",
+        silent()
+    ));
+    let begun = Instant::now();
+    let report = lab.run(&["doctor", "--within", "1s"], 6);
+    assert!(
+        begun.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(codes(&report), ["ca-timeout"]);
+}
+
+#[test]
+fn the_image_may_not_be_there_yet() {
+    let lab = Lab::new(&format!(
+        "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n{APP}"
+    ));
+    let report = lab.json(&["doctor"], 0);
+    assert!(
+        looks(&report).contains(&"image files: not-looked-at".to_owned()),
+        "{report}"
+    );
+    assert!(!lab.path("ca").exists(), "a CA was made");
+}
+
+#[test]
+fn every_format_tells_what_was_looked_at() {
+    let lab = Lab::new(&format!(
+        "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n{APP}"
+    ));
+    for (format, word) in [
+        ("human", "not looked at: paths and owners"),
+        ("markdown", "| `lab` | reach | fine |"),
+        ("junit", "<skipped message=\"paths and owners"),
+        ("github", "certbake doctor: ok"),
+        ("prometheus", "certbake_exit_code{command=\"doctor\"} 0"),
+        ("gitlab", "[]"),
+    ] {
+        let text = lab.text(&["doctor", "--report", format], 0);
+        assert!(text.contains(word), "{format}: {text}");
+    }
+}
+
+#[test]
+fn a_password_that_no_key_store_takes_is_found_before_anything_is_asked() {
+    let lab = Lab::new(&format!(
+        "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n{APP}"
+    ));
+    lab.write(
+        "config",
+        &lab.read("certbake.toml")
+            .replace("env:BUILD_PASSWORD", "cmd:printf 😀"),
+    );
+    for verb in ["doctor", "provision"] {
+        let report = lab.run(&[verb, "--config", "config"], 2);
+        assert_eq!(codes(&report), ["pkcs12-unwritable"], "{report}");
+    }
+    assert!(!lab.path("ca").exists());
+}

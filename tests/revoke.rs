@@ -1,0 +1,340 @@
+//! Certificates taken back: by hand from a record, and by a run that fails after they were issued.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+mod built;
+#[allow(dead_code, unused_macros)]
+mod support;
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use built::{Lab, codes};
+use support::{FakeServer, Reply};
+
+const CONFIG: &str = r#"
+[ca.lab]
+kind = "embedded"
+dir = "ca"
+[ca.other]
+kind = "embedded"
+dir = "other"
+[ca.est]
+kind = "est"
+url = "http://127.0.0.1:9"
+[identity.app]
+ca = "lab"
+common_name = "app"
+placements.full_chain = "/app.crt"
+placements.private_key = "/app.key"
+record = "app.json"
+"#;
+
+fn baked() -> Lab {
+    let lab = Lab::new(CONFIG);
+    lab.run(&["provision"], 0);
+    lab
+}
+
+fn revocations(lab: &Lab) -> Vec<Value> {
+    std::fs::read_to_string(lab.path("ca/revoked.jsonl"))
+        .unwrap_or_default()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn record_with(lab: &Lab, change: impl FnOnce(&mut Value)) {
+    let mut record: Value = serde_json::from_str(&lab.read("app.json")).unwrap();
+    change(&mut record);
+    lab.write("changed.json", &record.to_string());
+}
+
+#[test]
+fn a_record_is_all_that_is_needed_and_peers_that_look_refuse_the_certificate() {
+    let lab = baked();
+    let check = [
+        "check",
+        "--cert",
+        "rootfs/app.crt",
+        "--anchors",
+        "ca/root.pem",
+    ];
+    lab.json(&check, 0);
+    let revoke = [
+        "revoke",
+        "--record",
+        "app.json",
+        "--reason",
+        "key-compromise",
+    ];
+    let report = lab.json(&revoke, 0);
+    assert_eq!(codes(&report), ["certificate-revoked"]);
+    let identity = &report["identities"][0];
+    assert_eq!(identity["name"], "app");
+    assert_eq!(identity["authority"]["name"], "lab");
+    let entries = revocations(&lab);
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0]["serial"], identity["certificate"]["serial"]);
+    assert_eq!(entries[0]["reason"], "key-compromise");
+
+    let listed = [&check[..], &["--crl", "ca/ca.crl"]].concat();
+    assert_eq!(codes(&lab.json(&listed, 4)), ["revoked"]);
+    let openssl = Command::new("openssl")
+        .args([
+            "verify",
+            "-crl_check",
+            "-CAfile",
+            "ca/root.pem",
+            "-untrusted",
+        ])
+        .args(["rootfs/app.crt", "-CRLfile", "ca/ca.crl", "rootfs/app.crt"])
+        .current_dir(lab.path(""))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&openssl.stderr);
+    assert!(said.contains("certificate revoked"), "{said}");
+
+    let log = lab.text(&["ca", "issue-log", "--ca-dir", "ca"], 0);
+    assert!(
+        log.contains("  revoked 20") && log.contains("  key-compromise\n"),
+        "{log}"
+    );
+}
+
+#[test]
+fn one_that_is_revoked_already_is_no_error_and_others_stay_on_the_list() {
+    let lab = baked();
+    let revoke = ["revoke", "--record", "app.json"];
+    lab.json(&revoke, 0);
+    lab.json(&revoke, 0);
+    assert_eq!(revocations(&lab).len(), 1);
+    std::fs::copy(lab.path("rootfs/app.crt"), lab.path("first.crt")).unwrap();
+    lab.run(&["provision"], 0);
+    lab.json(&revoke, 0);
+    assert_eq!(revocations(&lab).len(), 2);
+    for cert in ["first.crt", "rootfs/app.crt"] {
+        let check = [
+            "check",
+            "--cert",
+            cert,
+            "--anchors",
+            "ca/root.pem",
+            "--crl",
+            "ca/ca.crl",
+        ];
+        assert_eq!(codes(&lab.json(&check, 4)), ["revoked"], "{cert}");
+    }
+}
+
+#[test]
+fn an_older_record_needs_the_certificate_and_another_ones_is_refused() {
+    let lab = baked();
+    record_with(&lab, |record| {
+        record["certificate"]
+            .as_object_mut()
+            .unwrap()
+            .remove("pem")
+            .unwrap();
+    });
+    let revoke = ["revoke", "--record", "changed.json"];
+    let report = lab.json(&revoke, 2);
+    assert!(
+        report["findings"][0]["summary"]
+            .as_str()
+            .unwrap()
+            .contains("holds no certificate")
+    );
+    let other = [&revoke[..], &["--cert", "ca/root.pem"]].concat();
+    let report = lab.json(&other, 2);
+    assert!(
+        report["findings"][0]["summary"]
+            .as_str()
+            .unwrap()
+            .contains("another certificate")
+    );
+    let right = [
+        &revoke[..],
+        &["--cert", "rootfs/app.crt", "--key", "rootfs/app.key"],
+    ]
+    .concat();
+    lab.json(&right, 0);
+    assert_eq!(revocations(&lab).len(), 1);
+}
+
+#[test]
+fn flags_describe_the_authority_where_no_file_does() {
+    let lab = baked();
+    std::fs::remove_file(lab.path("certbake.toml")).unwrap();
+    let revoke = ["revoke", "--record", "app.json"];
+    let report = lab.json(&revoke, 2);
+    assert!(
+        report["findings"][0]["hint"]
+            .as_str()
+            .unwrap()
+            .contains("--ca KIND"),
+        "{report}"
+    );
+    lab.json(
+        &[&revoke[..], &["--ca", "embedded", "--ca-dir", "ca"]].concat(),
+        0,
+    );
+    let alone = [
+        "revoke",
+        "--cert",
+        "rootfs/app.crt",
+        "--ca",
+        "embedded",
+        "--ca-dir",
+        "ca",
+    ];
+    lab.json(&alone, 0);
+    assert_eq!(revocations(&lab).len(), 1);
+}
+
+#[test]
+fn only_the_issuer_is_asked() {
+    let lab = baked();
+    let revoke = [
+        "revoke",
+        "--record",
+        "app.json",
+        "--config",
+        "certbake.toml",
+    ];
+    let report = lab.json(&[&revoke[..], &["--ca", "est"]].concat(), 2);
+    let summary = report["findings"][0]["summary"].as_str().unwrap();
+    assert!(
+        summary.contains("issued by lab (embedded)") && summary.contains("kind est"),
+        "{summary}"
+    );
+    lab.text(&["ca", "init", "--ca-dir", "other"], 0);
+    let report = lab.json(&[&revoke[..], &["--ca", "other"]].concat(), 5);
+    assert_eq!(codes(&report), ["embedded-ca-refused"]);
+    lab.write(
+        "certbake.toml",
+        &CONFIG
+            .replace("ca.lab", "ca.moved")
+            .replace("ca = \"lab\"", "ca = \"moved\""),
+    );
+    let report = lab.json(&revoke, 2);
+    let finding = &report["findings"][0];
+    assert!(
+        finding["summary"]
+            .as_str()
+            .unwrap()
+            .contains("`lab`, which is not described here"),
+        "{finding}"
+    );
+    assert_eq!(finding["file"], "certbake.toml");
+    lab.json(&[&revoke[..], &["--ca", "moved"]].concat(), 0);
+}
+
+#[test]
+fn an_authority_without_the_ability_says_what_to_do_instead() {
+    let lab = baked();
+    record_with(&lab, |record| {
+        record["authority"] = serde_json::json!({"kind": "est", "name": "est", "place": "x"});
+    });
+    let revoke = ["revoke", "--record", "changed.json"];
+    let report = lab.json(&revoke, 2);
+    assert_eq!(codes(&report), ["revocation-not-offered"]);
+    let serial = report["identities"][0]["certificate"]["serial"]
+        .as_str()
+        .unwrap();
+    assert!(
+        report["findings"][0]["hint"]
+            .as_str()
+            .unwrap()
+            .contains(serial)
+    );
+    for format in ["human", "markdown", "junit", "gitlab"] {
+        let text = lab.text(&[&revoke[..], &["--report", format]].concat(), 2);
+        assert!(text.contains("revocation"), "{format}: {text}");
+    }
+}
+
+/// Beside `app`, one whose floor no certificate of this CA holds.
+const SECOND: &str = r#"
+[identity.second]
+ca = "lab"
+common_name = "second"
+min_validity = "45d"
+placements.combined = "/second.pem"
+"#;
+
+#[test]
+fn a_failed_run_takes_back_what_it_was_issued_when_it_is_told_to() {
+    let lab = Lab::new(&format!("{CONFIG}{SECOND}"));
+    let report = lab.run(&["provision"], 3);
+    assert_eq!(codes(&report), ["window-below-floor"]);
+    assert_eq!(revocations(&lab).len(), 0, "nobody asked for it");
+    let report = lab.run(&["provision", "--revoke-on-failure"], 3);
+    assert_eq!(
+        codes(&report),
+        [
+            "window-below-floor",
+            "certificate-revoked",
+            "certificate-revoked"
+        ]
+    );
+    let entries = revocations(&lab);
+    assert_eq!(entries.len(), 2);
+    assert_eq!(entries[0]["reason"], "cessation-of-operation");
+    assert!(!lab.path("rootfs/app.crt").exists());
+}
+
+#[test]
+fn what_has_landed_is_never_taken_back() {
+    let lab = Lab::new(&CONFIG.replace("app.json", "certbake.toml/app.json"));
+    let report = lab.run(&["provision", "--revoke-on-failure"], 7);
+    assert_eq!(codes(&report), ["record-unwritable"]);
+    assert!(lab.path("rootfs/app.crt").exists());
+    assert_eq!(revocations(&lab).len(), 0);
+}
+
+#[test]
+fn a_landing_that_fails_tells_of_a_certificate_that_cannot_be_taken_back() {
+    let ca = support::Lab::new("Lab");
+    let lab = Lab::new("");
+    std::fs::create_dir(lab.path("rootfs/tls")).unwrap();
+    let tls = lab.path("rootfs/tls");
+    let issuer = ca.clone();
+    let server = FakeServer::https(&ca.server(), move |asked| {
+        let certificates = match asked.path.rsplit('/').next().unwrap() {
+            "cacerts" => vec![issuer.root(), issuer.issuing()],
+            "simpleenroll" => {
+                // While it is asked, the directory that was found writable goes away.
+                std::fs::remove_dir(&tls).unwrap();
+                let text: String = asked
+                    .body
+                    .iter()
+                    .map(|b| *b as char)
+                    .filter(|c| !c.is_whitespace())
+                    .collect();
+                vec![issuer.sign(&data_encoding::BASE64.decode(text.as_bytes()).unwrap())]
+            }
+            _ => return Reply::status(404),
+        };
+        Reply::ok(certificates.iter().map(|der| pem(der)).collect::<String>())
+    });
+    lab.write("root.pem", &pem(&ca.root()));
+    lab.write(
+        "certbake.toml",
+        &format!(
+            "[ca.lab]\nkind = \"est\"\nurl = \"{}\"\nanchors = \"root.pem\"\n[identity.app]\ncommon_name = \"app\"\nplacements.combined = \"/tls/app.pem\"\n",
+            server.origin()
+        ),
+    );
+    let report = lab.run(&["provision", "--revoke-on-failure"], 7);
+    assert_eq!(
+        codes(&report),
+        ["not-conforming", "image-io", "revocation-not-offered"]
+    );
+    assert_eq!(report["findings"][2]["severity"], "warning");
+}
+
+fn pem(der: &[u8]) -> String {
+    let text = data_encoding::BASE64.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+}
