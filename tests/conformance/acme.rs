@@ -44,6 +44,7 @@ fn open(url: &str, anchors: &Path, directory: &Path, settings: toml::Table) -> O
         directory,
         now: OffsetDateTime::now_utc(),
         environment: &|_| None,
+        on_wait: None,
     })
     .unwrap()
 }
@@ -369,10 +370,10 @@ fn a_preflight_finds_out_what_an_order_would_and_makes_nothing() {
         found.map(|found| found.iter().map(|f| f.code.as_str()).collect::<Vec<_>>())
     };
     let opened = at_pebble(&pebble, http_01(&pebble));
-    assert_eq!(codes(&opened).unwrap(), ["acme-account-new"]);
+    assert_eq!(codes(&opened).unwrap(), ["acme-account-new", "ca-answers"]);
     assert!(!pebble.directory().join("account.json").exists());
     issued(&opened, &["app.example"]);
-    assert!(codes(&opened).unwrap().is_empty());
+    assert_eq!(codes(&opened).unwrap(), ["ca-answers"]);
 
     let mut settings = http_01(&pebble);
     settings.insert("profile".to_owned(), "no-such".into());
@@ -505,12 +506,51 @@ fn provision_bakes_a_certificate_of_pebble() {
     fs::write(&config, text).unwrap();
     let baked = provision(&config, &root);
     let said = String::from_utf8_lossy(&baked.stdout).into_owned();
-    eprintln!("{said}{}", String::from_utf8_lossy(&baked.stderr));
     assert_eq!(
         said.contains("usage-missing"),
         !baked.status.success(),
         "{said}"
     );
+}
+
+/// The hook is under way when the CA goes down: what it made is taken away all the same.
+#[test]
+fn a_pebble_that_dies_in_the_middle_of_an_order_is_told_and_nothing_is_left_behind() {
+    let Some(pebble) = Pebble::start(&Options::default()) else {
+        return;
+    };
+    use std::os::unix::fs::PermissionsExt;
+    let directory = pebble.directory().to_owned();
+    let hook = directory.join("hook");
+    let text = format!(
+        "#!/bin/sh\ncd {}\n: > $1\n[ $1 = cleanup ] || until [ -e gone ]; do sleep 0.05; done\n",
+        directory.display()
+    );
+    fs::write(&hook, text).unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let hook = hook.to_str().unwrap();
+    let settings = toml::toml! {
+        challenge = "dns-01"
+        dns_hook = [hook]
+    };
+    let opened = at_pebble(&pebble, settings);
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let ordering = scope.spawn(|| opened.authority.issue(&order(&["app.example"]).1));
+        while !directory.join("present").exists() {
+            assert!(started.elapsed() < PATIENCE, "the hook is never called");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let Pebble { running, .. } = pebble;
+        drop(running);
+        fs::write(directory.join("gone"), "").unwrap();
+        match ordering.join().unwrap() {
+            Err(AuthorityError::Unreachable(_)) => {}
+            other => panic!("reached: {other:?}"),
+        }
+        assert!(directory.join("cleanup").exists());
+        assert!(started.elapsed() < PATIENCE);
+    });
 }
 
 fn provision(config: &Path, root: &Path) -> std::process::Output {

@@ -99,8 +99,7 @@ impl Account {
             None => None,
             Some((_, source)) => Some(read_secret(source)?),
         };
-        let Reached { client, directory } = reached;
-        let wire = Wire::new(client, directory, deadline, hmac.iter().cloned().collect());
+        let wire = Wire::new(reached, deadline, hmac.iter().cloned().collect());
         let account = make(settings, hmac.as_ref(), &wire, above)?;
         Ok((account, hmac))
     }

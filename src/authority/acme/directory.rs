@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde::Deserialize;
+use time::OffsetDateTime;
 use url::Url;
 
 use crate::authority::{AuthorityError, answer};
@@ -13,6 +14,8 @@ use crate::net::{Client, Request};
 pub struct Directory {
     pub url: Url,
     pub body: Vec<u8>,
+    /// The CA's clock when it was fetched.
+    pub date: Option<OffsetDateTime>,
     pub new_nonce: Url,
     pub new_order: Url,
     pub revoke_cert: Option<Url>,
@@ -59,6 +62,7 @@ impl Directory {
         let place = |text: &String| url.join(text).map_err(|_| unusable());
         Ok(Self {
             url: url.clone(),
+            date: response.date,
             new_nonce: place(&document.new_nonce)?,
             new_order: place(&document.new_order)?,
             revoke_cert: document.revoke_cert.as_ref().map(place).transpose()?,

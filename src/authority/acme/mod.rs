@@ -62,6 +62,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         renew: Some(acme.clone()),
         preflight: Some(acme.clone()),
         revoke: Some(acme),
+        finish: None,
     })
 }
 

@@ -16,7 +16,7 @@ use super::names;
 use super::problem;
 use super::session::Session;
 use super::wire::{Trouble, What, Wire};
-use crate::authority::est::PENDING;
+use crate::authority::answer::PENDING;
 use crate::authority::{AuthorityError, Issued, Order as Asked};
 use crate::finding::{Finding, rfc3339};
 use crate::net::Repeat;
@@ -248,7 +248,7 @@ impl<'a> Conversation<'a> {
     fn pause(&self, pace: &mut Duration, what: &str) -> Result<(), Trouble> {
         let wait = self.wire.retry_after().unwrap_or(*pace).max(FIRST_WAIT);
         *pace = (*pace * 3 / 2).min(LONGEST_WAIT);
-        if self.wire.rest(wait) {
+        if self.wire.rest(wait, &format!("{what} is not done"), 1) {
             return Ok(());
         }
         Err(AuthorityError::Unreachable(Box::new(

@@ -8,7 +8,7 @@ use super::problem::{self, PROFILE_UNKNOWN};
 use super::session::Reached;
 use super::settings::Checked;
 use crate::authority::answer::REFUSED;
-use crate::authority::{AuthorityError, Order};
+use crate::authority::{AuthorityError, Order, foresight};
 use crate::finding::{Code, Finding};
 
 const PUBLIC: Code = Code::new("acme-public-ca");
@@ -40,6 +40,8 @@ pub fn whole(
     findings.extend(profile(settings, reached));
     findings.extend(challenges.rehearse());
     let wire = reached.wire(order.deadline);
+    let mut looked_at = vec!["names", "profile", "terms", "the way to prove names"];
+    let mut login = String::new();
     match Account::read(&settings.account, &settings.connection.url)? {
         None => findings.push(
             account::obstacle(settings, &reached.directory).unwrap_or_else(|| {
@@ -51,7 +53,15 @@ pub fn whole(
                 .hint("keep the file for later runs: it is how the CA knows who may revoke")
             }),
         ),
-        Some(account) => account.confirm(&wire)?,
+        Some(account) => {
+            account.confirm(&wire)?;
+            login = "the account of the file".to_owned();
+            looked_at.push("login");
+        }
+    }
+    if !findings.iter().any(Finding::is_error) {
+        let date = wire.date().or(reached.directory.date);
+        findings.push(foresight::answers(&login, date, &looked_at));
     }
     Ok(findings)
 }

@@ -8,13 +8,15 @@ use super::directory::Directory;
 use super::settings::Checked;
 use super::wire::Wire;
 use crate::authority::AuthorityError;
-use crate::net::Client;
+use crate::net::{Client, OnWait};
 use crate::secret::Secret;
 
 /// A CA whose directory has been read.
 pub struct Reached {
     pub client: Arc<Client>,
     pub directory: Arc<Directory>,
+    /// Told of every wait for the CA.
+    pub on_wait: Option<OnWait>,
 }
 
 impl Reached {
@@ -24,11 +26,12 @@ impl Reached {
         Ok(Self {
             client,
             directory: Arc::new(directory),
+            on_wait: settings.on_wait.clone(),
         })
     }
 
     pub fn wire(&self, deadline: Instant) -> Arc<Wire> {
-        Wire::new(&self.client, &self.directory, deadline, Vec::new())
+        Wire::new(self, deadline, Vec::new())
     }
 }
 
@@ -56,8 +59,7 @@ impl Session {
 
     /// A conversation in which nothing of what the CA says can hold our secrets.
     pub fn wire(&self, deadline: Instant) -> Arc<Wire> {
-        let Reached { client, directory } = &*self.reached;
         let withheld = self.external.iter().cloned().collect();
-        Wire::new(client, directory, deadline, withheld)
+        Wire::new(&self.reached, deadline, withheld)
     }
 }

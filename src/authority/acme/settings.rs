@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::authority::connection::{Connection, login, wrong};
 use crate::authority::{Settings, SettingsError};
+use crate::net::OnWait;
 use crate::secret_source::SecretSource;
 use crate::span::Span;
 
@@ -19,7 +20,7 @@ use crate::span::Span;
 pub struct Words {
     /// JSON file that keeps the account's key: made on first use, readable by its owner alone.
     pub account: PathBuf,
-    /// That you agree to the terms of service which the CA's directory names. Default false.
+    /// That you agree to the terms of service which the CA's directory names. [default: false]
     #[serde(default)]
     pub terms_of_service_agreed: bool,
     /// Where the CA may reach who runs the account: `mailto:ops@example.com`.
@@ -31,19 +32,19 @@ pub struct Words {
     pub eab_hmac_key: Option<SecretSource>,
     /// One of the profiles that the CA's directory offers.
     pub profile: Option<String>,
-    /// Sends `ttl` as the notAfter of the order, which many CAs refuse. Default false.
+    /// Sends `ttl` as the notAfter of the order, which many CAs refuse. [default: false]
     #[serde(default)]
     pub ask_lifetime: bool,
-    /// How the names are proven. Default http-01.
+    /// How the names are proven. [default: http-01]
     #[serde(default)]
     pub challenge: Kind,
-    /// Where the CA's validation is answered; default `0.0.0.0:80` for http-01, `0.0.0.0:443` for
-    /// tls-alpn-01.
+    /// Where the CA's validation is answered: http-01 on port 80, tls-alpn-01 on port 443, or
+    /// wherever those are forwarded to. [default: 0.0.0.0:80 or 0.0.0.0:443]
     pub listen: Option<SocketAddr>,
     /// dns-01: a program and its arguments, called with `present` or `cleanup`, domain, record name
     /// and value.
     pub dns_hook: Option<Vec<String>>,
-    /// How long one call of the hook may take. Default 2m.
+    /// How long one call of the hook may take. [default: 2m]
     pub dns_hook_timeout: Option<Span>,
 }
 
@@ -102,6 +103,7 @@ pub struct Checked {
     pub profile: Option<String>,
     pub ask_lifetime: bool,
     pub proof: Proof,
+    pub on_wait: Option<OnWait>,
 }
 
 impl Checked {
@@ -126,6 +128,7 @@ impl Checked {
             )?,
             profile: words.profile,
             ask_lifetime: words.ask_lifetime,
+            on_wait: settings.on_wait.clone(),
         })
     }
 

@@ -15,9 +15,10 @@ use url::Url;
 
 use super::directory::Directory;
 use super::problem::{self, Document};
+use super::session::Reached;
 use crate::authority::{AuthorityError, answer};
 use crate::line;
-use crate::net::{Client, Method, Repeat, Request, Response};
+use crate::net::{Client, Endpoint, Method, OnWait, Repeat, Request, Response, Waiting};
 use crate::secret::Secret;
 
 /// After this many attempts a server that cannot be reached is given up; one that answers 429 or 503
@@ -34,6 +35,7 @@ pub struct Wire {
     directory: Arc<Directory>,
     deadline: Instant,
     withheld: Vec<Secret>,
+    on_wait: Option<OnWait>,
     last: Mutex<Last>,
 }
 
@@ -69,6 +71,10 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    fn reason(&self) -> String {
+        self.error.clone().into_finding().summary
+    }
+
     pub fn is(&self, problem: &str) -> bool {
         self.problem.as_deref() == Some(problem)
     }
@@ -81,17 +87,13 @@ impl From<Trouble> for AuthorityError {
 }
 
 impl Wire {
-    pub fn new(
-        client: &Arc<Client>,
-        directory: &Arc<Directory>,
-        deadline: Instant,
-        withheld: Vec<Secret>,
-    ) -> Arc<Self> {
+    pub fn new(reached: &Reached, deadline: Instant, withheld: Vec<Secret>) -> Arc<Self> {
         Arc::new(Self {
-            client: Arc::clone(client),
-            directory: Arc::clone(directory),
+            client: Arc::clone(&reached.client),
+            directory: Arc::clone(&reached.directory),
             deadline,
             withheld,
+            on_wait: reached.on_wait.clone(),
             last: Mutex::default(),
         })
     }
@@ -105,12 +107,22 @@ impl Wire {
     }
 
     /// Pauses between two questions, unless that would pass the deadline.
-    pub fn rest(&self, wait: Duration) -> bool {
-        let in_time = Instant::now() + wait < self.deadline;
-        if in_time {
-            std::thread::sleep(wait);
+    pub fn rest(&self, wait: Duration, reason: &str, attempts: u32) -> bool {
+        if Instant::now() + wait >= self.deadline {
+            return false;
         }
-        in_time
+        match &self.on_wait {
+            // Shorter ones pass before they are read.
+            Some(tell) if wait >= Duration::from_millis(500) => tell(&Waiting {
+                place: Endpoint::of(&self.directory.url).to_string(),
+                reason: reason.to_owned(),
+                attempts,
+                wait,
+            }),
+            _ => {}
+        }
+        std::thread::sleep(wait);
+        true
     }
 
     /// The CA's clock at its last answer.
@@ -144,7 +156,7 @@ impl Wire {
             };
             let trouble = self.trouble(what, error);
             match self.pause(repeat, attempts) {
-                Some(wait) if self.rest(wait) => {}
+                Some(wait) if self.rest(wait, &trouble.reason(), attempts) => {}
                 _ => return Err(trouble),
             }
         }

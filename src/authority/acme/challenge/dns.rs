@@ -1,9 +1,8 @@
 //! dns-01 (RFC 8555 section 8.4) through a program of the user's: no shell, no input, bounded in time.
 
-use std::io::Read;
+use std::ffi::OsString;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use data_encoding::BASE64URL_NOPAD;
@@ -12,11 +11,13 @@ use super::Task;
 use crate::authority::AuthorityError;
 use crate::finding::{Code, Finding};
 use crate::line;
+use crate::subprocess::{Group, Program, RunError};
 
 pub const HOOK_FAILED: Code = Code::new("acme-hook-failed");
 
-/// How much of what the program complains is kept, in characters.
-const STDERR: usize = 500;
+/// How much of what the program complains is kept, and how much it may say, which nobody reads.
+const COMPLAINT: usize = 500;
+const OUTPUT: usize = 64 * 1024;
 
 /// A TXT record, made and removed by the program.
 pub struct Record {
@@ -43,7 +44,7 @@ impl Record {
     pub fn present(&self, deadline: Instant) -> Result<(), AuthorityError> {
         let deadline = deadline.min(Instant::now() + self.patience);
         self.call("present", deadline).map_err(|failed| {
-            let unstarted = matches!(failed, Failed::NotStarted(_));
+            let unstarted = matches!(failed, Failed::NotRun(RunError::Start(_)));
             let finding = Box::new(self.finding("present", &failed));
             if unstarted {
                 return AuthorityError::Settings(finding);
@@ -64,37 +65,46 @@ impl Record {
     }
 
     fn call(&self, action: &str, deadline: Instant) -> Result<(), Failed> {
-        let (program, arguments) = self.hook.split_first().ok_or(Failed::TimedOut)?;
-        let child = Command::new(program)
-            .args(arguments)
-            .args([action, &self.domain, &self.name, &self.value])
-            .env("CERTBAKE_ACME_ACTION", action)
-            .env("CERTBAKE_ACME_DOMAIN", &self.domain)
-            .env("CERTBAKE_ACME_RECORD", &self.name)
-            .env("CERTBAKE_ACME_VALUE", &self.value)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(Failed::NotStarted)?;
-        let mut running = Running(child);
-        let complained = complaint(&mut running.0);
-        let status = running.wait(deadline)?;
-        if status.success() {
+        let mut argv = self.hook.clone();
+        argv.extend([action, &self.domain, &self.name, &self.value].map(str::to_owned));
+        let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        for (name, value) in [
+            ("CERTBAKE_ACME_ACTION", action),
+            ("CERTBAKE_ACME_DOMAIN", &self.domain),
+            ("CERTBAKE_ACME_RECORD", &self.name),
+            ("CERTBAKE_ACME_VALUE", &self.value),
+        ] {
+            environment.push((name.into(), value.into()));
+        }
+        let program = Program {
+            argv: &argv,
+            directory: None,
+            environment: Some(environment),
+            input: &[],
+            group: Group::Own,
+            output_limit: OUTPUT,
+            complaint_limit: COMPLAINT,
+            deadline,
+        };
+        let ended = program.run().map_err(Failed::NotRun)?;
+        if ended.status.success() {
             return Ok(());
         }
-        // What it started may still hold its standard error.
-        let stderr = complained
-            .recv_timeout(Duration::from_millis(500))
-            .unwrap_or_default();
-        Err(Failed::Ended(status, line::harmless(&stderr, STDERR)))
+        let words = line::harmless(&ended.complaint.text, COMPLAINT);
+        Err(Failed::Ended(ended.status, words))
     }
 
     fn finding(&self, action: &str, failed: &Failed) -> Finding {
         let program = self.hook.first().map_or("", String::as_str);
         let reason = match failed {
-            Failed::NotStarted(error) => format!("it could not be started: {error}"),
-            Failed::TimedOut => "it did not end in time".to_owned(),
+            Failed::NotRun(RunError::Start(error)) => format!("it could not be started: {error}"),
+            Failed::NotRun(RunError::TimedOut(complaint)) => {
+                match line::harmless(&complaint.text, COMPLAINT) {
+                    Some(words) => format!("it did not end in time: {words}"),
+                    None => "it did not end in time".to_owned(),
+                }
+            }
+            Failed::NotRun(error) => error.to_string(),
             Failed::Ended(status, Some(words)) => format!("it ended with {status}: {words}"),
             Failed::Ended(status, None) => format!("it ended with {status}"),
         };
@@ -106,55 +116,8 @@ impl Record {
 }
 
 enum Failed {
-    NotStarted(std::io::Error),
-    TimedOut,
+    NotRun(RunError),
     Ended(ExitStatus, Option<String>),
-}
-
-fn complaint(child: &mut Child) -> mpsc::Receiver<Vec<u8>> {
-    let (complain, complained) = mpsc::channel();
-    let stderr = child.stderr.take();
-    std::thread::spawn(move || {
-        let mut text = Vec::new();
-        if let Some(mut stderr) = stderr {
-            let _ = stderr
-                .by_ref()
-                .take(STDERR as u64 * 4)
-                .read_to_end(&mut text);
-            // A program that is cut off here must not be held up by a full pipe.
-            let _ = std::io::copy(&mut stderr, &mut std::io::sink());
-        }
-        let _ = complain.send(text);
-    });
-    complained
-}
-
-/// A child that does not outlive its use.
-struct Running(Child);
-
-impl Running {
-    fn wait(&mut self, deadline: Instant) -> Result<ExitStatus, Failed> {
-        let mut pause = Duration::from_micros(500);
-        loop {
-            if let Some(status) = self.0.try_wait().map_err(Failed::NotStarted)? {
-                return Ok(status);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Failed::TimedOut);
-            }
-            std::thread::sleep(pause.min(left));
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Already ended and waited for: nothing to kill.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// A program that is not there, for a preflight. One by its bare name is looked for in `PATH` when
