@@ -48,10 +48,11 @@ impl Session {
                 .iter()
                 .map(|(name, source)| Ok((name.clone(), read_secret(source)?)))
                 .collect::<Result<_, AuthorityError>>()?,
-            basic: match &settings.basic {
-                None => None,
-                Some((name, source)) => Some((name.clone(), read_secret(source)?)),
-            },
+            basic: settings
+                .basic
+                .as_ref()
+                .map(|(name, source)| read_secret(source).map(|secret| (name.clone(), secret)))
+                .transpose()?,
             token: settings.token.as_ref().map(read_secret).transpose()?,
             headers,
             client: settings.connection.open(current, None)?.client,
@@ -89,9 +90,11 @@ impl Session {
         } else {
             Repeat::IfTurnedAway
         };
-        let mut request = Request::with_body(call.method.clone(), url, repeat, body);
+        let mut request = Request::new(call.method.clone(), url, repeat);
         if !matches!(call.content, Content::None) {
-            request = request.header("content-type", call.content_type.clone());
+            request = request
+                .header("content-type", call.content_type.clone())
+                .with_body(body);
         }
         self.dressed(settings, request, scope, deadline)
     }
