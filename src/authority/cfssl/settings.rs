@@ -19,7 +19,8 @@ pub struct Words {
     pub profile: Option<String>,
     /// Which CA of a multirootca; without it, its default one.
     pub label: Option<String>,
-    /// Asks for the issuers above the certificate too, from a server that has a bundle of them.
+    /// Asks for the issuers above the certificate too, from a server that has a bundle of them
+    /// [default: false].
     #[serde(default)]
     pub bundle: bool,
 }

@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use self::ending::{Ending, Told};
 use self::settings::{Checked, Surroundings, Words};
+use super::answer::PENDING;
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
     Renew, Revocation, Revoke, Settings, SettingsError, foresight, received,
 };
 use crate::finding::Finding;
+use crate::net::Waiting;
 use crate::outcome::AuthorityPlace;
 use crate::pki::{AltName, digest, pem};
 use crate::subprocess::{Ended, Group, Program, RunError};
@@ -104,7 +106,10 @@ impl Exec {
                 Ok(Ending::Later(error)) if Instant::now() + wait >= job.deadline => {
                     return Err(error);
                 }
-                Ok(Ending::Later(error)) => asked_for_more = Some(error),
+                Ok(Ending::Later(error)) => {
+                    self.tell(&error, runs, wait);
+                    asked_for_more = Some(error);
+                }
                 // What it said when it had the time says more than that it was killed at the end.
                 Err(error) if cut_short && Instant::now() >= job.deadline => {
                     return Err(asked_for_more.unwrap_or(error));
@@ -113,6 +118,23 @@ impl Exec {
             }
             std::thread::sleep(wait);
             wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    fn tell(&self, error: &AuthorityError, runs: u32, wait: Duration) {
+        if let Some(tell) = &self.settings.on_wait {
+            let is_pending = error.clone().into_finding().code == PENDING;
+            tell(&Waiting {
+                place: self.settings.command[0].clone(),
+                reason: if is_pending {
+                    "it is pending"
+                } else {
+                    "it asked to be tried again"
+                }
+                .to_owned(),
+                attempts: runs,
+                wait,
+            });
         }
     }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::authority::connection::{read_secret, wrong};
 use crate::authority::given::Given;
 use crate::authority::{AuthorityError, Settings, SettingsError};
+use crate::net::OnWait;
 use crate::secret::Secret;
 use crate::secret_source::SecretSource;
 use crate::span::Span;
@@ -32,7 +33,7 @@ pub struct Words {
     /// What the program finds in its environment beside `PATH`, `HOME`, `LANG` and `CERTBAKE_…`.
     #[serde(default)]
     pub env: BTreeMap<String, Given>,
-    /// For one run of the program. Default 60s.
+    /// For one run of the program [default: 60s].
     pub timeout: Option<Span>,
 }
 
@@ -45,6 +46,7 @@ pub struct Checked {
     /// Where the program runs, and where relative paths start.
     pub directory: PathBuf,
     pub path: String,
+    pub on_wait: Option<OnWait>,
     passed_on: Vec<(String, String)>,
     given: BTreeMap<String, Given>,
 }
@@ -86,6 +88,7 @@ impl Checked {
                 .transpose()?,
             timeout: words.timeout.map_or(Duration::from_secs(60), Span::std),
             path,
+            on_wait: settings.on_wait.clone(),
             passed_on,
             given: words
                 .env

@@ -13,7 +13,7 @@ use crate::authority::delivered::{self, Waits};
 use crate::authority::{AuthorityError, Issued, received};
 use crate::finding::Finding;
 use crate::line;
-use crate::net::{Request, Response};
+use crate::net::{Endpoint, Request, Response, Waiting};
 use crate::pki::Certificate;
 
 /// The least wait while an order is pending.
@@ -127,6 +127,14 @@ impl Exchange<'_> {
                      later run makes a new key, and its request is another one",
                 ),
             )));
+        }
+        if let Some(tell) = &self.settings.on_wait {
+            tell(&Waiting {
+                place: Endpoint::of(&self.settings.connection.url).to_string(),
+                reason: "the order is pending".to_owned(),
+                attempts: asked,
+                wait,
+            });
         }
         std::thread::sleep(wait);
         Ok(())

@@ -44,7 +44,7 @@ pub fn of_revocation(revocation: &Revocation<'_>, secrets: &BTreeMap<String, Sec
         "names": names(&facts.names),
         "not_after": rfc3339(facts.window.not_after),
         "authority_key_id": HEXLOWER.encode(&certificate.authority_key_id().unwrap_or_default()),
-        "reason": revocation.reason.as_str(),
+        "reason": revocation.reason.crl_name(),
         "reason_code": revocation.reason.code(),
         "secrets": exposed(secrets),
     });

@@ -47,18 +47,18 @@ pub struct Words {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "HttpCall")]
 pub struct Call {
-    /// Default POST.
+    /// The method [default: POST].
     pub method: Option<String>,
     /// Path and query below `url`; values are percent-encoded.
     #[serde(default)]
     pub path: String,
-    /// Default `application/json`.
+    /// The type of the body [default: application/json].
     pub content_type: Option<String>,
     /// The body; in JSON a value brings its quotes along.
     pub body: Option<String>,
     /// The fields of a form, instead of `body`.
     pub form: Option<BTreeMap<String, String>>,
-    /// Statuses that mean success. Default 200 and 201, for `revoke` 204 too.
+    /// Statuses that mean success, for `revoke` 204 too [default: [200, 201]].
     pub success: Option<Vec<u16>>,
 }
 
@@ -91,7 +91,7 @@ pub struct Pending {
     pub location: Option<String>,
     /// Template of the path below `url`; `answer` is what came.
     pub path: Option<String>,
-    /// Between two questions, where the server names no time. Default 5s.
+    /// Between two questions, where the server names no time [default: 5s].
     pub interval: Option<Span>,
 }
 
