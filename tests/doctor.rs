@@ -2,7 +2,6 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod built;
-#[allow(dead_code, unused_macros)]
 mod support;
 
 use std::time::{Duration, Instant};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use certbake::authority::embedded::{CaDirectory, CaError, NewCa, Terms};
 use certbake::authority::{AuthorityError, CATALOGUE, Depth, Issued, Opened, Order, Settings};
 use certbake::finding::Finding;
-use certbake::pki::path::{Uncovered, validate};
+use certbake::pki::path::validate;
 use certbake::pki::{
     AltName, Anchors, Certificate, Credential, KeyAlgorithm, PrivateKey, ReceivedRequest,
     SigningRequest, Subject, Usage,
@@ -83,7 +83,6 @@ fn leaf(issued: &Issued, key: PrivateKey) -> Certificate {
         NOW,
         Usage::Client,
         &[],
-        Uncovered::Allow,
     )
     .unwrap();
     chain.leaf.clone()
@@ -241,7 +240,6 @@ fn assert_leads_to_root(certificate: &Certificate, ca: &CaDirectory) {
         NOW,
         Usage::Client,
         &[],
-        Uncovered::Allow,
     )
     .unwrap();
 }
@@ -481,7 +479,6 @@ fn the_root_key_may_be_kept_elsewhere_until_the_intermediate_is_renewed() {
             at,
             Usage::Client,
             &[],
-            Uncovered::Allow,
         )
         .unwrap();
     }

@@ -138,7 +138,7 @@ fn every_setting_there_is_stands_in_it() {
     let schema = certbake(Path::new("."), &["schema", "config"]);
     let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
     let mut known = BTreeSet::new();
-    keys_of_schema(&schema, &mut known);
+    keys_of_schema(&of_template(&schema), &schema, &mut known);
     let table: toml::Table = awake().parse().unwrap();
     let mut named = BTreeSet::new();
     keys_of_table(&table, &mut named);
@@ -147,17 +147,41 @@ fn every_setting_there_is_stands_in_it() {
     assert!(known.len() > 40, "the schema has only {known:?}");
 }
 
-fn keys_of_schema(schema: &Value, keys: &mut BTreeSet<String>) {
-    match schema {
+/// The kinds of authorities that the template begins with; `certbake authorities` shows the others.
+const KINDS: [&str; 2] = ["embedded", "est"];
+
+/// What a file may hold that names only these kinds.
+fn of_template(schema: &Value) -> Value {
+    let kinds = schema["$defs"]["Ca"]["oneOf"].as_array().unwrap();
+    let ours = |kind: &&Value| {
+        let kind = kind["properties"]["kind"]["const"].as_str().unwrap();
+        KINDS.contains(&kind)
+    };
+    let kinds: Vec<&Value> = kinds.iter().filter(ours).collect();
+    assert_eq!(kinds.len(), KINDS.len());
+    serde_json::json!([schema["properties"], { "properties": schema["properties"] }, kinds])
+}
+
+/// The keys below a part of the schema, through its references; authorities are looked at by kind.
+fn keys_of_schema(part: &Value, schema: &Value, keys: &mut BTreeSet<String>) {
+    match part {
         Value::Object(object) => {
             for (name, value) in object {
-                if let ("properties", Some(properties)) = (name.as_str(), value.as_object()) {
-                    keys.extend(properties.keys().cloned());
+                match (name.as_str(), value.as_object(), value.as_str()) {
+                    ("properties", Some(properties), _) => keys.extend(properties.keys().cloned()),
+                    ("$ref", _, Some("#/$defs/Ca")) => {}
+                    ("$ref", _, Some(to)) => {
+                        let name = to.trim_start_matches("#/$defs/");
+                        keys_of_schema(&schema["$defs"][name], schema, keys);
+                    }
+                    _ => {}
                 }
-                keys_of_schema(value, keys);
+                keys_of_schema(value, schema, keys);
             }
         }
-        Value::Array(all) => all.iter().for_each(|value| keys_of_schema(value, keys)),
+        Value::Array(all) => all
+            .iter()
+            .for_each(|value| keys_of_schema(value, schema, keys)),
         _ => {}
     }
 }

@@ -1014,12 +1014,9 @@ mod settings {
     }
 
     #[test]
-    fn the_example_opens_up_to_its_kubeconfig() {
-        let error = try_open("kubernetes", baking::example("kubernetes"), &[])
-            .err()
-            .unwrap();
-        assert_eq!(error.key, "kubeconfig");
-        assert!(error.reason.contains("No such file"), "{error}");
+    fn the_example_opens() {
+        let table = baking::example("kubernetes");
+        try_open("kubernetes", table, &[vec![1]]).map(drop).unwrap();
     }
 }
 

@@ -2,7 +2,6 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod built;
-#[allow(dead_code, unused_macros)]
 mod support;
 
 use std::process::Command;
@@ -332,6 +331,12 @@ fn a_landing_that_fails_tells_of_a_certificate_that_cannot_be_taken_back() {
         ["not-conforming", "image-io", "revocation-not-offered"]
     );
     assert_eq!(report["findings"][2]["severity"], "warning");
+    let paths: Vec<_> = server
+        .asked()
+        .iter()
+        .map(|asked| asked.path.rsplit('/').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(paths, ["cacerts", "simpleenroll"], "a preflight asked more");
 }
 
 fn pem(der: &[u8]) -> String {

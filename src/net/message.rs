@@ -47,13 +47,7 @@ impl Request {
     }
 
     pub fn post(url: Url, repeat: Repeat, body: Vec<u8>) -> Self {
-        Self::with_body(Method::POST, url, repeat, body)
-    }
-
-    pub fn with_body(method: Method, url: Url, repeat: Repeat, body: Vec<u8>) -> Self {
-        let mut request = Self::new(method, url, repeat);
-        request.body = body;
-        request
+        Self::new(Method::POST, url, repeat).with_body(body)
     }
 
     pub fn new(method: Method, url: Url, repeat: Repeat) -> Self {

@@ -506,7 +506,6 @@ fn provision_bakes_a_certificate_of_pebble() {
     fs::write(&config, text).unwrap();
     let baked = provision(&config, &root);
     let said = String::from_utf8_lossy(&baked.stdout).into_owned();
-    eprintln!("{said}{}", String::from_utf8_lossy(&baked.stderr));
     assert_eq!(
         said.contains("usage-missing"),
         !baked.status.success(),

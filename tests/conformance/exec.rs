@@ -80,6 +80,7 @@ impl Example {
             directory: self.folder.path(),
             now: time::OffsetDateTime::now_utc(),
             environment: &|name| std::env::var(name).ok(),
+            on_wait: None,
         })
         .unwrap()
     }

@@ -86,6 +86,7 @@ impl Service {
             directory: self.folder.path(),
             now: time::OffsetDateTime::now_utc(),
             environment: &|_| None,
+            on_wait: None,
         })
         .unwrap()
     }

@@ -1,5 +1,7 @@
 //! HashiCorp's Vault.
 
+#[path = "vault/approle.rs"]
+mod approle;
 #[path = "vault/faults.rs"]
 mod faults;
 #[path = "vault/lifetimes.rs"]
@@ -11,6 +13,7 @@ mod orders;
 
 use std::fs;
 use std::io::Write;
+use std::process::{Command, Output};
 
 use certbake::authority::{Issued, Opened};
 use certbake::finding::Finding;
@@ -61,6 +64,32 @@ fn builder(vault: &Vault) -> String {
 
 fn leaf(issued: &Issued) -> Certificate {
     Certificate::from_der(issued.certificates[0].clone()).unwrap()
+}
+
+/// `certbake provision` with flags alone, its image `rootfs` beside the server's files, and
+/// `VAULT_TOKEN` set.
+fn bake(vault: &Vault, token: &str, options: &[&str]) -> Output {
+    let rootfs = vault.directory().join("rootfs");
+    fs::create_dir_all(&rootfs).unwrap();
+    let trust = format!("file:{}", vault.anchors.display());
+    Command::new(env!("CARGO_BIN_EXE_certbake"))
+        .args(["provision", "--root", rootfs.to_str().unwrap()])
+        .args([
+            "--ca",
+            "vault",
+            "--ca-url",
+            &vault.url,
+            "--ca-trust",
+            &trust,
+        ])
+        .args(["--ca-anchors", vault.root.to_str().unwrap()])
+        .args(["--ca-set", "role=app", "--common-name", "app"])
+        .args(["--cert", "/etc/app/c.crt", "--key", "/etc/app/c.key"])
+        .args(options)
+        .env("VAULT_TOKEN", token)
+        .current_dir(vault.directory())
+        .output()
+        .unwrap()
 }
 
 /// As Vault names a certificate.

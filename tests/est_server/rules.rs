@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use certbake::authority::embedded::server::{Clock, Users};
 use certbake::authority::embedded::{CaDirectory, NewCa, Terms};
-use certbake::pki::path::{Uncovered, validate};
+use certbake::pki::path::validate;
 use certbake::pki::{Anchors, Certificate, PrivateKey, ReceivedRequest, SigningRequest, Usage};
 use certbake::span::Span;
 
@@ -48,16 +48,7 @@ fn a_user_gets_a_certificate_that_leads_to_the_root() {
         assert_eq!(certificate.facts().names, request.names);
         let anchors = Anchors::new(vec![lab.ca().root().clone()]);
         let others = [lab.ca().intermediate().clone()];
-        validate(
-            &certificate,
-            &others,
-            &anchors,
-            now(),
-            Usage::Client,
-            &[],
-            Uncovered::Allow,
-        )
-        .unwrap();
+        validate(&certificate, &others, &anchors, now(), Usage::Client, &[]).unwrap();
     }
     let log = lab.ca().log().read().unwrap().entries;
     let requesters: Vec<&str> = log.iter().map(|entry| entry.requester.as_str()).collect();

@@ -485,11 +485,9 @@ pub fn all_texts(hostile: &str) -> Report {
             );
         }
     }
-    for state in [Sight::Fine, Sight::Wrong, Sight::NotLookedAt] {
-        report
-            .looked_at
-            .push(look(hostile, "reach", state, hostile));
-    }
+    report.looked_at = [Sight::Fine, Sight::Wrong, Sight::NotLookedAt]
+        .map(|state| look(hostile, "reach", state, hostile))
+        .to_vec();
     let mut identity = report.identities.remove(0);
     identity.name = text();
     identity.asked = Some(Asked {

@@ -173,90 +173,107 @@ fn order_with(key: KeyAlgorithm, common_name: Option<&str>, names: Vec<AltName>)
     }
 }
 
+/// What is said of an order under a role with these changes: nothing, or one error with the words.
+fn under(order: &Order, changes: Value, expected: Option<&str>) {
+    let bench = bench(move |asked| {
+        let change = |role: &mut Value| {
+            let role = role.as_object_mut().unwrap();
+            role.extend(changes.as_object().unwrap().clone());
+        };
+        (asked.path == ROLE).then(|| role(change))
+    });
+    let findings = look(&bench, order, Depth::Order).unwrap();
+    let Some(words) = expected else {
+        assert_eq!(findings, []);
+        return;
+    };
+    assert_eq!(codes(&findings), ["vault-role-forbids"]);
+    assert!(findings[0].is_error());
+    assert!(
+        findings[0].summary.contains(words),
+        "{}",
+        findings[0].summary
+    );
+}
+
 #[test]
-fn what_a_role_would_refuse_or_leave_out_is_foreseen() {
+fn a_role_without_the_usage_that_is_wanted_is_foreseen() {
+    let order = order_with(KeyAlgorithm::EcdsaP256, Some("app"), vec![]);
+    let off = json!({ "client_flag": false });
+    under(&order, off, Some("without clientAuth"));
+    under(
+        &order,
+        json!({ "client_flag": false, "ext_key_usage": ["ServerAuth"] }),
+        Some("without clientAuth"),
+    );
+    under(
+        &order,
+        json!({ "client_flag": false, "ext_key_usage": ["ClientAuth"] }),
+        None,
+    );
+    under(
+        &order,
+        json!({ "client_flag": false, "ext_key_usage": ["ExtKeyUsageClientAuth"] }),
+        None,
+    );
+    under(
+        &order,
+        json!({ "client_flag": false, "ext_key_usage_oids": ["1.3.6.1.5.5.7.3.2"] }),
+        None,
+    );
+}
+
+#[test]
+fn a_key_that_a_role_would_refuse_is_foreseen() {
     use KeyAlgorithm::{EcdsaP256, EcdsaP384, Ed25519, Rsa2048};
-    let ip = || vec![AltName::ip("192.0.2.1").unwrap()];
-    let uri = || vec![AltName::uri("spiffe://lab/a").unwrap()];
-    let cn = Some("app");
-    let set = |key: &'static str, value: Value| move |role: &mut Value| role[key] = value.clone();
-    type Change = Box<dyn Fn(&mut Value) + Send>;
-    let cases: Vec<(Order, Change, Option<&str>)> = vec![
-        (order_with(EcdsaP256, cn, ip()), Box::new(|_| {}), None),
-        (order_with(EcdsaP384, cn, vec![]), Box::new(|_| {}), None),
+    for (key, role, words) in [
+        (EcdsaP256, json!({}), None),
+        (EcdsaP384, json!({}), None),
         (
-            order_with(EcdsaP256, cn, vec![]),
-            Box::new(set("client_flag", false.into())),
-            Some("without clientAuth"),
-        ),
-        (
-            order_with(EcdsaP256, cn, vec![]),
-            Box::new(|role| {
-                role["client_flag"] = false.into();
-                role["ext_key_usage"] = json!(["ClientAuth"]);
-            }),
-            None,
-        ),
-        (
-            order_with(EcdsaP256, cn, vec![]),
-            Box::new(|role| {
-                role["client_flag"] = false.into();
-                role["ext_key_usage_oids"] = json!(["1.3.6.1.5.5.7.3.2"]);
-            }),
-            None,
-        ),
-        (
-            order_with(Ed25519, cn, vec![]),
-            Box::new(|_| {}),
+            Ed25519,
+            json!({}),
             Some("wants a key of type ec of at least 256 bits, and ours is Ed25519"),
         ),
         (
-            order_with(EcdsaP256, cn, vec![]),
-            Box::new(set("key_bits", 384.into())),
+            EcdsaP256,
+            json!({ "key_bits": 384 }),
             Some("384 bits, and ours is ECDSA P-256"),
         ),
+        (Rsa2048, json!({ "key_type": "any" }), None),
         (
-            order_with(Rsa2048, cn, vec![]),
-            Box::new(set("key_type", "any".into())),
+            Rsa2048,
+            json!({ "key_type": "rsa", "key_bits": 3072 }),
+            Some("3072 bits, and ours is RSA 2048"),
+        ),
+        (
+            Ed25519,
+            json!({ "key_type": "ed25519", "key_bits": 0 }),
             None,
         ),
-        (
-            order_with(EcdsaP256, None, ip()),
-            Box::new(|_| {}),
-            Some("common name"),
-        ),
-        (
-            order_with(EcdsaP256, cn, ip()),
-            Box::new(set("allow_ip_sans", false.into())),
-            Some("IP addresses"),
-        ),
-        (
-            order_with(EcdsaP256, cn, uri()),
-            Box::new(|_| {}),
-            Some("no URIs"),
-        ),
-        (
-            order_with(EcdsaP256, cn, uri()),
-            Box::new(set("allowed_uri_sans", json!(["spiffe://*"]))),
-            None,
-        ),
-    ];
-    for (order, change, expected) in cases {
-        let bench = bench(move |asked| (asked.path == ROLE).then(|| role(|role| change(role))));
-        let findings = look(&bench, &order, Depth::Order).unwrap();
-        match expected {
-            None => assert_eq!(findings, []),
-            Some(words) => {
-                assert_eq!(codes(&findings), ["vault-role-forbids"]);
-                assert!(findings[0].is_error());
-                assert!(
-                    findings[0].summary.contains(words),
-                    "{}",
-                    findings[0].summary
-                );
-            }
-        }
+    ] {
+        under(&order_with(key, Some("app"), vec![]), role, words);
     }
+}
+
+#[test]
+fn names_that_a_role_never_allows_are_foreseen() {
+    let names = |common_name, names| order_with(KeyAlgorithm::EcdsaP256, common_name, names);
+    let ip = || vec![AltName::ip("192.0.2.1").unwrap()];
+    let uri = || vec![AltName::uri("spiffe://lab/a").unwrap()];
+    under(&names(Some("app"), ip()), json!({}), None);
+    under(&names(None, ip()), json!({}), Some("common name"));
+    under(&names(None, ip()), json!({ "require_cn": false }), None);
+    under(
+        &names(Some("app"), ip()),
+        json!({ "allow_ip_sans": false }),
+        Some("IP addresses"),
+    );
+    under(&names(Some("app"), uri()), json!({}), Some("no URIs"));
+    under(
+        &names(Some("app"), uri()),
+        json!({ "allowed_uri_sans": ["spiffe://*"] }),
+        None,
+    );
 }
 
 #[test]

@@ -213,7 +213,7 @@ fn translated(request: HttpRequest) -> Result<Request, ConnectorError> {
         .body()
         .bytes()
         .ok_or_else(|| unfit("the request's body is a stream".to_owned()))?;
-    let mut translated = Request::with_body(method, url, Repeat::Never, body.to_vec());
+    let mut translated = Request::new(method, url, Repeat::Never).with_body(body.to_vec());
     for (name, value) in request.headers() {
         // Computed from the body; the host is that of the URL.
         if matches!(name, "content-length" | "host") {

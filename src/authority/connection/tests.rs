@@ -92,6 +92,7 @@ fn plain_http_needs_no_roots() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods)]
 fn tls_may_lead_to_other_roots_than_what_is_issued() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), pem::encode("CERTIFICATE", b"der")).unwrap();

@@ -14,7 +14,9 @@ use crate::secret_source::SecretSource;
 pub struct Words {
     /// The name of the CA in EJBCA.
     pub certificate_authority: String,
+    /// The name of the certificate profile in EJBCA.
     pub certificate_profile: String,
+    /// The name of the end entity profile in EJBCA.
     pub end_entity_profile: String,
     /// The end entity that gets the certificate; without it, the request's common name.
     pub username: Option<String>,

@@ -7,6 +7,7 @@ use time::{Duration, OffsetDateTime};
 use super::directory::CaDirectory;
 use super::error::IssueError;
 use super::log::IssuedEntry;
+use crate::authority::foresight;
 use crate::finding::{Code, Finding, rfc3339};
 use crate::pki::request::san;
 use crate::pki::{Certificate, ReceivedRequest, Usage};
@@ -92,7 +93,10 @@ impl CaDirectory {
     /// How the lifetime of an order on these terms would be shortened.
     pub(super) fn foresee(&self, terms: &Terms<'_>) -> Result<Vec<Finding>, IssueError> {
         let mut findings = Vec::new();
-        self.end(terms, &mut findings).map(|_| findings)
+        let end = self.end(terms, &mut findings)?;
+        let most = (end - terms.now).whole_seconds();
+        let limits = |finding: Finding| finding.fact(foresight::MOST_GRANTED, most);
+        Ok(findings.into_iter().map(limits).collect())
     }
 
     fn end(

@@ -51,7 +51,7 @@ impl Session {
             basic: settings
                 .basic
                 .as_ref()
-                .map(|(name, source)| Ok((name.clone(), read_secret(source)?)))
+                .map(|(name, source)| read_secret(source).map(|secret| (name.clone(), secret)))
                 .transpose()?,
             token: settings.token.as_ref().map(read_secret).transpose()?,
             headers,

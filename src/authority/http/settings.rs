@@ -149,9 +149,9 @@ impl Checked {
         let certificate = certificate
             .as_ref()
             .map(|_| "a client certificate".to_owned());
-        let headers = self.headers.iter().filter_map(|(name, header)| {
-            matches!(header, Header::Secret { .. }).then(|| format!("the header {name}"))
-        });
+        let secret = |(_, header): &&(String, Header)| matches!(header, Header::Secret { .. });
+        let headers = self.headers.iter().filter(secret);
+        let headers = headers.map(|(name, _)| format!("the header {name}"));
         let body = (!self.secrets.is_empty()).then(|| "a secret in the request".to_owned());
         let all: Vec<String> = basic
             .into_iter()

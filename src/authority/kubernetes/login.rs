@@ -18,7 +18,7 @@ use crate::net::ClientCertificate;
 use crate::pki::{PrivateKey, pem};
 use crate::secret::Secret;
 use crate::secret_source::{LONGEST, Reason, SecretSource};
-use crate::subprocess::{Group, Program, RunError};
+use crate::subprocess::{Ended, Group, Program, RunError};
 
 pub const LOGIN: Code = Code::new("kubernetes-login");
 
@@ -136,6 +136,29 @@ fn by_program(exec: &Exec, cluster: &Cluster) -> Result<Shown, AuthorityError> {
             "use a login for machines: a token, a client certificate",
         ));
     }
+    let ended = run(exec, cluster).map_err(|error| {
+        let hint = match &error {
+            RunError::Start(_) if !exec.install_hint.trim().is_empty() => {
+                line::harmless(exec.install_hint.as_bytes(), 300).unwrap_or_default()
+            }
+            _ => BY_HAND.to_owned(),
+        };
+        let summary = format!("running the credential plugin {name}: {error}");
+        fault(&summary, &hint)
+    })?;
+    if !ended.status.success() {
+        let said = line::harmless(&ended.complaint.text, COMPLAINT)
+            .map_or_else(String::new, |said| format!(": {said}"));
+        let summary = format!(
+            "the credential plugin {name} ended with {}{said}",
+            ended.status
+        );
+        return Err(fault(&summary, BY_HAND));
+    }
+    credential(name, &ended.output)
+}
+
+fn run(exec: &Exec, cluster: &Cluster) -> Result<Ended, RunError> {
     let mut spec = json!({ "interactive": false });
     if exec.provide_cluster_info {
         spec["cluster"] = json!({
@@ -155,7 +178,7 @@ fn by_program(exec: &Exec, cluster: &Cluster) -> Result<Shown, AuthorityError> {
     }
     let mut argv = vec![exec.command.clone()];
     argv.extend(exec.args.iter().flatten().cloned());
-    let ended = Program {
+    Program {
         argv: &argv,
         directory: None,
         environment: Some(environment),
@@ -166,28 +189,6 @@ fn by_program(exec: &Exec, cluster: &Cluster) -> Result<Shown, AuthorityError> {
         deadline: Instant::now() + PATIENCE,
     }
     .run()
-    .map_err(|error| {
-        let hint = match &error {
-            RunError::Start(_) if !exec.install_hint.trim().is_empty() => {
-                line::harmless(exec.install_hint.as_bytes(), 300).unwrap_or_default()
-            }
-            _ => BY_HAND.to_owned(),
-        };
-        fault(
-            &format!("running the credential plugin {name}: {error}"),
-            &hint,
-        )
-    })?;
-    if !ended.status.success() {
-        let said = line::harmless(&ended.complaint.text, COMPLAINT)
-            .map_or_else(String::new, |said| format!(": {said}"));
-        let summary = format!(
-            "the credential plugin {name} ended with {}{said}",
-            ended.status
-        );
-        return Err(fault(&summary, BY_HAND));
-    }
-    credential(name, &ended.output)
 }
 
 const BY_HAND: &str = "run it by hand, as the same user and without a terminal: with \

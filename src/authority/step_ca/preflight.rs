@@ -69,7 +69,13 @@ fn whole(session: &Session, version: Option<String>) -> Finding {
         .provisioner
         .as_ref()
         .map(|provisioner| format!("limits of the provisioner {}", provisioner.name));
-    let looked_at: Vec<&str> = ["health"].into_iter().chain(limits.as_deref()).collect();
+    // The password opened the key that the CA lists for the provisioner: more, only an order tells.
+    let login = session.password.is_some().then_some("login");
+    let looked_at: Vec<&str> = ["health"]
+        .into_iter()
+        .chain(login)
+        .chain(limits.as_deref())
+        .collect();
     let mut note = answers(&session.bearer.in_words(), date, &looked_at);
     if let Some(version) = version {
         note = note.fact("ca_version", version);

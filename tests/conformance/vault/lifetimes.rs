@@ -1,14 +1,12 @@
 //! Lifetimes that Vault cuts, with words and without.
 
-use std::fs;
-use std::process::Command;
 use std::time::Instant;
 
 use certbake::authority::{Depth, Opened, Order};
 use certbake::span::Span;
 use serde_json::json;
 
-use super::{MOUNT, ROLE, authority, builder, by_token, codes, leaf, secret};
+use super::{MOUNT, ROLE, authority, bake, builder, by_token, codes, leaf, secret};
 use crate::servers::vault::Vault;
 use crate::support::contract::{PATIENCE, order};
 
@@ -122,51 +120,21 @@ fn at_the_issuers_end_it_is_cut_without_a_word_and_seen_all_the_same() {
     assert!(leaf(&issued).window().lifetime() < time::Duration::hours(3));
 
     // What the gates make of it, in the binary.
-    let rootfs = vault.directory().join("rootfs");
-    fs::create_dir(&rootfs).unwrap();
-    let trust = format!("file:{}", vault.anchors.display());
-    let output = Command::new(env!("CARGO_BIN_EXE_certbake"))
-        .args([
-            "provision",
-            "--root",
-            rootfs.to_str().unwrap(),
-            "--ca",
-            "vault",
-            "--ca-url",
-            &vault.url,
-        ])
-        .args([
-            "--ca-trust",
-            &trust,
-            "--ca-anchors",
-            vault.root.to_str().unwrap(),
-        ])
-        .args([
-            "--ca-set",
-            "role=app",
-            "--ca-set",
-            "mount=short",
-            "--ca-password",
-            &token,
-        ])
-        .args([
-            "--common-name",
-            "app",
-            "--ttl",
-            "1d",
-            "--cert",
-            "/c.pem",
-            "--key",
-            "/k.pem",
-            "--report",
-            "json",
-        ])
-        .output()
-        .unwrap();
+    let options = [
+        "--ca-set",
+        "mount=short",
+        "--ca-password",
+        &token,
+        "--ttl",
+        "1d",
+        "--report",
+        "json",
+    ];
+    let output = bake(&vault, "", &options);
     let printed = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(3), "{printed}");
     assert!(printed.contains("lifetime-shortened"), "{printed}");
-    assert!(!rootfs.join("c.pem").exists());
+    assert!(!vault.directory().join("rootfs/etc/app/c.crt").exists());
 }
 
 #[test]
