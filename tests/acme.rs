@@ -321,10 +321,10 @@ mod requests {
         let mut bad = 0;
         let ca = Ca::new(move |asked| {
             bad += usize::from(asked.path == "/order");
-            (asked.path == "/order" && bad <= 2).then(|| problem(400, "badNonce", "stale"))
+            (asked.path == "/order" && bad <= 7).then(|| problem(400, "badNonce", "stale"))
         });
         ca.issue(none()).unwrap();
-        assert_eq!(ca.asked_for("/order").len(), 3);
+        assert_eq!(ca.asked_for("/order").len(), 8);
 
         let ca =
             Ca::new(|asked| (asked.path == "/order").then(|| problem(400, "badNonce", "stale")));

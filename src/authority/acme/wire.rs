@@ -25,6 +25,9 @@ use crate::secret::Secret;
 /// is asked until the deadline.
 const LOST_ATTEMPTS: u32 = 4;
 
+/// How often three nonces in a row may be called bad.
+const NONCE_ATTEMPTS: u32 = 4;
+
 /// The headers that instant-acme reads.
 const HEADERS: &[&str] = &["replay-nonce", "location", "retry-after", "content-type"];
 
@@ -155,6 +158,10 @@ impl Wire {
                 Err(error) => error,
             };
             let trouble = self.trouble(what, error);
+            // Nothing was done, and instant-acme tries three only.
+            if trouble.is("badNonce") && attempts < NONCE_ATTEMPTS {
+                continue;
+            }
             match self.pause(repeat, attempts) {
                 Some(wait) if self.rest(wait, &trouble.reason(), attempts) => {}
                 _ => return Err(trouble),
