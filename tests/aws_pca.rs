@@ -1,7 +1,7 @@
 //! AWS Private CA against a scripted endpoint: the contract, and every exception of its table.
 
 #![cfg(feature = "aws")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod support;
 

@@ -56,7 +56,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["net/"]),
     ("rustls_pemfile", &["pki/pem.rs"]),
     ("saphyr", &["authority/kubernetes/"]),
-    ("tokio", &["authority/embedded/", "net/"]),
+    (
+        "tokio",
+        &["authority/aws_pca/", "authority/embedded/", "net/"],
+    ),
     ("webpki", &["pki/"]),
     ("x509_parser", &["pki/", "authority/embedded/"]),
 ];

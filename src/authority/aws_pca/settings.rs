@@ -23,10 +23,11 @@ pub struct Words {
     pub profile: Option<String>,
     /// A key of its own instead of the chain.
     pub access_key_id: Option<String>,
+    /// Where the secret of that key comes from.
     pub secret_access_key: Option<SecretSource>,
     /// Beside a key that was lent for a while.
     pub session_token: Option<SecretSource>,
-    /// Endpoints that are validated by FIPS 140. Default false.
+    /// Endpoints that are validated by FIPS 140 [default: false].
     #[serde(default)]
     pub use_fips: bool,
 }
