@@ -20,6 +20,7 @@ fn open(table: &str, environment: &[(&str, &str)]) -> Result<Opened, SettingsErr
         directory: Path::new("/etc/certbake"),
         now: time::OffsetDateTime::UNIX_EPOCH,
         environment: &lookup,
+        on_wait: None,
     })
 }
 
