@@ -160,6 +160,7 @@ fn the_abilities_that_are_listed_are_those_that_are_opened() {
             directory: &lab.path(""),
             now: time::OffsetDateTime::now_utc(),
             environment: &|_| None,
+            on_wait: None,
         })
         .unwrap();
         let has = [
