@@ -15,6 +15,7 @@ use crate::span::Span;
 pub struct Words {
     /// For HTTP Basic.
     pub username: Option<String>,
+    /// For HTTP Basic, with `username`.
     pub password: Option<SecretSource>,
     /// For `Authorization: Bearer`.
     pub token: Option<SecretSource>,
