@@ -56,6 +56,32 @@ impl Span {
     pub fn std(self) -> std::time::Duration {
         std::time::Duration::from_secs(self.0.unsigned_abs())
     }
+
+    /// A Go duration (`time.ParseDuration`) in whole seconds: `24h0m0s`, `1h30m`, `1.5h`, `300ms`.
+    pub fn of_go(text: &str) -> Option<Self> {
+        let mut total = 0.0;
+        let mut rest = text;
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+            let number: f64 = rest[..digits].parse().ok()?;
+            rest = &rest[digits..];
+            let unit = rest
+                .find(|c: char| c.is_ascii_digit() || c == '.')
+                .unwrap_or(rest.len());
+            total += number
+                * match &rest[..unit] {
+                    "h" => 3600.0,
+                    "m" => 60.0,
+                    "s" => 1.0,
+                    "ms" => 1e-3,
+                    "us" | "µs" => 1e-6,
+                    "ns" => 1e-9,
+                    _ => return None,
+                };
+            rest = &rest[unit..];
+        }
+        (!text.is_empty() && total <= 1e10).then(|| Self::from(Duration::seconds_f64(total)))
+    }
 }
 
 impl From<Duration> for Span {
@@ -161,6 +187,25 @@ pub struct SpanError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn go_durations_are_read() {
+        for (text, seconds) in [
+            ("24h0m0s", Some(86_400)),
+            ("1h30m", Some(5400)),
+            ("1.5h", Some(5400)),
+            ("300ms", Some(0)),
+            ("5m", Some(300)),
+            ("", None),
+            ("5", None),
+            ("d", None),
+            ("1d", None),
+            ("99999999999h", None),
+        ] {
+            let read = Span::of_go(text).map(Span::as_seconds);
+            assert_eq!(read, seconds, "{text}");
+        }
+    }
 
     #[test]
     fn days_weeks_and_compounds_are_read() {

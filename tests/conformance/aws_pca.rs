@@ -1,5 +1,5 @@
 //! certbake at moto's ACM-PCA, which signs with a real key and ignores validity, template and usage:
-//! what comes must be caught by our own checks.
+//! what comes must be caught by our own checks. Its CAs are in short-lived mode.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -55,7 +55,7 @@ fn codes(report: &Value) -> Vec<&str> {
 fn what_moto_signs_without_regard_to_the_order_is_refused_and_nothing_is_written() {
     let Some(moto) = Moto::start() else { return };
     let ca = moto.private_ca();
-    let directory = build(&moto, &ca, "ttl = \"30d\"\nmax_validity = \"31d\"");
+    let directory = build(&moto, &ca, "ttl = \"5d\"\nmax_validity = \"6d\"");
     let (output, report) = certbake(directory.path(), "provision");
     let codes = codes(&report);
     assert_ne!(output.status.code(), Some(0), "{report:#}");
@@ -70,7 +70,7 @@ fn an_unknown_ca_is_told_by_its_exception() {
     let mut ca = moto.private_ca();
     let (place, _) = ca.arn.rsplit_once('/').unwrap();
     ca.arn = format!("{place}/00000000-0000-0000-0000-000000000000");
-    let directory = build(&moto, &ca, "ttl = \"30d\"");
+    let directory = build(&moto, &ca, "ttl = \"5d\"");
     let (output, report) = certbake(directory.path(), "provision");
     assert_eq!(output.status.code(), Some(5), "{report:#}");
     let summary = report["findings"][0]["summary"].as_str().unwrap();
@@ -78,10 +78,20 @@ fn an_unknown_ca_is_told_by_its_exception() {
 }
 
 #[test]
-fn doctor_tells_as_whom_aws_knows_us() {
+fn a_ttl_that_short_lived_mode_forbids_is_known_before_the_order() {
     let Some(moto) = Moto::start() else { return };
     let ca = moto.private_ca();
     let directory = build(&moto, &ca, "ttl = \"30d\"");
+    let (output, report) = certbake(directory.path(), "provision");
+    assert_eq!(output.status.code(), Some(5), "{report:#}");
+    assert_eq!(codes(&report), ["ttl-not-allowed"]);
+}
+
+#[test]
+fn doctor_tells_as_whom_aws_knows_us() {
+    let Some(moto) = Moto::start() else { return };
+    let ca = moto.private_ca();
+    let directory = build(&moto, &ca, "ttl = \"5d\"");
     let (output, report) = certbake(directory.path(), "doctor");
     let text = report.to_string();
     assert!(text.contains("AKIATEST"), "{report:#}");

@@ -85,7 +85,7 @@ pub struct Info {
 impl Info {
     /// How long what the profile signs is valid; `None` where the server does not say.
     pub fn lifetime(&self) -> Option<Span> {
-        go_duration(&self.expiry).filter(|span| span.as_seconds() > 0)
+        Span::of_go(&self.expiry).filter(|span| span.as_seconds() > 0)
     }
 }
 
@@ -147,37 +147,6 @@ pub fn category(code: u32) -> Option<(&'static str, bool)> {
     })
 }
 
-/// What Go's `time.ParseDuration` reads, in whole seconds: `8760h`, `1h30m0s`, `1.5h`.
-fn go_duration(text: &str) -> Option<Span> {
-    let mut seconds = 0.0;
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let letters = rest
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(rest.len());
-        seconds += number
-            * match &rest[..letters] {
-                "h" => 3600.0,
-                "m" => 60.0,
-                "s" => 1.0,
-                "ms" => 1e-3,
-                "us" | "µs" => 1e-6,
-                "ns" => 1e-9,
-                _ => return None,
-            };
-        rest = &rest[letters..];
-    }
-    time::Duration::checked_seconds_f64(seconds).map(Span::from)
-}
-
 /// A serial number as cfssl's store writes it: decimal, from big-endian bytes.
 pub fn decimal(bytes: &[u8]) -> String {
     let mut digits = vec![0_u8];
@@ -203,23 +172,6 @@ pub fn decimal(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_read_as_go_does() {
-        for (text, seconds) in [
-            ("72h", 259_200),
-            ("8760h0m0s", 31_536_000),
-            ("1h30m", 5400),
-            ("1.5h", 5400),
-            ("90s", 90),
-            ("1500ms", 1),
-        ] {
-            assert_eq!(go_duration(text), Some(Span::seconds(seconds)), "{text}");
-        }
-        for text in ["", "72", "h", "3d", "-1h", "1h x"] {
-            assert_eq!(go_duration(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn serial_numbers_become_decimal() {

@@ -1,7 +1,5 @@
 //! Lifetimes that a provisioner allows: step-ca refuses what is outside, it does not shorten.
 
-use time::Duration;
-
 use super::provisioners::Provisioner;
 use crate::authority::foresight::TTL_NOT_ALLOWED;
 use crate::finding::{Code, Finding};
@@ -26,7 +24,7 @@ impl Refused {
         let bound = |marker: &str| {
             let (_, rest) = said.split_once(marker)?;
             let word = rest.split_whitespace().next()?;
-            duration(word.trim_end_matches('.'))
+            Span::of_go(word.trim_end_matches('.'))
         };
         bound("authorized maximum certificate duration of ")
             .map(Self::Above)
@@ -72,7 +70,7 @@ impl Refused {
 /// The longest lifetime that an order like this gets: without a ttl, what the provisioner gives by
 /// itself.
 pub fn granted(ttl: Option<Span>, provisioner: &Provisioner) -> Option<Span> {
-    let usual = || duration(provisioner.claims.as_ref()?.default.as_ref()?);
+    let usual = || Span::of_go(provisioner.claims.as_ref()?.default.as_ref()?);
     match ttl {
         Some(_) => most(provisioner),
         None => usual(),
@@ -82,14 +80,14 @@ pub fn granted(ttl: Option<Span>, provisioner: &Provisioner) -> Option<Span> {
 /// The longest lifetime that the provisioner names.
 fn most(provisioner: &Provisioner) -> Option<Span> {
     let claims = provisioner.claims.as_ref()?;
-    duration(claims.max.as_ref()?)
+    Span::of_go(claims.max.as_ref()?)
 }
 
 /// Holds the lifetime asked for against what the provisioner says of itself, before it is asked.
 pub fn foresee(ttl: Option<Span>, provisioner: &Provisioner) -> Option<Finding> {
     let ttl = ttl?;
     let claims = provisioner.claims.clone().unwrap_or_default();
-    let named = |claim: &Option<String>| claim.as_deref().and_then(duration);
+    let named = |claim: &Option<String>| claim.as_deref().and_then(Span::of_go);
     let name = &provisioner.name;
     let finding = |make: fn(Code, String) -> Finding, summary: String| {
         make(TTL_NOT_ALLOWED, summary)
@@ -133,32 +131,6 @@ pub fn foresee(ttl: Option<Span>, provisioner: &Provisioner) -> Option<Finding> 
     }
 }
 
-/// A Go duration (`time.ParseDuration`) in whole seconds: `24h0m0s`, `1h30m`, `1.5h`, `300ms`.
-pub fn duration(text: &str) -> Option<Span> {
-    let mut total = 0.0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit = rest
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(rest.len());
-        total += number
-            * match &rest[..unit] {
-                "h" => 3600.0,
-                "m" => 60.0,
-                "s" => 1.0,
-                "ms" => 1e-3,
-                "us" | "µs" => 1e-6,
-                "ns" => 1e-9,
-                _ => return None,
-            };
-        rest = &rest[unit..];
-    }
-    (!text.is_empty() && total <= 1e10).then(|| Span::from(Duration::seconds_f64(total)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::provisioners::Claims;
@@ -173,25 +145,6 @@ mod tests {
                 ..Claims::default()
             }),
             ..Provisioner::default()
-        }
-    }
-
-    #[test]
-    fn go_durations_are_read() {
-        for (text, seconds) in [
-            ("24h0m0s", Some(86_400)),
-            ("1h30m", Some(5400)),
-            ("1.5h", Some(5400)),
-            ("300ms", Some(0)),
-            ("5m", Some(300)),
-            ("", None),
-            ("5", None),
-            ("d", None),
-            ("1d", None),
-            ("99999999999h", None),
-        ] {
-            let read = duration(text).map(Span::as_seconds);
-            assert_eq!(read, seconds, "{text}");
         }
     }
 

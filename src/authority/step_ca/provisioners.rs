@@ -134,21 +134,13 @@ pub fn choose(
             format!("log in the way its type wants it, or take another; {there_are}"),
         );
     }
-    let meant = nearest(name, &names)
+    let meant = answer::nearest(name, names.iter().copied())
         .map(|meant| format!("did you mean \"{meant}\"? "))
         .unwrap_or_default();
     unusable(
         format!("the CA has no provisioner \"{name}\""),
         format!("{meant}{there_are}"),
     )
-}
-
-fn nearest<'n>(name: &str, names: &[&'n str]) -> Option<&'n str> {
-    let (score, meant) = names
-        .iter()
-        .map(|known| (strsim::jaro_winkler(name, known), *known))
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    (score > 0.8).then_some(meant)
 }
 
 /// The provisioner's private key, encrypted: from the list, or from its own place.
