@@ -375,63 +375,66 @@ mod requests {
 mod problems {
     use super::*;
 
+    /// Status, problem, whether it passes, our code, what to do.
+    const TABLE: &[(u16, &str, bool, &str, &str)] = &[
+        (429, "rateLimited", true, "ca-busy", "try again later"),
+        (500, "serverInternal", true, "ca-busy", "log"),
+        (403, "unauthorized", false, "ca-refused", "account"),
+        (
+            400,
+            "rejectedIdentifier",
+            false,
+            "ca-refused",
+            "does not sign for this name",
+        ),
+        (
+            400,
+            "unsupportedIdentifier",
+            false,
+            "ca-refused",
+            "does not sign for this name",
+        ),
+        (403, "caa", false, "acme-challenge-failed", "CAA"),
+        (400, "dns", false, "acme-challenge-failed", "reach"),
+        (
+            400,
+            "accountDoesNotExist",
+            false,
+            "ca-login-refused",
+            "remove the account's file",
+        ),
+        (
+            403,
+            "externalAccountRequired",
+            false,
+            "acme-external-account-required",
+            "eab_key_id",
+        ),
+        (
+            400,
+            "invalidProfile",
+            false,
+            "acme-profile-unknown",
+            "offers long, short",
+        ),
+        (
+            403,
+            "userActionRequired",
+            false,
+            "ca-login-refused",
+            "terms of service",
+        ),
+        (400, "badCSR", false, "ca-refused", "common name"),
+        (400, "badPublicKey", false, "ca-refused", "key_algorithm"),
+        (403, "orderNotReady", false, "ca-refused", "log"),
+        (400, "malformed", false, "ca-refused", "log"),
+        (503, "somethingNew", true, "ca-busy", "later"),
+    ];
+
     /// Each problem where the order is placed: its class, its code, and what to do.
     #[test]
     fn each_problem_has_its_class_its_code_and_what_to_do() {
-        for (status, kind, passes, code, hint) in [
-            (429, "rateLimited", true, "ca-busy", "try again later"),
-            (500, "serverInternal", true, "ca-busy", "log"),
-            (403, "unauthorized", false, "ca-refused", "account"),
-            (
-                400,
-                "rejectedIdentifier",
-                false,
-                "ca-refused",
-                "does not sign for this name",
-            ),
-            (
-                400,
-                "unsupportedIdentifier",
-                false,
-                "ca-refused",
-                "does not sign for this name",
-            ),
-            (403, "caa", false, "acme-challenge-failed", "CAA"),
-            (400, "dns", false, "acme-challenge-failed", "reach"),
-            (
-                400,
-                "accountDoesNotExist",
-                false,
-                "ca-login-refused",
-                "remove the account's file",
-            ),
-            (
-                403,
-                "externalAccountRequired",
-                false,
-                "acme-external-account-required",
-                "eab_key_id",
-            ),
-            (
-                400,
-                "invalidProfile",
-                false,
-                "acme-profile-unknown",
-                "offers long, short",
-            ),
-            (
-                403,
-                "userActionRequired",
-                false,
-                "ca-login-refused",
-                "terms of service",
-            ),
-            (400, "badCSR", false, "ca-refused", "common name"),
-            (400, "badPublicKey", false, "ca-refused", "key_algorithm"),
-            (403, "orderNotReady", false, "ca-refused", "log"),
-            (400, "malformed", false, "ca-refused", "log"),
-            (503, "somethingNew", true, "ca-busy", "later"),
-        ] {
+        for &(status, kind, passes, code, hint) in TABLE {
             let ca = Ca::new(move |asked| {
                 (asked.path == "/order").then(|| {
                     problem(status, kind, "because of\x1b this").header("retry-after", "60")
