@@ -375,8 +375,8 @@ mod requests {
 mod problems {
     use super::*;
 
-    /// Status, problem, whether it may pass, code, and what to do.
-    const PROBLEMS: &[(u16, &str, bool, &str, &str)] = &[
+    /// Status, problem, whether it passes, our code, what to do.
+    const TABLE: &[(u16, &str, bool, &str, &str)] = &[
         (429, "rateLimited", true, "ca-busy", "try again later"),
         (500, "serverInternal", true, "ca-busy", "log"),
         (403, "unauthorized", false, "ca-refused", "account"),
@@ -431,9 +431,10 @@ mod problems {
         (503, "somethingNew", true, "ca-busy", "later"),
     ];
 
+    /// Each problem where the order is placed: its class, its code, and what to do.
     #[test]
     fn each_problem_has_its_class_its_code_and_what_to_do() {
-        for &(status, kind, passes, code, hint) in PROBLEMS {
+        for &(status, kind, passes, code, hint) in TABLE {
             let ca = Ca::new(move |asked| {
                 (asked.path == "/order").then(|| {
                     problem(status, kind, "because of\x1b this").header("retry-after", "60")
