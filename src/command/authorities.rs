@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::authority::{Ability, CATALOGUE, Entry, is_about_connection};
 use crate::listing::{Kind, Listing, Setting};
 
+#[derive(Default)]
 pub struct Plan {
     /// Only this one.
     pub kind: Option<&'static str>,
@@ -42,19 +43,102 @@ fn kind(entry: &Entry, plan: &Plan) -> Kind {
     }
 }
 
-/// Those that must be given first, those of the connection last.
+/// Those that must be given first, those of the connection last, those inside a table behind it.
 fn settings(schema: &Value, plan: &Plan) -> Vec<Setting> {
     let empty = Map::new();
     let properties = schema["properties"].as_object().unwrap_or(&empty);
-    let mut settings: Vec<Setting> = properties
+    let mut groups: Vec<Vec<Setting>> = properties
         .iter()
-        .map(|(key, property)| setting(key, property, schema, plan))
+        .map(|(key, property)| {
+            let mut group = vec![setting(key, property, schema, plan)];
+            group.extend(members(key, property, schema));
+            group[0].required = requires(schema, key);
+            group
+        })
         .collect();
-    if settings.iter().any(|setting| setting.connection) {
-        settings.push(anchors(plan));
+    if groups.iter().any(|group| group[0].connection) {
+        groups.push(vec![anchors(plan)]);
     }
-    settings.sort_by_key(|setting| (setting.connection, !setting.required));
-    settings
+    groups.sort_by_key(|group| (group[0].connection, !group[0].required));
+    groups.into_iter().flatten().collect()
+}
+
+fn requires(object: &Value, key: &str) -> bool {
+    let required = object["required"].as_array();
+    required.is_some_and(|keys| keys.contains(&json!(key)))
+}
+
+/// The settings inside a table, `auth.token`; of a table in several shapes, each setting is told with
+/// the shapes that have it.
+fn members(table: &str, property: &Value, schema: &Value) -> Vec<Setting> {
+    let shape = resolved(property, schema);
+    let shapes: Vec<&Value> = match shape["oneOf"].as_array() {
+        Some(shapes) => shapes.iter().collect(),
+        None => vec![shape],
+    };
+    let mut found: Vec<(Setting, Vec<String>, &Value)> = Vec::new();
+    for shape in &shapes {
+        let Some(properties) = shape["properties"].as_object() else {
+            return Vec::new();
+        };
+        let tag = properties
+            .values()
+            .find_map(|property| property["const"].as_str())
+            .unwrap_or_default();
+        for (key, property) in properties {
+            let key_in_table = format!("{table}.{key}");
+            match found
+                .iter_mut()
+                .find(|(known, ..)| known.key == key_in_table)
+            {
+                Some((known, tags, _)) => {
+                    known.required &= requires(shape, key);
+                    // Each shape has its own.
+                    if known.default != setting(key, property, schema, &Plan::default()).default {
+                        known.default = None;
+                    }
+                    if property["const"].is_string() {
+                        known.of += &format!(", `{tag}`");
+                    }
+                    tags.push(tag.to_owned());
+                }
+                None => {
+                    let mut inside = setting(&key_in_table, property, schema, &Plan::default());
+                    inside.required = requires(shape, key);
+                    if property["const"].is_string() {
+                        "Which of these.".clone_into(&mut inside.meaning);
+                    }
+                    found.push((inside, vec![tag.to_owned()], property));
+                }
+            }
+        }
+    }
+    let mut all = Vec::new();
+    for (mut inside, tags, property) in found {
+        if tags.len() < shapes.len() {
+            inside.meaning = format!("With `{}`: {}", tags.join("`, `"), inside.meaning);
+        }
+        let below = members(&inside.key, property, schema);
+        all.push(inside);
+        all.extend(below);
+    }
+    all
+}
+
+/// Behind references, and beside the null of what may be left out.
+fn resolved<'v>(property: &'v Value, schema: &'v Value) -> &'v Value {
+    if let Some(name) = property["$ref"].as_str() {
+        return &schema["$defs"][name.trim_start_matches("#/$defs/")];
+    }
+    let choices = property["anyOf"].as_array();
+    let mut given = choices
+        .into_iter()
+        .flatten()
+        .filter(|choice| choice["type"] != "null");
+    match (given.next(), given.next()) {
+        (Some(choice), None) => resolved(choice, schema),
+        _ => property,
+    }
 }
 
 /// The key that every kind has and the front reads.
@@ -72,17 +156,17 @@ fn anchors(plan: &Plan) -> Setting {
 }
 
 fn setting(key: &str, property: &Value, schema: &Value, plan: &Plan) -> Setting {
-    let required = schema["required"].as_array();
     let (meaning, stated) = meaning(property);
     let default = stated.or_else(|| match &property["default"] {
         Value::Null | Value::Bool(false) => None,
-        Value::String(text) => Some(text.clone()),
+        Value::Array(items) if items.is_empty() => None,
+        Value::String(text) => (!text.is_empty()).then(|| text.clone()),
         value => Some(value.to_string()),
     });
     Setting {
         key: key.to_owned(),
         of: in_words(property, schema),
-        required: required.is_some_and(|keys| keys.contains(&json!(key))),
+        required: false,
         default,
         flag: flag(key, plan),
         connection: is_about_connection(key),
@@ -102,7 +186,8 @@ fn meaning(property: &Value) -> (String, Option<String>) {
     let Some((before, default)) = line.rsplit_once("[default: ") else {
         return (line, None);
     };
-    let default = default.trim_end_matches('.').trim_end_matches(']');
+    let default = default.trim_end_matches('.');
+    let default = default.strip_suffix(']').unwrap_or(default);
     let before = before.trim_end().trim_end_matches('.');
     (format!("{before}."), Some(default.to_owned()))
 }

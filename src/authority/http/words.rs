@@ -82,10 +82,12 @@ pub struct Answer {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "HttpPending")]
 pub struct Pending {
+    /// Statuses that may mean "later".
     #[serde(default)]
     pub status: Vec<u16>,
     /// JSON pointer to a value that is one of `equals`.
     pub pointer: Option<String>,
+    /// What that value may be.
     #[serde(default)]
     pub equals: Vec<serde_json::Value>,
     /// JSON pointer to the URL to ask again, whole or relative.
@@ -114,8 +116,11 @@ pub struct Errors {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "HttpRule")]
 pub struct Rule {
+    /// Statuses that match.
     pub status: Vec<u16>,
+    /// JSON pointer to a value that is one of `equals`.
     pub pointer: Option<String>,
+    /// What that value may be.
     pub equals: Vec<serde_json::Value>,
 }
 

@@ -25,11 +25,12 @@ pub const WRAPPED_ELSEWHERE: Code = Code::new("vault-secret-id-wrapped-elsewhere
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppRole {
-    /// [default: approle]
+    /// Where this login is mounted, without `auth/`; the method's name unless said.
     #[serde(default = "usual_mount")]
     mount: String,
     /// The role id itself, or where it comes from: env:NAME, file:PATH.
     role_id: String,
+    /// Where the secret id comes from.
     secret_id: Option<SecretSource>,
     /// A wrapping token (`vault write -wrap-ttl=… -f auth/approle/role/…/secret-id`), unwrapped once.
     secret_id_wrapped: Option<SecretSource>,

@@ -25,7 +25,7 @@ const GLOBAL: &str = "us-east-1";
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Aws {
-    /// [default: aws]
+    /// Where this login is mounted, without `auth/`; the method's name unless said.
     #[serde(default = "usual_mount")]
     mount: String,
     /// Without it, the one named as the AWS role is.
@@ -34,11 +34,11 @@ pub struct Aws {
     region: Option<String>,
     /// What Vault demands in X-Vault-AWS-IAM-Server-ID (iam_server_id_header_value).
     server_id: Option<String>,
-    /// [default: env:AWS_ACCESS_KEY_ID]
+    /// The key that signs for us [default: env:AWS_ACCESS_KEY_ID]
     access_key_id: Option<SecretSource>,
-    /// [default: env:AWS_SECRET_ACCESS_KEY]
+    /// Its secret [default: env:AWS_SECRET_ACCESS_KEY]
     secret_access_key: Option<SecretSource>,
-    /// [default: env:AWS_SESSION_TOKEN, where that is set]
+    /// Beside a key that was lent for a while [default: env:AWS_SESSION_TOKEN, where that is set]
     session_token: Option<SecretSource>,
 }
 

@@ -21,11 +21,12 @@ use crate::secret_source::SecretSource;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Jwt {
-    /// [default: jwt]
+    /// Where this login is mounted, without `auth/`; the method's name unless said.
     #[serde(default = "usual_mount")]
     mount: String,
     /// Without it, the mount's default_role.
     role: Option<String>,
+    /// Where the token of the CI job or the pod comes from.
     jwt: SecretSource,
 }
 

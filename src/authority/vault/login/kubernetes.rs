@@ -25,7 +25,7 @@ const TOKEN_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kubernetes {
-    /// [default: kubernetes]
+    /// Where this login is mounted, without `auth/`; the method's name unless said.
     #[serde(default = "usual_mount")]
     mount: String,
     role: String,

@@ -15,6 +15,7 @@ use crate::secret_source::SecretSource;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Token {
+    /// Where the token comes from; it is used as it is, and not revoked.
     pub token: SecretSource,
 }
 

@@ -17,10 +17,12 @@ use crate::secret_source::SecretSource;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Userpass {
-    /// [default: userpass]
+    /// Where this login is mounted, without `auth/`; the method's name unless said.
     #[serde(default = "usual_mount")]
     mount: String,
+    /// The user's name.
     username: String,
+    /// Where the password comes from.
     password: SecretSource,
 }
 
