@@ -102,7 +102,7 @@ pub fn write(
 /// Whether a store can be written under this password and alias.
 ///
 /// # Errors
-/// As [`write`], which makes the same check.
+/// As [`write()`], which makes the same check.
 pub fn accepts<'a>(password: &'a Secret, alias: &str) -> Result<&'a str, Pkcs12Error> {
     if password.is_empty() {
         return Err(Pkcs12Error::EmptyPassword);
