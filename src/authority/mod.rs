@@ -16,6 +16,7 @@ mod gcp_cas;
 mod given;
 mod http;
 mod kubernetes;
+mod random;
 mod received;
 mod shared;
 mod step_ca;

@@ -18,6 +18,7 @@ use self::session::{Described, Session, empty, over};
 use self::settings::{Checked, Words};
 use self::transport::Transport;
 use super::foresight::TTL_NOT_ALLOWED;
+use super::random::random;
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
@@ -26,7 +27,6 @@ use super::{
 };
 use crate::finding::{Code, Finding, rfc3339};
 use crate::outcome::AuthorityPlace;
-use crate::pki::{Certificate, pem};
 use crate::span::Span;
 
 pub const CA_STATE: Code = Code::new("aws-ca-state");
@@ -120,9 +120,10 @@ impl AwsPca {
         order: &Order,
         algorithm: SigningAlgorithm,
     ) -> Result<String, AuthorityError> {
-        let (client, _) = session.until(order.deadline);
+        let client = session.client();
         // The same for every attempt: a repeated order is answered with the same certificate.
-        let token = data_encoding::HEXLOWER.encode(&random()?);
+        let token =
+            data_encoding::HEXLOWER.encode(&random::<16>("an order needs a token of its own")?);
         let csr = order.request.pem();
         let validity = self.validity(order)?;
         let mut wait = FIRST_LOOK;
@@ -167,7 +168,7 @@ impl AwsPca {
         arn: &str,
         deadline: Instant,
     ) -> Result<String, AuthorityError> {
-        let (client, _) = session.until(deadline);
+        let client = session.client();
         let mut wait = FIRST_LOOK;
         loop {
             let answer = client
@@ -203,13 +204,13 @@ impl Authority for AwsPca {
     fn issue(&self, order: &Order) -> Result<Issued, AuthorityError> {
         let session = self.session()?;
         let algorithm = self.signing_algorithm(&session, order.deadline)?;
-        let (_, transport) = session.until(order.deadline);
+        let transport = session.transport(order.deadline);
         let text = session.block_on(async {
             let arn = self.order(&session, &transport, order, algorithm).await?;
             self.fetch(&session, &transport, &arn, order.deadline).await
         })?;
         // The chain ends in the root, which is no part of it and which AWS vouches for.
-        let issued = certificates(&text)
+        let issued = received::certificates(text.as_bytes())
             .and_then(|certificates| received::issued(certificates, order.request.spki()))
             .map_err(|reason| session::unusable("GetCertificate", &reason))?;
         Ok(Issued {
@@ -305,7 +306,7 @@ impl AwsPca {
 impl Revoke for AwsPca {
     fn revoke(&self, revocation: &Revocation<'_>) -> Result<Vec<Finding>, AuthorityError> {
         let session = self.session()?;
-        let (client, transport) = session.until(revocation.deadline);
+        let (client, transport) = (session.client(), session.transport(revocation.deadline));
         let reason = match revocation.reason {
             Reason::Unspecified => RevocationReason::Unspecified,
             Reason::KeyCompromise => RevocationReason::KeyCompromise,
@@ -330,23 +331,6 @@ impl Revoke for AwsPca {
             Err(e) => Err(error::failed("RevokeCertificate", &e)),
         }
     }
-}
-
-fn certificates(text: &str) -> Result<Vec<Certificate>, String> {
-    let ders = pem::certificates(text.as_bytes()).map_err(|error| error.to_string())?;
-    if ders.is_empty() {
-        return Err("it holds no certificate".to_owned());
-    }
-    ders.into_iter()
-        .map(|der| Certificate::from_der(der).map_err(|error| error.to_string()))
-        .collect()
-}
-
-fn random() -> Result<[u8; 16], AuthorityError> {
-    let mut random = [0; 16];
-    aws_lc_rs::rand::fill(&mut random)
-        .map_err(|_| error::no_credentials("the system has no random numbers"))?;
-    Ok(random)
 }
 
 fn ttl_needed() -> AuthorityError {

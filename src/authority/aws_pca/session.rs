@@ -1,5 +1,6 @@
 //! Amazon's client for one private CA, with its login, and what the CA says of itself.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -25,7 +26,7 @@ use crate::secret::Secret;
 pub struct Session {
     runtime: Runtime,
     client: Client,
-    net: std::sync::Arc<net::Client>,
+    net: Arc<net::Client>,
     withheld: Vec<Secret>,
     described: Shared<Described>,
     /// Whose key signs the requests: an access key id is no secret.
@@ -68,21 +69,20 @@ impl Session {
         Ok(Self {
             runtime,
             client: Client::from_conf(own.build()),
-            net: std::sync::Arc::new(net),
+            net: Arc::new(net),
             withheld,
             described: Shared::default(),
             access_key_id: credentials.access_key_id().to_owned(),
         })
     }
 
-    /// The client, and a transport that ends by the deadline and keeps the clock of the answer.
-    pub fn until(&self, deadline: Instant) -> (&Client, Transport) {
-        let transport = Transport::new(
-            std::sync::Arc::clone(&self.net),
-            self.withheld.clone(),
-            deadline,
-        );
-        (&self.client, transport)
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// A transport that ends by the deadline and keeps the clock of the answer.
+    pub fn transport(&self, deadline: Instant) -> Transport {
+        Transport::new(Arc::clone(&self.net), self.withheld.clone(), deadline)
     }
 
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -99,11 +99,11 @@ impl Session {
         &self,
         settings: &Checked,
         deadline: Instant,
-    ) -> Result<std::sync::Arc<Described>, AuthorityError> {
+    ) -> Result<Arc<Described>, AuthorityError> {
         self.described.get(|| {
-            let (client, transport) = self.until(deadline);
+            let transport = self.transport(deadline);
             let answer = self.block_on(
-                client
+                self.client
                     .describe_certificate_authority()
                     .certificate_authority_arn(&settings.arn.text)
                     .customize()

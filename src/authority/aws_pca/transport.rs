@@ -116,15 +116,11 @@ impl HttpConnector for Connector {
 #[derive(Clone)]
 pub struct ChainTransport {
     proxy: Proxy,
-    withheld: Vec<Secret>,
 }
 
 impl ChainTransport {
-    pub fn new(proxy: Proxy) -> Self {
-        Self {
-            proxy,
-            withheld: Vec::new(),
-        }
+    pub const fn new(proxy: Proxy) -> Self {
+        Self { proxy }
     }
 
     fn open(&self, in_the_clear: bool) -> Result<Transport, ConnectorError> {
@@ -145,7 +141,7 @@ impl ChainTransport {
             // The chain repeats by itself.
             repeat: Repeat::Never,
             deadline: None,
-            withheld: self.withheld.clone(),
+            withheld: Vec::new(),
             date: Arc::default(),
         })
     }

@@ -8,7 +8,6 @@ mod wire;
 use std::sync::Arc;
 use std::time::Instant;
 
-use aws_lc_rs::rand;
 use data_encoding::HEXLOWER;
 use time::OffsetDateTime;
 use url::Url;
@@ -16,6 +15,7 @@ use url::Url;
 use self::credentials::{Clients, Token};
 use self::settings::{Checked, Words};
 use super::delivered;
+use super::random::random;
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Depth, Entry, Issued, Opened, Order, Preflight, Reason,
@@ -36,6 +36,9 @@ pub const ENTRY: Entry = Entry {
     open,
     schema: || with_connection(schemars::schema_for!(Words)),
 };
+
+/// Why randomness is wanted.
+const UNIQUE: &str = "certificates and requests need names of their own";
 
 const CREATE: &str = "POST certificates";
 
@@ -336,12 +339,12 @@ fn certificate_id(common_name: &str) -> Result<String, AuthorityError> {
     if id.is_empty() {
         "certbake".clone_into(&mut id);
     }
-    Ok(format!("{id}-{}", HEXLOWER.encode(&random::<8>()?)))
+    Ok(format!("{id}-{}", HEXLOWER.encode(&random::<8>(UNIQUE)?)))
 }
 
 /// RFC 9562, version 4.
 fn uuid() -> Result<String, AuthorityError> {
-    let mut bytes = random::<16>()?;
+    let mut bytes = random::<16>(UNIQUE)?;
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex = HEXLOWER.encode(&bytes);
@@ -353,17 +356,6 @@ fn uuid() -> Result<String, AuthorityError> {
         &hex[20..],
     ];
     Ok(parts.join("-"))
-}
-
-fn random<const N: usize>() -> Result<[u8; N], AuthorityError> {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes).map_err(|_| {
-        AuthorityError::Settings(Box::new(
-            Finding::error(answer::REFUSED, "the system has no randomness to give")
-                .hint("certificates and requests need names of their own"),
-        ))
-    })?;
-    Ok(bytes)
 }
 
 /// `RevocationReason` of the proto, whose zero says that none was recorded.

@@ -3,13 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::rand;
 use data_encoding::HEXLOWER;
 use url::Url;
 
 use super::wire::{self, Standing, Wanted};
 use super::{Kubernetes, LEFT, Session};
 use crate::authority::delivered::{self, Waits};
+use crate::authority::random::random;
 use crate::authority::{AuthorityError, Order, answer};
 use crate::finding::Finding;
 use crate::net::{Method, Repeat, Request, Response};
@@ -242,13 +242,7 @@ fn standing(what: &str, response: &Response) -> Result<Standing, AuthorityError>
 
 /// A DNS subdomain (RFC 1123), which no other request in the cluster has.
 fn name(common_name: &str) -> Result<String, AuthorityError> {
-    let mut bytes = [0; 6];
-    rand::fill(&mut bytes).map_err(|_| {
-        AuthorityError::Settings(Box::new(
-            Finding::error(answer::REFUSED, "the system has no randomness to give")
-                .hint("the request needs a name of its own"),
-        ))
-    })?;
+    let bytes: [u8; 6] = random("the request needs a name of its own")?;
     let plain: String = common_name
         .to_ascii_lowercase()
         .chars()
