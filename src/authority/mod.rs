@@ -15,6 +15,7 @@ pub mod foresight;
 mod gcp_cas;
 mod given;
 mod http;
+mod jws;
 mod kubernetes;
 mod random;
 mod received;

@@ -1,4 +1,4 @@
-//! Bytes that nobody can foresee, for what an order has to make up: tokens, names, serials.
+//! Bytes that nobody can foresee, for what an order has to make up: tokens, names, codes.
 
 use aws_lc_rs::rand;
 

@@ -1,4 +1,5 @@
-//! The account: a key in a file, and the URL that the CA knows it by. Made on first use.
+//! The account: a key in a file, and the URL that the CA knows it by. Made on first use, the key before
+//! the account.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -6,23 +7,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
-use instant_acme::{ExternalAccountKey, Key, NewAccount};
+use instant_acme::{Error, Key};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use url::Url;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::directory::Directory;
+use super::post::{Author, UNREADABLE, post};
 use super::problem::{EXTERNAL_ACCOUNT, EXTERNAL_HINT};
 use super::session::Reached;
 use super::settings::Checked;
 use super::wire::{Speaker, Trouble, What, Wire, at_once};
 use crate::authority::AuthorityError;
 use crate::authority::connection::read_secret;
+use crate::authority::jws::Signer;
 use crate::finding::{Code, Finding};
 use crate::image::{self, Mode};
 use crate::net::Repeat;
-use crate::pki::PrivateKey;
+use crate::pki::{KeyAlgorithm, PrivateKey};
 use crate::secret::Secret;
 use crate::secret_source::SecretSource;
 
@@ -38,39 +42,54 @@ pub struct Account {
     pkcs8: Zeroizing<Vec<u8>>,
 }
 
-/// The file: what instant-acme calls account credentials.
-#[derive(Deserialize)]
+/// The file: what instant-acme calls account credentials, without `id` until the CA has answered.
+#[derive(Deserialize, Serialize, Zeroize, ZeroizeOnDrop)]
 struct File {
-    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
     key_pkcs8: String,
     directory: String,
 }
 
-impl Account {
-    /// The account of the file; `None` when there is no file yet.
-    pub fn read(path: &Path, directory: &Url) -> Result<Option<Self>, AuthorityError> {
+/// What the file holds.
+pub enum Kept {
+    /// There is no file yet.
+    Nothing,
+    /// A key that the CA may or may not know: whoever wrote it has had no answer.
+    Key(Zeroizing<Vec<u8>>),
+    Account(Account),
+}
+
+impl Kept {
+    /// # Errors
+    /// [`AuthorityError::Settings`]: a file that is no account, of another CA, or open to others.
+    pub fn read(path: &Path, directory: &Url) -> Result<Self, AuthorityError> {
         match std::fs::symlink_metadata(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::Nothing),
             _ => {}
         }
         // As a secret: refused when others may read it.
         let text = read_secret(&SecretSource::File(path.to_owned()))?;
         let unreadable = || unusable(path, "it is not an ACME account as certbake writes it");
-        let file: File = serde_json::from_slice(text.expose()).map_err(|_| unreadable())?;
-        let text = Zeroizing::new(file.key_pkcs8);
+        let mut file: File = serde_json::from_slice(text.expose()).map_err(|_| unreadable())?;
         if file.directory != directory.as_str() {
             let other = crate::line::harmless(file.directory.as_bytes(), 300).unwrap_or_default();
             return Err(unusable(path, &format!("it is for another CA, {other}")));
         }
         let pkcs8 = BASE64URL_NOPAD
-            .decode(text.as_bytes())
+            .decode(file.key_pkcs8.as_bytes())
             .map(Zeroizing::new)
             .map_err(|_| unreadable())?;
-        let account = Self { id: file.id, pkcs8 };
-        account.library_key().map_err(|_| unreadable())?;
-        Ok(Some(account))
+        Key::from_pkcs8_der(PrivatePkcs8KeyDer::from(pkcs8.as_slice()))
+            .map_err(|_| unreadable())?;
+        Ok(match file.id.take() {
+            Some(id) => Self::Account(Account { id, pkcs8 }),
+            None => Self::Key(pkcs8),
+        })
     }
+}
 
+impl Account {
     /// The account of the file, made by the first who needs it; others wait for that.
     /// With it the key of the external account binding, where that was used.
     pub fn read_or_make(
@@ -78,20 +97,21 @@ impl Account {
         reached: &Reached,
         deadline: Instant,
     ) -> Result<(Self, Option<Secret>), AuthorityError> {
-        let url = &settings.connection.url;
-        if let Some(account) = Self::read(&settings.account, url)? {
+        let (file, url) = (&settings.account, &settings.connection.url);
+        if let Kept::Account(account) = Kept::read(file, url)? {
             return Ok((account, None));
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let unwritable =
-            |error: &image::ImageError| unusable(&settings.account, &error.to_string());
-        let above = settings.account.parent().unwrap_or(Path::new(""));
+        let unwritable = |error: &image::ImageError| unusable(file, &error.to_string());
+        let above = file.parent().unwrap_or(Path::new(""));
         image::can_write(above).map_err(|error| unwritable(&error))?;
         let _lock =
             image::lock_dir(above, left.min(PATIENCE)).map_err(|error| unwritable(&error))?;
-        if let Some(account) = Self::read(&settings.account, url)? {
-            return Ok((account, None));
-        }
+        let key = match Kept::read(file, url)? {
+            Kept::Account(account) => return Ok((account, None)),
+            Kept::Key(key) => Some(key),
+            Kept::Nothing => None,
+        };
         if let Some(obstacle) = obstacle(settings, &reached.directory) {
             return Err(AuthorityError::Settings(Box::new(obstacle)));
         }
@@ -99,9 +119,15 @@ impl Account {
             None => None,
             Some((_, source)) => Some(read_secret(source)?),
         };
+        let external = match (&settings.external, &hmac) {
+            (Some((id, _)), Some(hmac)) => Some((id.as_str(), external_key(hmac)?)),
+            _ => None,
+        };
         let wire = Wire::new(reached, deadline, hmac.iter().cloned().collect());
-        let account = make(settings, hmac.as_ref(), &wire, above)?;
-        Ok((account, hmac))
+        let pkcs8 = key.map_or_else(|| new_key(settings), Ok)?;
+        let id = make(settings, external.as_ref(), &pkcs8, &wire)?;
+        write(settings, Some(&id), &pkcs8)?;
+        Ok((Self { id, pkcs8 }, hmac))
     }
 
     /// Asks the CA whether it knows the account (RFC 8555 section 7.3.1).
@@ -177,39 +203,67 @@ pub fn obstacle(settings: &Checked, directory: &Directory) -> Option<Finding> {
     }
 }
 
+/// A key that is kept before the CA hears of it: were the run killed before it keeps the CA's answer,
+/// the next one would be told of the same account (RFC 8555 section 7.3.1).
+fn new_key(settings: &Checked) -> Result<Zeroizing<Vec<u8>>, AuthorityError> {
+    let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256)
+        .map_err(|error| unusable(&settings.account, &error.to_string()))?;
+    let pkcs8 = Zeroizing::new(key.expose_pkcs8().to_vec());
+    write(settings, None, &pkcs8)?;
+    Ok(pkcs8)
+}
+
+fn write(settings: &Checked, id: Option<&str>, pkcs8: &[u8]) -> Result<(), AuthorityError> {
+    let path = &settings.account;
+    let damaged = || unusable(path, "it cannot be written as JSON");
+    let file = File {
+        id: id.map(str::to_owned),
+        key_pkcs8: BASE64URL_NOPAD.encode(pkcs8),
+        directory: settings.connection.url.to_string(),
+    };
+    let text = Zeroizing::new(serde_json::to_vec(&file).map_err(|_| damaged())?);
+    let name = path.file_name().and_then(|name| name.to_str());
+    let above = path.parent().unwrap_or(Path::new(""));
+    image::place_file(above, name.ok_or_else(damaged)?, Mode::new(0o600), &text)
+        .map_err(|error| unusable(path, &error.to_string()))
+}
+
+/// The URL of the account of this key (RFC 8555 section 7.3). Asking twice is the same as asking once:
+/// a key that the CA knows has its account already.
 fn make(
     settings: &Checked,
-    hmac: Option<&Secret>,
-    wire: &Arc<Wire>,
-    above: &Path,
-) -> Result<Account, AuthorityError> {
-    let external = match (&settings.external, hmac) {
-        (Some((id, _)), Some(hmac)) => Some(external_key(id, hmac)?),
-        _ => None,
-    };
-    let contact: Vec<&str> = settings.contact.iter().map(String::as_str).collect();
-    let new = NewAccount {
-        contact: &contact,
-        terms_of_service_agreed: settings.terms_agreed,
-        only_return_existing: false,
-    };
+    external: Option<&(&str, Signer)>,
+    pkcs8: &Zeroizing<Vec<u8>>,
+    wire: &Wire,
+) -> Result<String, AuthorityError> {
+    let key = PrivateKey::from_pkcs8(pkcs8.clone())
+        .map_err(|_| unusable(&settings.account, "its key cannot be read"))?;
+    let url = &wire.directory().new_account;
+    let mut payload = json!({ "termsOfServiceAgreed": settings.terms_agreed });
+    if !settings.contact.is_empty() {
+        payload["contact"] = json!(settings.contact);
+    }
     let what = What::of("making an account");
-    let (_, credentials) = wire.ask(what, Repeat::IfTurnedAway, async || {
-        let url = wire.directory().url.to_string();
-        instant_acme::Account::builder_with_http(Box::new(Speaker(Arc::clone(wire))))
-            .create(&new, url, external.as_ref())
-            .await
+    let id = wire.ask(what, Repeat::Safe, async || {
+        if let Some((id, hmac)) = external {
+            payload["externalAccountBinding"] = bound(id, hmac, &key, url)?;
+        }
+        let response = post(wire, Author::Key(&key), url, &payload)?;
+        let id = response.header("location").map(str::to_owned);
+        id.ok_or(Error::Str("the URL of the account"))
     })?;
-    let damaged = || unusable(&settings.account, "it cannot be written as JSON");
-    let text = Zeroizing::new(serde_json::to_vec(&credentials).map_err(|_| damaged())?);
-    let name = settings.account.file_name().and_then(|name| name.to_str());
-    image::place_file(above, name.ok_or_else(damaged)?, Mode::new(0o600), &text)
-        .map_err(|error| unusable(&settings.account, &error.to_string()))?;
-    Account::read(&settings.account, &settings.connection.url)?.ok_or_else(damaged)
+    Ok(id)
+}
+
+/// The account's public key, signed by the key of the other account (RFC 8555 section 7.3.4).
+fn bound(id: &str, hmac: &Signer, key: &PrivateKey, url: &Url) -> Result<Value, Error> {
+    let public = Signer::from_private_key(key).map_err(|_| UNREADABLE)?.jwk();
+    let header = [("kid", json!(id)), ("url", json!(url.as_str()))];
+    hmac.flattened(&header, &public).map_err(|_| UNREADABLE)
 }
 
 /// base64url by RFC 8555 section 7.3.4; some CAs hand it out padded, or in the other alphabet.
-fn external_key(id: &str, hmac: &Secret) -> Result<ExternalAccountKey, AuthorityError> {
+fn external_key(hmac: &Secret) -> Result<Signer, AuthorityError> {
     let text = hmac.expose();
     let bare = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"="));
     let decoded = BASE64URL_NOPAD
@@ -222,14 +276,14 @@ fn external_key(id: &str, hmac: &Secret) -> Result<ExternalAccountKey, Authority
                 Finding::error(UNUSABLE, words).hint("give eab_hmac_key as the CA handed it out"),
             ))
         })?;
-    Ok(ExternalAccountKey::new(id.to_owned(), &decoded))
+    Ok(Signer::from_hmac(&decoded))
 }
 
 /// There is none, where one that is made now would be of no use.
 pub fn missing(path: &Path) -> AuthorityError {
     unusable(
         path,
-        "there is no such file, and only the account that ordered a certificate may revoke it without its key",
+        "no account stands there, and only the one that ordered a certificate may revoke it without its key",
     )
 }
 

@@ -17,6 +17,7 @@ pub struct Directory {
     /// The CA's clock when it was fetched.
     pub date: Option<OffsetDateTime>,
     pub new_nonce: Url,
+    pub new_account: Url,
     pub new_order: Url,
     pub revoke_cert: Option<Url>,
     /// RFC 9773: it suggests when to renew, and takes `replaces`.
@@ -37,6 +38,7 @@ pub struct Meta {
 #[serde(rename_all = "camelCase")]
 struct Document {
     new_nonce: String,
+    new_account: String,
     new_order: String,
     revoke_cert: Option<String>,
     renewal_info: Option<String>,
@@ -55,7 +57,8 @@ impl Directory {
             return Err(answer::turned_down(what, &request, &response, "no login"));
         }
         let unusable = || {
-            let reason = "it is not the directory of an ACME CA, with newNonce and newOrder";
+            let reason =
+                "it is not the directory of an ACME CA, with newNonce, newAccount and newOrder";
             answer::unusable(what, reason, &response)
         };
         let document: Document = serde_json::from_slice(&response.body).map_err(|_| unusable())?;
@@ -64,6 +67,7 @@ impl Directory {
             url: url.clone(),
             date: response.date,
             new_nonce: place(&document.new_nonce)?,
+            new_account: place(&document.new_account)?,
             new_order: place(&document.new_order)?,
             revoke_cert: document.revoke_cert.as_ref().map(place).transpose()?,
             suggests_renewal: document.renewal_info.is_some(),

@@ -4,11 +4,12 @@
 mod account;
 mod challenge;
 mod directory;
-mod jws;
 mod names;
 mod order;
+mod post;
 mod preflight;
 mod problem;
+mod proof;
 mod renewal;
 mod session;
 mod settings;
@@ -22,10 +23,10 @@ use rustls::pki_types::CertificateDer;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use self::account::Account;
+use self::account::Kept;
 use self::challenge::Challenges;
-use self::jws::Signer;
 use self::order::{Conversation, Terms};
+use self::post::Author;
 use self::session::{Reached, Session};
 use self::settings::{Checked, Words};
 use self::wire::What;
@@ -191,12 +192,12 @@ impl Revoke for Acme {
                     "reason": revocation.reason.code(),
                 });
                 wire.ask(what, Repeat::IfTurnedAway, async || {
-                    jws::post(&wire, Signer::Key(key), url, &payload).map(drop)
+                    post::post(&wire, Author::Key(key), url, &payload).map(drop)
                 })
             }
             None => {
                 let (file, url) = (&self.settings.account, &self.settings.connection.url);
-                if Account::read(file, url)?.is_none() {
+                if !matches!(Kept::read(file, url)?, Kept::Account(_)) {
                     return Err(account::missing(file));
                 }
                 let session = self.session(deadline)?;

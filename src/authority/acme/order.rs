@@ -3,19 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use instant_acme::{
-    AuthorizationStatus, CertificateIdentifier, ChallengeType, Error, Identifier, NewOrder, Order,
-    OrderStatus,
-};
+use instant_acme::{CertificateIdentifier, Error, Identifier, NewOrder, Order, OrderStatus};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::challenge::{Challenges, Presented, Task};
-use super::jws::{self, Signer};
+use super::challenge::Challenges;
 use super::names;
-use super::problem;
+use super::post::{Author, post};
 use super::session::Session;
-use super::wire::{Trouble, What, Wire};
+use super::wire::{LOST_ATTEMPTS, Trouble, What, Wire};
 use crate::authority::answer::PENDING;
 use crate::authority::{AuthorityError, Issued, Order as Asked};
 use crate::finding::{Finding, rfc3339};
@@ -24,11 +20,11 @@ use crate::pki::{Certificate, Chain, pem};
 
 /// Between two questions of how far the CA is, where it names no time: short at first, since a
 /// private CA needs milliseconds.
-const FIRST_WAIT: Duration = Duration::from_millis(10);
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// How long to wait for the CA's visit before it is asked how far it is.
-const VISIT: Duration = Duration::from_millis(500);
+/// Half the wait before an order whose answer was lost is looked at.
+const FIRST_LOSS: Duration = Duration::from_millis(50);
 
 /// What is asked for beside the request.
 pub struct Terms<'a> {
@@ -71,11 +67,7 @@ impl<'a> Conversation<'a> {
         }
         self.settle(&mut order, OrderStatus::Pending)?;
         if order.state().status == OrderStatus::Ready {
-            let what = What::of("asking the CA to sign the request");
-            self.wire
-                .ask(what, Repeat::IfTurnedAway, async || {
-                    order.finalize_csr(asked.request.der()).await
-                })
+            self.finalize(&mut order, asked.request.der())
                 .map_err(|trouble| perhaps_too_long(trouble, terms))?;
         }
         self.settle(&mut order, OrderStatus::Processing)?;
@@ -124,10 +116,10 @@ impl<'a> Conversation<'a> {
             payload["replaces"] = json!(replaces);
         }
         let key = self.session.account.key()?;
-        let signer = Signer::Account(&self.session.account.id, &key);
+        let author = Author::Account(&self.session.account.id, &key);
         let url = &self.wire.directory().new_order;
         let place = self.wire.ask(what, Repeat::IfTurnedAway, async || {
-            let response = jws::post(&self.wire, signer, url, &payload)?;
+            let response = post(&self.wire, author, url, &payload)?;
             let place = response.header("location").map(str::to_owned);
             place.ok_or(Error::Str("the URL of the order"))
         })?;
@@ -136,83 +128,32 @@ impl<'a> Conversation<'a> {
         })
     }
 
-    /// Proves whichever names are not proven yet.
-    fn prove(&self, order: &mut Order) -> Result<Vec<Finding>, Trouble> {
-        let tasks = self.tasks(order)?;
-        if tasks.is_empty() {
-            return Ok(Vec::new());
-        }
-        let presented = self.challenges.present(&tasks, self.wire.deadline())?;
-        for task in &tasks {
-            let words = self.verifying(task);
+    /// Where the answer is lost, the order itself says whether the CA has heard: it is ready still, and
+    /// may be asked again, or has gone on (RFC 8555 section 7.4).
+    fn finalize(&self, order: &mut Order, csr: &[u8]) -> Result<(), Trouble> {
+        let what = What::of("asking the CA to sign the request");
+        let mut lost = 0;
+        while order.state().status == OrderStatus::Ready {
+            let asked = self.wire.ask(what, Repeat::IfTurnedAway, async || {
+                order.finalize_csr(csr).await
+            });
+            let trouble = match asked {
+                Ok(()) => return Ok(()),
+                Err(trouble) => trouble,
+            };
+            // What was lost may be heard late, after the order was looked at.
+            let overtaken = lost > 0 && trouble.is("orderNotReady");
+            lost += 1;
+            let wait = FIRST_LOSS * (1 << lost.min(6));
+            let again = lost < LOST_ATTEMPTS && (self.wire.was_lost() || overtaken);
+            if !again || !self.wire.rest(wait, &trouble.reason(), lost) {
+                return Err(trouble);
+            }
+            let what = What::of("looking whether the CA heard of the request");
             self.wire
-                .ask(self.what(&words), Repeat::IfTurnedAway, async || {
-                    set_ready(order, &task.url, self.challenges.kind()).await
-                })
-                .map_err(|trouble| self.explained(trouble, &presented))?;
+                .ask(what, Repeat::Safe, async || order.refresh().await.map(drop))?;
         }
-        presented.await_visit(VISIT);
-        for task in &tasks {
-            self.await_verdict(order, task)
-                .map_err(|trouble| self.explained(trouble, &presented))?;
-        }
-        Ok(presented.withdraw())
-    }
-
-    fn tasks(&self, order: &mut Order) -> Result<Vec<Task>, Trouble> {
-        let what = What::of("reading the authorizations");
-        let kind = self.challenges.kind();
-        let read = self.wire.ask(what, Repeat::Safe, async || {
-            // Those that were read are kept by the order.
-            let mut all = order.authorizations();
-            let mut found = Vec::new();
-            while let Some(next) = all.next().await {
-                let mut authorization = next?;
-                let url = authorization.url().to_owned();
-                let pending = authorization.status == AuthorizationStatus::Pending;
-                let name = authorization.identifier().to_string();
-                let kinds: Vec<String> = authorization.challenges.iter().map(kind_of).collect();
-                if !pending {
-                    continue;
-                }
-                found.push(match authorization.challenge(kind.clone()) {
-                    None => Err((name, kinds)),
-                    Some(challenge) => {
-                        let proof = challenge.key_authorization();
-                        Ok(Task {
-                            url,
-                            identifier: challenge.identifier().identifier.clone(),
-                            token: challenge.token.clone(),
-                            digest: proof.digest().as_ref().to_vec(),
-                            key_authorization: proof.as_str().to_owned(),
-                        })
-                    }
-                });
-            }
-            Ok(found)
-        })?;
-        read.into_iter()
-            .map(|task| task.map_err(|(name, kinds)| self.not_offered(&name, kinds)))
-            .collect()
-    }
-
-    fn await_verdict(&self, order: &mut Order, task: &Task) -> Result<(), Trouble> {
-        let words = self.verifying(task);
-        let what = self.what(&words);
-        let mut pace = FIRST_WAIT;
-        loop {
-            let status = self.wire.ask(what, Repeat::Safe, async || {
-                verdict(order, &task.url, self.challenges.kind()).await
-            })?;
-            match status {
-                AuthorizationStatus::Valid => return Ok(()),
-                AuthorizationStatus::Pending => self.pause(&mut pace, &words)?,
-                other => {
-                    let reason = format!("the authorization is {other:?}, and no reason is given");
-                    return Err(self.wire.unusable(&words, &reason).into());
-                }
-            }
-        }
+        Ok(())
     }
 
     /// Waits while the order is in a state that passes by itself.
@@ -245,7 +186,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// As long as the CA asks for, else ever longer.
-    fn pause(&self, pace: &mut Duration, what: &str) -> Result<(), Trouble> {
+    pub(super) fn pause(&self, pace: &mut Duration, what: &str) -> Result<(), Trouble> {
         let wait = self.wire.retry_after().unwrap_or(*pace).max(FIRST_WAIT);
         *pace = (*pace * 3 / 2).min(LONGEST_WAIT);
         if self.wire.rest(wait, &format!("{what} is not done"), 1) {
@@ -278,54 +219,6 @@ impl<'a> Conversation<'a> {
         ders.extend(others.map(|other| other.der().to_vec()));
         Ok(ders)
     }
-
-    fn verifying(&self, task: &Task) -> String {
-        let kind = self.challenges.proof().kind().as_str();
-        format!("verifying {} by {kind}", task.name())
-    }
-
-    const fn what<'w>(&self, words: &'w str) -> What<'w> {
-        What {
-            words,
-            challenge: true,
-        }
-    }
-
-    /// A failed proof with what to look at: the way there, and whether anybody came.
-    fn explained(&self, trouble: Trouble, presented: &Presented) -> Trouble {
-        let Trouble { error, problem } = trouble;
-        let error = match error {
-            AuthorityError::Refused(finding) if finding.code == problem::CHALLENGE_FAILED => {
-                let mut finding = *finding;
-                if finding.hint.is_empty() {
-                    finding.hint = self.challenges.hint();
-                }
-                if let Some(visited) = presented.visited() {
-                    finding = finding.fact("ca_came_here", visited);
-                }
-                AuthorityError::Refused(Box::new(finding))
-            }
-            other => other,
-        };
-        Trouble { error, problem }
-    }
-
-    fn not_offered(&self, name: &str, kinds: Vec<String>) -> Trouble {
-        let kind = self.challenges.proof().kind().as_str();
-        let name = crate::line::harmless(name.as_bytes(), 300).unwrap_or_default();
-        AuthorityError::Refused(Box::new(
-            Finding::error(
-                problem::CHALLENGE_FAILED,
-                format!("the CA does not let {name} be proven by {kind}"),
-            )
-            .fact("offered", kinds.clone())
-            .hint(format!(
-                "set challenge to one that it offers for this name: {}",
-                kinds.join(", ")
-            )),
-        ))
-        .into()
-    }
 }
 
 impl From<AuthorityError> for Trouble {
@@ -350,55 +243,4 @@ fn perhaps_too_long(trouble: Trouble, terms: &Terms<'_>) -> Trouble {
         other => other,
     };
     Trouble { error, problem }
-}
-
-fn kind_of(challenge: &instant_acme::Challenge) -> String {
-    match &challenge.r#type {
-        ChallengeType::Http01 => "http-01".to_owned(),
-        ChallengeType::Dns01 => "dns-01".to_owned(),
-        ChallengeType::TlsAlpn01 => "tls-alpn-01".to_owned(),
-        ChallengeType::Unknown(name) => {
-            crate::line::harmless(name.as_bytes(), 40).unwrap_or_default()
-        }
-        _ => "device-attest-01".to_owned(),
-    }
-}
-
-async fn set_ready(order: &mut Order, url: &str, kind: ChallengeType) -> Result<(), Error> {
-    let mut all = order.authorizations();
-    while let Some(next) = all.next().await {
-        let mut authorization = next?;
-        if authorization.url() == url
-            && let Some(mut challenge) = authorization.challenge(kind.clone())
-        {
-            return challenge.set_ready().await;
-        }
-    }
-    Ok(())
-}
-
-/// How far an authorization is; the error of its challenge as this one's.
-async fn verdict(
-    order: &mut Order,
-    url: &str,
-    kind: ChallengeType,
-) -> Result<AuthorizationStatus, Error> {
-    let mut all = order.authorizations();
-    while let Some(next) = all.next().await {
-        let mut authorization = next?;
-        if authorization.url() != url {
-            continue;
-        }
-        let state = authorization.refresh().await?;
-        let error = state
-            .challenges
-            .iter()
-            .find(|challenge| challenge.r#type == kind)
-            .and_then(|challenge| challenge.error.clone());
-        return match error {
-            Some(error) if state.status != AuthorizationStatus::Valid => Err(Error::Api(error)),
-            _ => Ok(state.status),
-        };
-    }
-    Err(Error::Str("the authorization of a name"))
 }

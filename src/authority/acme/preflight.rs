@@ -1,7 +1,7 @@
 //! What can be known before an order: the directory's own words, the account, and whether the CA's
 //! validation will find us.
 
-use super::account::{self, Account};
+use super::account::{self, Kept};
 use super::challenge::Challenges;
 use super::names;
 use super::problem::{self, PROFILE_UNKNOWN};
@@ -13,6 +13,9 @@ use crate::finding::{Code, Finding};
 
 const PUBLIC: Code = Code::new("acme-public-ca");
 const NEW_ACCOUNT: Code = Code::new("acme-account-new");
+
+const KEY_ALONE: &str =
+    "holds a key alone, since the run that made it ended before the CA answered";
 
 /// Hosts, or the ends of hosts, of CAs whose roots are in browsers.
 const PUBLIC_HOSTS: &[(&str, &str)] = &[
@@ -42,18 +45,10 @@ pub fn whole(
     let wire = reached.wire(order.deadline);
     let mut looked_at = vec!["names", "profile", "terms", "the way to prove names"];
     let mut login = String::new();
-    match Account::read(&settings.account, &settings.connection.url)? {
-        None => findings.push(
-            account::obstacle(settings, &reached.directory).unwrap_or_else(|| {
-                let shown = settings.account.display().to_string();
-                Finding::note(
-                    NEW_ACCOUNT,
-                    format!("{shown} does not exist: the first order makes an account"),
-                )
-                .hint("keep the file for later runs: it is how the CA knows who may revoke")
-            }),
-        ),
-        Some(account) => {
+    match Kept::read(&settings.account, &settings.connection.url)? {
+        Kept::Nothing => findings.push(new_account(settings, reached, "does not exist")),
+        Kept::Key(_) => findings.push(new_account(settings, reached, KEY_ALONE)),
+        Kept::Account(account) => {
             account.confirm(&wire)?;
             login = "the account of the file".to_owned();
             looked_at.push("login");
@@ -64,6 +59,17 @@ pub fn whole(
         findings.push(foresight::answers(&login, date, &looked_at));
     }
     Ok(findings)
+}
+
+fn new_account(settings: &Checked, reached: &Reached, state: &str) -> Finding {
+    account::obstacle(settings, &reached.directory).unwrap_or_else(|| {
+        let shown = settings.account.display();
+        Finding::note(
+            NEW_ACCOUNT,
+            format!("{shown} {state}: the first order makes an account"),
+        )
+        .hint("keep the file for later runs: it is how the CA knows who may revoke")
+    })
 }
 
 /// A CA for web servers: it signs, and what it signs is of no use here.

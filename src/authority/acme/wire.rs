@@ -23,7 +23,7 @@ use crate::secret::Secret;
 
 /// After this many attempts a server that cannot be reached is given up; one that answers 429 or 503
 /// is asked until the deadline.
-const LOST_ATTEMPTS: u32 = 4;
+pub const LOST_ATTEMPTS: u32 = 4;
 
 /// How often three nonces in a row may be called bad.
 const NONCE_ATTEMPTS: u32 = 4;
@@ -46,6 +46,7 @@ pub struct Wire {
 struct Last {
     answered: Option<(Request, Arc<Response>)>,
     failed: Option<AuthorityError>,
+    lost: bool,
     date: Option<OffsetDateTime>,
 }
 
@@ -74,7 +75,7 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    fn reason(&self) -> String {
+    pub fn reason(&self) -> String {
         self.error.clone().into_finding().summary
     }
 
@@ -169,12 +170,17 @@ impl Wire {
         }
     }
 
+    /// Whether the answer to the last request was lost: it may have been heard.
+    pub fn was_lost(&self) -> bool {
+        self.last().lost
+    }
+
     fn pause(&self, repeat: Repeat, attempts: u32) -> Option<Duration> {
         let least = Duration::from_millis(250 << attempts.min(6).saturating_sub(1));
         let last = self.last();
         match (&last.answered, &last.failed) {
-            (_, Some(AuthorityError::Unreachable(_))) => {
-                (repeat == Repeat::Safe && attempts < LOST_ATTEMPTS).then_some(least)
+            (_, Some(_)) => {
+                (last.lost && repeat == Repeat::Safe && attempts < LOST_ATTEMPTS).then_some(least)
             }
             (Some((_, answer)), None) if matches!(answer.status, 429 | 503) => {
                 Some(answer.retry_after().map_or(least, |asked| asked.max(least)))
@@ -185,10 +191,10 @@ impl Wire {
 
     /// What an error of instant-acme stands for, by the answer that it was made from.
     fn trouble(&self, what: What<'_>, error: Error) -> Trouble {
-        let mut last = self.last();
-        if let Some(error) = last.failed.take() {
+        let last = self.last();
+        if let Some(error) = &last.failed {
             return Trouble {
-                error,
+                error: error.clone(),
                 problem: None,
             };
         }
@@ -263,7 +269,10 @@ impl Wire {
                 Ok(response)
             }
             Err(error) => {
-                last.failed = Some(answer::failed(&error));
+                let failed = answer::failed(&error);
+                // After several attempts nothing was heard, or the client asked again by itself.
+                last.lost = error.attempts == 1 && matches!(failed, AuthorityError::Unreachable(_));
+                last.failed = Some(failed);
                 Err(Error::Str("no answer"))
             }
         }
@@ -283,6 +292,7 @@ impl Wire {
         let mut last = self.last();
         last.answered = None;
         last.failed = None;
+        last.lost = false;
     }
 
     fn last(&self) -> std::sync::MutexGuard<'_, Last> {

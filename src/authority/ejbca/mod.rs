@@ -8,9 +8,12 @@ mod wire;
 use std::sync::Arc;
 use std::time::Instant;
 
+use data_encoding::HEXLOWER;
+
 use self::api::{Ejbca, text, with_segments};
 use self::settings::{Checked, Words};
 use super::delivered;
+use super::random::random;
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Depth, Entry, Issued, Opened, Order, Preflight, Reason,
@@ -20,8 +23,6 @@ use crate::finding::Finding;
 use crate::net::{Method, Repeat, Request};
 use crate::outcome::AuthorityPlace;
 use crate::secret::Secret;
-use aws_lc_rs::rand;
-use data_encoding::HEXLOWER;
 
 /// The row of the catalogue.
 pub const ENTRY: Entry = Entry {
@@ -199,12 +200,6 @@ const fn reason(reason: Reason) -> &'static str {
 
 /// It is used in this order alone, and nobody needs to know it.
 fn enrolment_code() -> Result<Secret, AuthorityError> {
-    let mut bytes = [0; 16];
-    rand::fill(&mut bytes).map_err(|_| {
-        AuthorityError::Settings(Box::new(Finding::error(
-            answer::LOGIN_REFUSED,
-            "the system has no randomness to give for an enrolment code",
-        )))
-    })?;
+    let bytes = random::<16>("an order needs an enrolment code")?;
     Ok(Secret::from(HEXLOWER.encode(&bytes)))
 }

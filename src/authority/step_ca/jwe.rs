@@ -195,6 +195,7 @@ pub enum JweError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authority::jws::Signer;
 
     /// RFC 7517 appendix C: a key under a passphrase, with its own test vector.
     const APPENDIX_C: &str = include_str!("../../../tests/vectors/jose/rfc7517-appendix-c.jwe");
@@ -210,6 +211,21 @@ mod tests {
         let key: serde_json::Value = serde_json::from_slice(&key).unwrap();
         assert_eq!(key["kid"], "juliet@capulet.lit");
         assert_eq!(key["kty"], "RSA");
+    }
+
+    /// RFC 7638 section 3.1 has the modulus of this key.
+    #[test]
+    fn the_key_of_the_example_signs() {
+        let key = open(APPENDIX_C, &password(PASSPHRASE)).unwrap();
+        let signer = Signer::from_jwk(&key).unwrap();
+        let token = signer.token(&[], &serde_json::json!({})).unwrap();
+        let signature = token.expose_str().unwrap().rsplit('.').next().unwrap();
+        let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap();
+        assert_eq!((signer.alg(), signature.len()), ("RS256", 256));
+        let public = signer.jwk();
+        let n = "t6Q8PWSi1dkJj9hTP8hNYFlvadM7DflW9mWepOJhJ66w7nyoK1gPNqFMSQRyO125";
+        assert!(public["n"].as_str().unwrap().starts_with(n), "{public}");
+        assert_eq!(public["e"], "AQAB");
     }
 
     #[test]

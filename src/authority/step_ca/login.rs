@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::given::Given;
 use super::jwe::{self, JweError};
-use super::jws::Signer;
 use super::provisioners::{self, Provisioner};
 use super::session::Api;
 use super::settings::Login;
 use super::token::{Bearer, Signed};
 use crate::authority::AuthorityError;
 use crate::authority::connection::{client_certificate, read_secret};
+use crate::authority::jws::Signer;
 use crate::finding::{Code, Finding};
 use crate::net::ClientCertificate;
 use crate::pki::{PrivateKey, pem};

@@ -6,7 +6,6 @@ mod clock;
 mod explain;
 mod given;
 mod jwe;
-mod jws;
 mod limits;
 mod login;
 mod order;

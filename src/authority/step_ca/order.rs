@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::explain::{self, Presented};
-use super::jws::Signer;
 use super::session::{self, Api, Session};
 use super::settings::Checked;
 use super::token::{Bearer, Claims, Purpose, Token, unusable};
+use crate::authority::jws::Signer;
 use crate::authority::{AuthorityError, Current, Issued, Order, answer};
 use crate::net::{Failure, NetError, Repeat, Request, Response};
 use crate::pki::Chain;
@@ -172,7 +172,7 @@ pub fn renew_expired(
     let now = session.api.clock.there();
     let claims = renewal_claims(settings.audience("renew"), subject, now);
     let text = signer
-        .sign(&header, &serde_json::to_value(&claims).unwrap_or_default())
+        .token(&header, &serde_json::to_value(&claims).unwrap_or_default())
         .map_err(|error| {
             unusable(
                 &format!("a token could not be signed: {error}"),

@@ -8,7 +8,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::clock::Clock;
 use super::given::Given;
-use super::jws::{Signer, SignerError};
+use crate::authority::jws::{Signer, SignerError};
+use crate::authority::random::random;
 use crate::authority::{AuthorityError, Order};
 use crate::finding::{Code, Finding};
 use crate::pki::{AltName, digest};
@@ -159,8 +160,7 @@ impl Signed {
                 "try again; the system's random source is at fault",
             )
         };
-        let mut random = [0; 32];
-        aws_lc_rs::rand::fill(&mut random).map_err(|_| failed(SignerError::Signing))?;
+        let random = random::<32>("a token needs a number of its own")?;
         let now = clock.there();
         let claims = Claims {
             iss: self.issuer.clone(),
@@ -176,7 +176,7 @@ impl Signed {
             }),
         };
         let json = serde_json::to_value(&claims).unwrap_or_default();
-        let text = self.signer.sign(&self.header, &json).map_err(failed)?;
+        let text = self.signer.token(&self.header, &json).map_err(failed)?;
         Ok(Token { text, claims })
     }
 }

@@ -3,9 +3,6 @@
 
 use std::time::Instant;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
-use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 use serde_json::json;
 use time::OffsetDateTime;
@@ -16,6 +13,7 @@ use super::file::{
     AuthorizedUser, CredentialSource, Credentials, ExternalAccount, ServiceAccount, contents,
 };
 use super::{Clients, Granted, SCOPE, SOURCES, Token, unusable};
+use crate::authority::jws::Signer;
 use crate::authority::{AuthorityError, answer, delivered};
 use crate::net::{Repeat, Request, Response};
 use crate::pki::pem::{self, Block};
@@ -61,7 +59,7 @@ impl Asking<'_> {
     ) -> Result<Token, AuthorityError> {
         let email = shown(&account.client_email);
         let who = format!("the service account {email}");
-        let assertion = Secret::from(assertion(account, now)?);
+        let assertion = assertion(account, now)?;
         let form = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
             ("assertion", text(&assertion)?),
@@ -273,7 +271,7 @@ fn turned_down(
 }
 
 /// RFC 7523 section 2.1, signed with RS256 (RFC 7518 section 3.3).
-fn assertion(account: &ServiceAccount, now: OffsetDateTime) -> Result<String, AuthorityError> {
+fn assertion(account: &ServiceAccount, now: OffsetDateTime) -> Result<Secret, AuthorityError> {
     let fault = |reason: &str| {
         unusable(
             &format!(
@@ -292,11 +290,8 @@ fn assertion(account: &ServiceAccount, now: OffsetDateTime) -> Result<String, Au
             _ => None,
         })
         .ok_or_else(|| fault("it is no PEM private key"))?;
-    let pair = RsaKeyPair::from_pkcs8(&der)
-        .or_else(|_| RsaKeyPair::from_der(&der))
-        .map_err(|_| fault("it is no RSA key"))?;
+    let signer = Signer::from_rsa(&der).map_err(|_| fault("it is no RSA key"))?;
     let issued = now.unix_timestamp();
-    let header = json!({ "alg": "RS256", "typ": "JWT", "kid": account.private_key_id });
     let claims = json!({
         "iss": account.client_email,
         "scope": SCOPE,
@@ -304,17 +299,9 @@ fn assertion(account: &ServiceAccount, now: OffsetDateTime) -> Result<String, Au
         "iat": issued,
         "exp": issued + 3600,
     });
-    let encoded = |value: serde_json::Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-    let signed = format!("{}.{}", encoded(header), encoded(claims));
-    let mut signature = vec![0; pair.public_modulus_len()];
-    pair.sign(
-        &RSA_PKCS1_SHA256,
-        &SystemRandom::new(),
-        signed.as_bytes(),
-        &mut signature,
-    )
-    .map_err(|_| fault("it does not sign"))?;
-    Ok(format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature)))
+    signer
+        .token(&[("kid", json!(account.private_key_id))], &claims)
+        .map_err(|_| fault("it does not sign"))
 }
 
 fn address(url: &str) -> Result<Url, AuthorityError> {
