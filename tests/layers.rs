@@ -56,6 +56,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["net/"]),
     ("rustls_pemfile", &["pki/pem.rs"]),
     ("saphyr", &["authority/kubernetes/"]),
+    ("signal_hook", &["subprocess/"]),
     (
         "tokio",
         &["authority/aws_pca/", "authority/embedded/", "net/"],

@@ -1,4 +1,7 @@
-//! A program run to its end: an argument list and no shell, bounded in time and in what it may say.
+//! A program run to its end: an argument list and no shell, bounded in time and in what it may say,
+//! ended with all that it started when certbake is told to end.
+
+mod interrupt;
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -9,8 +12,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, Signal};
 use zeroize::Zeroizing;
+
+pub use interrupt::signals_are_handled;
 
 /// How long pipes may stay open after the program itself has ended.
 const GRACE: Duration = Duration::from_millis(500);
@@ -37,7 +42,7 @@ pub struct Program<'a> {
 /// Which process group it runs in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Group {
-    /// Ours: it may ask for a password at the terminal.
+    /// Ours where there is a terminal, at which it may ask for a password; what it leaves behind lives on.
     Ours,
     /// One of its own, which ends with it: nothing that it started is left behind.
     Own,
@@ -111,12 +116,17 @@ impl Program<'_> {
         if let Some(directory) = self.directory {
             command.current_dir(directory);
         }
-        if self.group == Group::Own {
+        // A group that is not the terminal's would be stopped when it asks there.
+        let leads = self.group == Group::Own || !has_terminal();
+        if leads {
             command.process_group(0);
         }
+        let child = interrupt::starting(|| command.spawn(), Pid::from_child, leads)
+            .map_err(RunError::Start)?;
         Ok(Running {
-            child: command.spawn().map_err(RunError::Start)?,
+            child,
             group: self.group,
+            leads,
             reaped: false,
         })
     }
@@ -182,6 +192,8 @@ impl Program<'_> {
 struct Running {
     child: Child,
     group: Group,
+    /// Whether its process group is its own.
+    leads: bool,
     reaped: bool,
 }
 
@@ -232,22 +244,26 @@ impl Running {
         }
     }
 
-    /// Leaves it unreaped, so that its number and its group's stay its own.
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     fn has_ended(&self) -> io::Result<bool> {
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        let seen = rustix::process::waitid(WaitId::Pid(Pid::from_child(&self.child)), look)?;
-        Ok(seen.is_some())
+        interrupt::has_ended(self.pid())
     }
 
     fn kill_group(&self) {
-        if self.group == Group::Own && !self.reaped {
+        if self.leads && !self.reaped {
             // Nobody left in it: nothing to kill.
-            let _ = rustix::process::kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+            let _ = rustix::process::kill_process_group(self.pid(), Signal::KILL);
         }
     }
 
     fn reap(&mut self) -> io::Result<ExitStatus> {
-        self.kill_group();
+        if self.group == Group::Own {
+            self.kill_group();
+        }
+        interrupt::ended(self.pid());
         let status = self.child.wait()?;
         self.reaped = true;
         Ok(status)
@@ -256,11 +272,18 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if self.reaped {
+            return;
+        }
         self.kill_group();
-        // Already ended and waited for: nothing to kill.
+        interrupt::ended(self.pid());
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
 }
 
 /// Its standard error, while it is being read.
@@ -282,102 +305,4 @@ impl Listening {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(script: &str, change: impl FnOnce(&mut Program<'_>)) -> Result<Ended, RunError> {
-        let argv = ["sh", "-c", script].map(str::to_owned);
-        let mut program = Program {
-            argv: &argv,
-            directory: None,
-            environment: None,
-            input: b"",
-            group: Group::Own,
-            output_limit: 100,
-            complaint_limit: 10,
-            deadline: Instant::now() + Duration::from_secs(10),
-        };
-        change(&mut program);
-        program.run()
-    }
-
-    #[test]
-    fn input_goes_in_and_output_status_and_the_last_complaint_come_out() {
-        let ended = run(
-            "cat; echo first >&2; echo the last >&2; exit 3",
-            |program| {
-                program.input = b"asked";
-            },
-        )
-        .ok()
-        .unwrap();
-        assert_eq!(ended.output.as_slice(), b"asked");
-        assert_eq!(ended.status.code(), Some(3));
-        assert_eq!(ended.complaint.text, b"\nthe last\n");
-        assert!(ended.complaint.is_cut);
-    }
-
-    #[test]
-    fn a_program_that_reads_and_writes_nothing_is_no_error() {
-        let ended = run("exec <&- >&- 2>&-; exit 0", |program| {
-            program.input = &[b'x'; 1 << 20];
-        });
-        assert!(ended.is_ok_and(|ended| ended.output.is_empty()));
-    }
-
-    #[test]
-    fn too_much_output_ends_it_at_once() {
-        let started = Instant::now();
-        let ended = run("yes", |_| {});
-        assert!(matches!(ended, Err(RunError::TooLong { limit: 100 })));
-        assert!(started.elapsed() < Duration::from_secs(5));
-    }
-
-    #[test]
-    fn at_the_deadline_it_is_killed_with_all_that_it_started() {
-        let folder = tempfile::tempdir().unwrap();
-        let mark = folder.path().join("mark");
-        let script = format!(
-            "echo working >&2; (sleep 1; touch {0}) & sleep 30",
-            mark.display()
-        );
-        let ended = run(&script, |program| {
-            program.deadline = Instant::now() + Duration::from_millis(300);
-        });
-        let Err(RunError::TimedOut(complaint)) = ended else {
-            panic!("it ended");
-        };
-        assert_eq!(complaint.text, b"working\n");
-        std::thread::sleep(Duration::from_millis(1200));
-        assert!(!mark.exists(), "a process that it started lived on");
-    }
-
-    #[test]
-    fn what_it_leaves_behind_neither_holds_us_up_nor_lives_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let mark = folder.path().join("mark");
-        let script = format!("(sleep 2; touch {0}) & echo done", mark.display());
-        let started = Instant::now();
-        let ended = run(&script, |_| {}).ok().unwrap();
-        assert_eq!(ended.output.as_slice(), b"done\n");
-        assert!(started.elapsed() < Duration::from_millis(1900));
-        std::thread::sleep(Duration::from_millis(2200).saturating_sub(started.elapsed()));
-        assert!(!mark.exists(), "it lived on");
-    }
-
-    #[test]
-    fn only_the_environment_that_is_given_is_there() {
-        let ended = run(
-            "env | sort | grep -v -e ^PWD= -e ^_= -e ^SHLVL=",
-            |program| {
-                program.environment = Some(vec![
-                    ("PATH".into(), "/usr/bin:/bin".into()),
-                    ("TOKEN".into(), "x".into()),
-                ]);
-            },
-        )
-        .ok()
-        .unwrap();
-        assert_eq!(ended.output.as_slice(), b"PATH=/usr/bin:/bin\nTOKEN=x\n");
-    }
-}
+mod tests;

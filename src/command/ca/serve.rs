@@ -15,6 +15,7 @@ use crate::outcome::Outcome;
 use crate::pki::{AltName, Certificate, pem};
 use crate::secret_source::SecretSource;
 use crate::span::Span;
+use crate::subprocess;
 
 const USERS: Code = Code::new("est-users-unusable");
 const ANCHORS: Code = Code::new("est-client-anchors-unusable");
@@ -71,6 +72,8 @@ pub fn run(plan: Plan, context: &Context<'_>, clock: Clock, events: Events) -> R
         ttl: plan.ttl,
         ..Config::new(plan.listen, clock)
     };
+    // By the server, which ends in its own time.
+    subprocess::signals_are_handled();
     server::serve(ca, config, events).map_err(cannot_start)
 }
 
