@@ -208,10 +208,12 @@ fn a_certificate_that_is_not_signed_yet_is_waited_for() {
         AwsPca.aside(lab, asked)
     });
     let (_key, order) = contract::order(PATIENCE);
+    contract::told();
     opened(&server, &lab, |_| {})
         .authority
         .issue(&order)
         .unwrap();
+    assert_eq!(contract::told(), ["it has not signed yet"; 2]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use certbake::pki::{Certificate, pem, pkcs7};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use support::baking::{self, Baked};
-use support::contract::{CANARY, PATIENCE, Protocol, Run, credential, open, order, try_open};
+use support::contract::{CANARY, PATIENCE, Protocol, Run, credential, open, order, told, try_open};
 use support::{Asked, FakeServer, Lab, Reply};
 
 const API: &str = "/ejbca/ejbca-rest-api";
@@ -331,7 +331,9 @@ mod approval {
                 },
                 |_| {},
             );
+            told();
             let issued = opened.authority.issue(&order(PATIENCE).1).unwrap();
+            assert_eq!(told(), ["an approval is awaited"; 3]);
             assert_eq!(issued.certificates.len(), 2);
             let asked = server.asked();
             let order = body(&asked[0]);

@@ -18,7 +18,7 @@ use certbake::authority::{
 use certbake::finding::Finding;
 use certbake::pki::{Certificate, Chain, PrivateKey, pem};
 use support::Lab;
-use support::contract::{CANARY, PATIENCE, credential, open, order, try_open};
+use support::contract::{CANARY, PATIENCE, credential, on_wait, open, order, told, try_open};
 use tempfile::TempDir;
 
 /// Hands the request to the test, and the test's answer out.
@@ -91,7 +91,7 @@ impl Workshop {
             directory: self.folder.path(),
             now: time::OffsetDateTime::now_utc(),
             environment: &|name| std::env::var(name).ok(),
-            on_wait: None,
+            on_wait: Some(on_wait()),
         })
         .unwrap()
     }
@@ -289,11 +289,13 @@ mod endings {
 
     #[test]
     fn three_to_the_end_is_a_pending_request() {
+        told();
         let shop = Workshop::new("echo request 17 waits for approval >&2; exit 3");
         let finding = unreachable(shop.fails(Duration::from_secs(1)));
         assert_eq!(finding.code.as_str(), "ca-pending");
         assert!(finding.summary.ends_with("request 17 waits for approval"));
         assert_eq!(finding.facts["runs"], 2);
+        assert_eq!(told(), ["it is pending"]);
     }
 
     #[test]

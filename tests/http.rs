@@ -15,7 +15,9 @@ use certbake::pki::{Certificate, PrivateKey, pem, pkcs7};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use support::baking::{self, Baked};
-use support::contract::{CANARY, PATIENCE, Protocol, Run, credential, open, order, try_open};
+use support::contract::{
+    CANARY, PATIENCE, Protocol, Run, credential, open, order, told as waits_told, try_open,
+};
 use support::{Asked, FakeServer, Lab, Reply};
 
 /// A JSON API as a team would write it.
@@ -662,7 +664,9 @@ mod rules {
                 )
             },
         );
+        waits_told();
         opened.authority.issue(&order(PATIENCE).1).unwrap();
+        assert_eq!(waits_told(), ["it asked to be tried again"; 2]);
         assert_eq!(server.asked().len(), 3);
         let error = told(
             json_reply(

@@ -1,7 +1,7 @@
 //! What came back, whatever the protocol: JSON that must be read, certificates of which one must be
-//! for our key, and waits between two questions.
+//! for our key, or no decision yet.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -60,41 +60,6 @@ pub fn certificates<'a>(
         all.extend(found);
     }
     Ok(all)
-}
-
-/// Waits between two questions about the same order, longer each time, never past its end.
-pub struct Waits {
-    next: Duration,
-    deadline: Instant,
-    pub asked: u32,
-}
-
-const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(5);
-
-impl Waits {
-    pub const fn until(deadline: Instant) -> Self {
-        Self {
-            next: FIRST,
-            deadline,
-            asked: 0,
-        }
-    }
-
-    /// Sleeps, for as long as the server asks where it does.
-    ///
-    /// # Errors
-    /// The wait that would have ended after the deadline.
-    pub fn pause(&mut self, wanted: Option<Duration>) -> Result<(), Duration> {
-        self.asked += 1;
-        let wait = wanted.unwrap_or(self.next).max(FIRST);
-        self.next = (self.next * 2).min(LONGEST);
-        if Instant::now() + wait >= self.deadline {
-            return Err(wait);
-        }
-        std::thread::sleep(wait);
-        Ok(())
-    }
 }
 
 /// The authority knows of the order and has not decided on it.

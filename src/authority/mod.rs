@@ -22,6 +22,7 @@ mod received;
 mod shared;
 mod step_ca;
 mod vault;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,12 +1,15 @@
 //! What every authority that is asked over the network must do, whatever its protocol. A test
 //! program describes its protocol once ([`Protocol`]) and gets a test a case by [`contract!`].
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use certbake::authority::{Ability, AuthorityError, CATALOGUE, Issued, Opened, Order, Settings};
 use certbake::finding::Finding;
+use certbake::net::OnWait;
 use certbake::pki::{AltName, Certificate, Chain, PrivateKey, SigningRequest, Subject, Usage};
 use certbake::span::Span;
 
@@ -79,8 +82,22 @@ pub fn try_open(
         directory: Path::new("."),
         now: time::OffsetDateTime::now_utc(),
         environment: &|_| None,
-        on_wait: None,
+        on_wait: Some(on_wait()),
     })
+}
+
+thread_local! {
+    static TOLD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps what is waited for, for [`told`].
+pub fn on_wait() -> OnWait {
+    Arc::new(|wait| TOLD.with_borrow_mut(|told| told.push(wait.reason.clone())))
+}
+
+/// Why this thread has waited since it was last asked.
+pub fn told() -> Vec<String> {
+    TOLD.take()
 }
 
 /// An order for a fresh key that must have ended after `patience`.

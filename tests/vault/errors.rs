@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::fake::{Bench, answer, errors, logged_in, no_route};
-use crate::support::contract::{CANARY, PATIENCE};
+use crate::support::contract::{self, CANARY, PATIENCE};
 use crate::support::{Asked, Reply};
 
 fn is_order(asked: &Asked) -> bool {
@@ -263,8 +263,10 @@ fn faults_are_asked_about_again_and_not_for_ever() {
         passing.issue().unwrap();
         assert_eq!(passing.asked().len(), 2);
     }
+    contract::told();
     let bench = orders(errors(500, &["disk full"]));
     let finding = bench.unreachable(PATIENCE);
+    assert_eq!(contract::told(), ["answered 500", "answered 500"]);
     assert_eq!(bench.asked().len(), 3);
     assert_eq!(finding.facts["attempts"], 3);
     // 501 means that it is not made for this.

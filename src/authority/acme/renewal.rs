@@ -23,7 +23,7 @@ pub fn identifier(der: &[u8]) -> Option<CertificateIdentifier<'static>> {
         .ok()?;
     Some(CertificateIdentifier {
         authority_key_identifier: Cow::Owned(
-            BASE64URL_NOPAD.encode(&certificate.authority_key_identifier()?),
+            BASE64URL_NOPAD.encode(&certificate.authority_key_id()?),
         ),
         serial: Cow::Owned(BASE64URL_NOPAD.encode(&serial)),
     })

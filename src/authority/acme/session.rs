@@ -8,15 +8,15 @@ use super::directory::Directory;
 use super::settings::Checked;
 use super::wire::Wire;
 use crate::authority::AuthorityError;
-use crate::net::{Client, OnWait};
+use crate::authority::waits::Teller;
+use crate::net::Client;
 use crate::secret::Secret;
 
 /// A CA whose directory has been read.
 pub struct Reached {
     pub client: Arc<Client>,
     pub directory: Arc<Directory>,
-    /// Told of every wait for the CA.
-    pub on_wait: Option<OnWait>,
+    pub teller: Teller,
 }
 
 impl Reached {
@@ -26,7 +26,7 @@ impl Reached {
         Ok(Self {
             client,
             directory: Arc::new(directory),
-            on_wait: settings.on_wait.clone(),
+            teller: settings.connection.teller(),
         })
     }
 

@@ -9,7 +9,6 @@ use serde::Deserialize;
 
 use crate::authority::connection::{Connection, login, wrong};
 use crate::authority::{Settings, SettingsError};
-use crate::net::OnWait;
 use crate::secret_source::SecretSource;
 use crate::span::Span;
 
@@ -103,7 +102,6 @@ pub struct Checked {
     pub profile: Option<String>,
     pub ask_lifetime: bool,
     pub proof: Proof,
-    pub on_wait: Option<OnWait>,
 }
 
 impl Checked {
@@ -128,7 +126,6 @@ impl Checked {
             )?,
             profile: words.profile,
             ask_lifetime: words.ask_lifetime,
-            on_wait: settings.on_wait.clone(),
         })
     }
 

@@ -16,9 +16,10 @@ use url::Url;
 use super::directory::Directory;
 use super::problem::{self, Document};
 use super::session::Reached;
+use crate::authority::waits::Teller;
 use crate::authority::{AuthorityError, answer};
 use crate::line;
-use crate::net::{Client, Endpoint, Method, OnWait, Repeat, Request, Response, Waiting};
+use crate::net::{Client, Method, Repeat, Request, Response};
 use crate::secret::Secret;
 
 /// After this many attempts a server that cannot be reached is given up; one that answers 429 or 503
@@ -38,7 +39,7 @@ pub struct Wire {
     directory: Arc<Directory>,
     deadline: Instant,
     withheld: Vec<Secret>,
-    on_wait: Option<OnWait>,
+    teller: Teller,
     last: Mutex<Last>,
 }
 
@@ -97,7 +98,7 @@ impl Wire {
             directory: Arc::clone(&reached.directory),
             deadline,
             withheld,
-            on_wait: reached.on_wait.clone(),
+            teller: reached.teller.clone(),
             last: Mutex::default(),
         })
     }
@@ -112,21 +113,7 @@ impl Wire {
 
     /// Pauses between two questions, unless that would pass the deadline.
     pub fn rest(&self, wait: Duration, reason: &str, attempts: u32) -> bool {
-        if Instant::now() + wait >= self.deadline {
-            return false;
-        }
-        match &self.on_wait {
-            // Shorter ones pass before they are read.
-            Some(tell) if wait >= Duration::from_millis(500) => tell(&Waiting {
-                place: Endpoint::of(&self.directory.url).to_string(),
-                reason: reason.to_owned(),
-                attempts,
-                wait,
-            }),
-            _ => {}
-        }
-        std::thread::sleep(wait);
-        true
+        self.teller.rest(wait, self.deadline, reason, attempts)
     }
 
     /// The CA's clock at its last answer.

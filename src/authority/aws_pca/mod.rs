@@ -20,10 +20,11 @@ use self::transport::Transport;
 use super::foresight::TTL_NOT_ALLOWED;
 use super::random::random;
 use super::shared::Shared;
+use super::waits::Waits;
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
-    Reason, Renew, Revocation, Revoke, Settings, SettingsError, answer, foresight, received,
-    with_connection,
+    Reason, Renew, Revocation, Revoke, Settings, SettingsError, answer, delivered, foresight,
+    received, with_connection,
 };
 use crate::finding::{Code, Finding, rfc3339};
 use crate::outcome::AuthorityPlace;
@@ -75,6 +76,11 @@ impl AwsPca {
         self.session.get(|| Session::open(&self.settings))
     }
 
+    fn waits(&self, deadline: Instant) -> Waits {
+        let waits = self.settings.connection.teller().waits(deadline);
+        waits.between(FIRST_LOOK, LONGEST_WAIT)
+    }
+
     /// AWS wants to be told; the CA knows which fits its key.
     fn signing_algorithm(
         &self,
@@ -113,7 +119,7 @@ impl AwsPca {
             .map_err(|_| ttl_needed())
     }
 
-    async fn order(
+    fn order(
         &self,
         session: &Session,
         transport: &Transport,
@@ -126,9 +132,9 @@ impl AwsPca {
             data_encoding::HEXLOWER.encode(&random::<16>("an order needs a token of its own")?);
         let csr = order.request.pem();
         let validity = self.validity(order)?;
-        let mut wait = FIRST_LOOK;
+        let mut waits = self.waits(order.deadline);
         loop {
-            let answer = client
+            let request = client
                 .issue_certificate()
                 .certificate_authority_arn(&self.settings.arn.text)
                 .csr(Blob::new(csr.as_bytes()))
@@ -137,10 +143,8 @@ impl AwsPca {
                 .validity(validity.clone())
                 .idempotency_token(&token)
                 .customize()
-                .config_override(over(transport))
-                .send()
-                .await;
-            match answer {
+                .config_override(over(transport));
+            match session.block_on(request.send()) {
                 Ok(answer) => {
                     return answer
                         .certificate_arn()
@@ -150,18 +154,14 @@ impl AwsPca {
                 // A 400, so the network client does not know that it may pass.
                 Err(e)
                     if error::exception(&e) == Some("ThrottlingException")
-                        && Instant::now() + wait < order.deadline =>
-                {
-                    session.pause(wait).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
-                }
+                        && waits.pause(None, "it limits how often it is asked").is_ok() => {}
                 Err(e) => return Err(error::failed("IssueCertificate", &e)),
             }
         }
     }
 
     /// The certificate and its chain, PEM, once the CA has signed.
-    async fn fetch(
+    fn fetch(
         &self,
         session: &Session,
         transport: &Transport,
@@ -169,17 +169,15 @@ impl AwsPca {
         deadline: Instant,
     ) -> Result<String, AuthorityError> {
         let client = session.client();
-        let mut wait = FIRST_LOOK;
+        let mut waits = self.waits(deadline);
         loop {
-            let answer = client
+            let request = client
                 .get_certificate()
                 .certificate_authority_arn(&self.settings.arn.text)
                 .certificate_arn(arn)
                 .customize()
-                .config_override(over(transport))
-                .send()
-                .await;
-            match answer {
+                .config_override(over(transport));
+            match session.block_on(request.send()) {
                 Ok(answer) => {
                     let leaf = answer
                         .certificate()
@@ -188,11 +186,8 @@ impl AwsPca {
                     return Ok(format!("{leaf}\n{chain}\n"));
                 }
                 Err(e) if error::exception(&e) == Some("RequestInProgressException") => {
-                    if Instant::now() + wait >= deadline {
-                        return Err(pending());
-                    }
-                    session.pause(wait).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                    let waited = waits.pause(None, "it has not signed yet");
+                    waited.map_err(|wait| pending(waits.asked, wait))?;
                 }
                 Err(e) => return Err(error::failed("GetCertificate", &e)),
             }
@@ -205,10 +200,8 @@ impl Authority for AwsPca {
         let session = self.session()?;
         let algorithm = self.signing_algorithm(&session, order.deadline)?;
         let transport = session.transport(order.deadline);
-        let text = session.block_on(async {
-            let arn = self.order(&session, &transport, order, algorithm).await?;
-            self.fetch(&session, &transport, &arn, order.deadline).await
-        })?;
+        let arn = self.order(&session, &transport, order, algorithm)?;
+        let text = self.fetch(&session, &transport, &arn, order.deadline)?;
         // The chain ends in the root, which is no part of it and which AWS vouches for.
         let issued = received::certificates(text.as_bytes())
             .and_then(|certificates| received::issued(certificates, order.request.spki()))
@@ -337,12 +330,10 @@ fn ttl_needed() -> AuthorityError {
     answer::ttl_needed("AWS Private CA")
 }
 
-fn pending() -> AuthorityError {
+fn pending(asked: u32, wait: Duration) -> AuthorityError {
+    let summary = "the CA has taken the order and not signed it before the deadline";
     AuthorityError::Unreachable(Box::new(
-        Finding::error(
-            answer::PENDING,
-            "the CA has taken the order and not signed it before the deadline",
-        )
-        .hint("give the order a longer deadline; AWS usually signs within seconds"),
+        delivered::pending(summary, asked, wait)
+            .hint("give the order a longer deadline; AWS usually signs within seconds"),
     ))
 }

@@ -1,7 +1,7 @@
 //! Amazon's client for one private CA, with its login, and what the CA says of itself.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -87,11 +87,6 @@ impl Session {
 
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)
-    }
-
-    /// Waits; other orders on this runtime go on.
-    pub async fn pause(&self, wait: Duration) {
-        tokio::time::sleep(wait).await;
     }
 
     /// What the CA says of itself: asked once.

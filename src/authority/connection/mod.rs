@@ -2,110 +2,28 @@
 //! are, how long we wait, through which proxy. Words of `[ca.<name>]` in, an open client out.
 
 mod credential;
+mod trust;
+mod words;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
 use url::Url;
 
+use super::waits::Teller;
 use super::{AuthorityError, Settings, SettingsError, answer};
-use crate::finding::{Code, Finding};
 use crate::net::{
-    Client, ClientCertificate, ClientSettings, OnWait, Proxy, ProxyServer, Trust, admissible,
-    danger,
+    Client, ClientCertificate, ClientSettings, Endpoint, OnWait, Proxy, ProxyServer, Trust,
+    admissible,
 };
-use crate::pki::{Certificate, digest, pem};
 use crate::secret::Secret;
 use crate::secret_source::SecretSource;
 use crate::span::Span;
 
 pub use credential::client_certificate;
-
-pub const PIN_MISMATCH: Code = Code::new("ca-pin-mismatch");
-
-/// The keys of `[ca.<name>]` that are about the connection, the same for every kind.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Words {
-    /// `https://host:port` of the CA, with the path that its API stands under, if any; needed where
-    /// the kind has no usual place.
-    pub url: Option<String>,
-    /// How the server is verified where no `anchors` are given: `system`; `file:PATH`, the roots of
-    /// its TLS certificate as PEM; or `sha256:…`, the fingerprint of the CA's root, which is then
-    /// fetched and compared. With `anchors` as well, `system` and `file:` verify TLS, and `anchors`
-    /// what is issued.
-    pub trust: Option<ServerTrust>,
-    /// PEM file: the certificate shown by TLS, with its intermediates.
-    pub client_certificate: Option<PathBuf>,
-    /// PEM file: its key, readable by nobody else; without it, the certificate's file holds both.
-    pub client_key: Option<PathBuf>,
-    /// For one attempt, answer included [default: 30s].
-    pub timeout: Option<Span>,
-    /// For name lookup, TCP and TLS together [default: 10s].
-    pub connect_timeout: Option<Span>,
-    /// `http://host:port`, or `none`; without it, `HTTPS_PROXY` and `NO_PROXY` count.
-    pub proxy: Option<String>,
-    /// For a proxy that wants a login.
-    pub proxy_username: Option<String>,
-    /// Where that login's password comes from.
-    pub proxy_password: Option<SecretSource>,
-    /// Permits `http://` to hosts other than loopback: everything sent can be read on the way.
-    pub danger_plain_http: bool,
-}
-
-/// The keys of [`Words`].
-pub const KEYS: &[&str] = &[
-    "url",
-    "trust",
-    "client_certificate",
-    "client_key",
-    "timeout",
-    "connect_timeout",
-    "proxy",
-    "proxy_username",
-    "proxy_password",
-    "danger_plain_http",
-];
-
-/// How the server is verified.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(try_from = "String")]
-#[schemars(with = "String", extend("pattern" = "^(system|file:.+|(sha256:)?[0-9A-Fa-f: ]{64,})$"))]
-pub enum ServerTrust {
-    System,
-    /// PEM.
-    File(PathBuf),
-    /// SHA-256 of the root's DER.
-    Fingerprint([u8; 32]),
-}
-
-impl FromStr for ServerTrust {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "system" {
-            return Ok(Self::System);
-        }
-        if let Some(path) = text.strip_prefix("file:") {
-            return Ok(Self::File(path.into()));
-        }
-        digest::parse_sha256(text)
-            .map(Self::Fingerprint)
-            .map_err(|error| format!("{error}; or system, or file:PATH"))
-    }
-}
-
-impl TryFrom<String> for ServerTrust {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
+pub use trust::{Bootstrap, Pinning};
+pub use words::{KEYS, ServerTrust, Words};
 
 /// The words, checked; nothing is read or connected yet.
 pub struct Connection {
@@ -121,15 +39,6 @@ pub struct Connection {
     on_wait: Option<OnWait>,
 }
 
-/// Whom TLS must lead to.
-#[derive(Debug, Eq, PartialEq)]
-pub enum Pinning {
-    Anchors(Vec<Vec<u8>>),
-    System,
-    /// SHA-256 of a root that is fetched first.
-    Fingerprint([u8; 32]),
-}
-
 /// The proxy, its password still unread.
 struct ProxyChoice {
     proxy: Proxy,
@@ -141,9 +50,6 @@ pub struct Reached {
     pub client: Client,
     pub root: Option<Vec<u8>>,
 }
-
-/// Fetches the candidates for a pinned root, over a client that verifies nothing and sends nothing.
-pub type Bootstrap<'a> = &'a dyn Fn(&Client) -> Result<Vec<Certificate>, AuthorityError>;
 
 impl Connection {
     /// Reads the connection's keys. `default_url` stands in where the protocol has a usual place.
@@ -171,7 +77,7 @@ impl Connection {
         })?;
         let url = base(url, words.danger_plain_http)?;
         Ok(Self {
-            trust: pinning(words.trust.clone(), settings, &url)?,
+            trust: trust::pinning(words.trust.clone(), settings, &url)?,
             url,
             certificate,
             timeout: words.timeout.map_or(Duration::from_secs(30), Span::std),
@@ -229,6 +135,11 @@ impl Connection {
         under(&self.url, path)
     }
 
+    /// For waits between two questions to it.
+    pub fn teller(&self) -> Teller {
+        Teller::new(Endpoint::of(&self.url).to_string(), self.on_wait.clone())
+    }
+
     /// Reads the credentials, establishes trust and makes the client. `current` stands in for the
     /// client certificate of the settings; `bootstrap` serves trust by fingerprint.
     ///
@@ -258,7 +169,7 @@ impl Connection {
             Pinning::Anchors(anchors) if anchors.is_empty() => Trust::Nobody,
             Pinning::Anchors(anchors) => Trust::Anchors(anchors.clone()),
             Pinning::Fingerprint(pin) => {
-                let found = pinned_root(&settings, pin, bootstrap)?;
+                let found = trust::pinned_root(&settings, pin, bootstrap)?;
                 Trust::Anchors(vec![root.insert(found).clone()])
             }
         };
@@ -320,33 +231,6 @@ fn base(text: &str, plain_http: bool) -> Result<Url, SettingsError> {
     Ok(url)
 }
 
-fn pinning(
-    trust: Option<ServerTrust>,
-    settings: &Settings<'_>,
-    url: &Url,
-) -> Result<Pinning, SettingsError> {
-    let anchors = settings.anchors;
-    match trust {
-        Some(ServerTrust::System) => Ok(Pinning::System),
-        Some(ServerTrust::File(path)) => {
-            roots(&settings.directory.join(path)).map(Pinning::Anchors)
-        }
-        Some(ServerTrust::Fingerprint(_)) if !anchors.is_empty() => Err(wrong(
-            "trust",
-            "a fingerprint and anchors are given: one of them decides",
-        )),
-        Some(ServerTrust::Fingerprint(pin)) => Ok(Pinning::Fingerprint(pin)),
-        // Without TLS there is nobody to trust, and nothing to trust them by.
-        None if anchors.is_empty() && url.scheme() == "http" => Ok(Pinning::System),
-        None if anchors.is_empty() => Err(wrong(
-            "trust",
-            "whom to trust is not said: give anchors (the CA's root as PEM), or trust = \"system\", \
-             \"file:PATH\" or \"sha256:…\" (the fingerprint of its root)",
-        )),
-        None => Ok(Pinning::Anchors(anchors.to_vec())),
-    }
-}
-
 fn proxy(words: &Words, settings: &Settings<'_>) -> Result<ProxyChoice, SettingsError> {
     let proxy = match words.proxy.as_deref() {
         Some("none") => Proxy::Direct,
@@ -372,56 +256,6 @@ fn proxy(words: &Words, settings: &Settings<'_>) -> Result<ProxyChoice, Settings
         ["proxy_username", "proxy_password"],
     )?;
     Ok(ProxyChoice { proxy, credentials })
-}
-
-fn roots(path: &Path) -> Result<Vec<Vec<u8>>, SettingsError> {
-    let unusable = |reason: String| wrong("trust", format!("reading {}: {reason}", path.display()));
-    let text = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-    let roots = pem::certificates(&text).map_err(|error| unusable(error.to_string()))?;
-    if roots.is_empty() {
-        return Err(unusable("it holds no PEM certificate".to_owned()));
-    }
-    Ok(roots)
-}
-
-/// The candidate that has the pinned SHA-256: the pin is the verification.
-fn pinned_root(
-    settings: &ClientSettings,
-    pin: &[u8; 32],
-    bootstrap: Option<Bootstrap<'_>>,
-) -> Result<Vec<u8>, AuthorityError> {
-    let Some(bootstrap) = bootstrap else {
-        return Err(AuthorityError::Settings(Box::new(
-            Finding::error(
-                PIN_MISMATCH,
-                "this kind of CA does not hand out its root, so a fingerprint cannot be compared",
-            )
-            .hint("give anchors (the root as PEM) instead of trust = \"sha256:…\""),
-        )));
-    };
-    let mut unverified = settings.clone();
-    unverified.trust = danger::trust_any_server_for_pinned_data();
-    let client = Client::open(unverified).map_err(|error| answer::unopened(&error))?;
-    let candidates = bootstrap(&client)?;
-    if let Some(root) = candidates
-        .iter()
-        .find(|certificate| digest::sha256(certificate.der()) == *pin)
-    {
-        return Ok(root.der().to_vec());
-    }
-    let came: Vec<String> = candidates.iter().map(Certificate::fingerprint).collect();
-    Err(AuthorityError::Unusable(Box::new(
-        Finding::error(
-            PIN_MISMATCH,
-            "none of the server's CA certificates has the pinned fingerprint",
-        )
-        .fact("pinned", data_encoding::HEXLOWER.encode(pin))
-        .fact("came", came)
-        .hint(
-            "compare the fingerprint with the CA's owner, over another way than this network: \
-             either the pin is out of date, or somebody else answers",
-        ),
-    )))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use super::*;
 use std::path::Path;
 
+use crate::pki::pem;
+
 fn read(table: &str, anchors: &[Vec<u8>]) -> Result<Connection, SettingsError> {
     Connection::read(
         &Settings {

@@ -10,7 +10,7 @@ use url::Url;
 use super::settings::Checked;
 use super::{ENROLL, wire};
 use crate::authority::connection::{read_secret, under};
-use crate::authority::delivered::{self, Waits};
+use crate::authority::delivered;
 use crate::authority::shared::Shared;
 use crate::authority::{AuthorityError, answer};
 use crate::finding::Finding;
@@ -175,10 +175,10 @@ impl Ejbca {
         let request = session
             .post(url, Repeat::IfTurnedAway, &body, deadline)
             .withhold(password);
-        let mut waits = Waits::until(deadline);
+        let mut waits = self.settings.connection.teller().waits(deadline);
         let mut asked_to_wait = accepted.retry_after();
         loop {
-            waits.pause(asked_to_wait).map_err(|wait| {
+            waits.pause(asked_to_wait, "an approval is awaited").map_err(|wait| {
                 let finding = delivered::pending(
                     "EJBCA awaits the approval of an administrator, which did not come before the \
                      deadline",

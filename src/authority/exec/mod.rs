@@ -13,12 +13,12 @@ use self::ending::{Ending, Told};
 use self::settings::{Checked, Surroundings, Words};
 use super::answer::PENDING;
 use super::shared::Shared;
+use super::waits::Teller;
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
     Renew, Revocation, Revoke, Settings, SettingsError, foresight, received,
 };
 use crate::finding::Finding;
-use crate::net::Waiting;
 use crate::outcome::AuthorityPlace;
 use crate::pki::{AltName, digest, pem};
 use crate::subprocess::{Ended, Group, Program, RunError};
@@ -93,7 +93,9 @@ impl Exec {
     /// Runs the program until it has done the job, refused it, or the deadline has come.
     fn carry_out(&self, job: &Job<'_>) -> Result<(Vec<u8>, Told), AuthorityError> {
         let surroundings = self.surroundings.get(|| self.settings.surroundings())?;
-        let mut wait = FIRST_WAIT;
+        let teller = Teller::new(&self.settings.command[0], self.settings.on_wait.clone());
+        let waits = teller.waits(job.deadline);
+        let mut waits = waits.between(FIRST_WAIT, LONGEST_WAIT);
         let mut asked_for_more = None;
         let mut runs = 0;
         loop {
@@ -103,11 +105,10 @@ impl Exec {
             let told = Told::new(&job.argv[0], runs, &surroundings.secrets);
             match told.ending(ended, self.settings.timeout) {
                 Ok(Ending::Done(output)) => return Ok((output, told)),
-                Ok(Ending::Later(error)) if Instant::now() + wait >= job.deadline => {
-                    return Err(error);
-                }
                 Ok(Ending::Later(error)) => {
-                    self.tell(&error, runs, wait);
+                    if waits.pause(None, why(&error)).is_err() {
+                        return Err(error);
+                    }
                     asked_for_more = Some(error);
                 }
                 // What it said when it had the time says more than that it was killed at the end.
@@ -116,25 +117,6 @@ impl Exec {
                 }
                 Err(error) => return Err(error),
             }
-            std::thread::sleep(wait);
-            wait = (wait * 2).min(LONGEST_WAIT);
-        }
-    }
-
-    fn tell(&self, error: &AuthorityError, runs: u32, wait: Duration) {
-        if let Some(tell) = &self.settings.on_wait {
-            let is_pending = error.clone().into_finding().code == PENDING;
-            tell(&Waiting {
-                place: self.settings.command[0].clone(),
-                reason: if is_pending {
-                    "it is pending"
-                } else {
-                    "it asked to be tried again"
-                }
-                .to_owned(),
-                attempts: runs,
-                wait,
-            });
         }
     }
 
@@ -230,6 +212,14 @@ impl Revoke for Exec {
         };
         self.carry_out(&job)?;
         Ok(Vec::new())
+    }
+}
+
+fn why(error: &AuthorityError) -> &'static str {
+    if error.clone().into_finding().code == PENDING {
+        "it is pending"
+    } else {
+        "it asked to be tried again"
     }
 }
 

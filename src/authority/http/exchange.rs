@@ -9,11 +9,12 @@ use super::rules::Pointer;
 use super::session::{Session, fill, place};
 use super::settings::{Call, Checked, Pending};
 use crate::authority::answer::{self, BUSY, REFUSED};
-use crate::authority::delivered::{self, Waits};
+use crate::authority::delivered;
+use crate::authority::waits::Waits;
 use crate::authority::{AuthorityError, Issued, received};
 use crate::finding::Finding;
 use crate::line;
-use crate::net::{Endpoint, Request, Response, Waiting};
+use crate::net::{Request, Response};
 use crate::pki::Certificate;
 
 /// The least wait while an order is pending.
@@ -51,11 +52,11 @@ impl Exchange<'_> {
             .call(self.settings, self.call, self.scope, self.deadline)?;
         let mut what = format!("{} {}", self.call.method, self.shown_path());
         let mut request = first;
-        let mut waits = Waits::until(self.deadline);
-        let mut asked = 0;
+        let teller = self.settings.connection.teller();
+        let mut busy = teller.waits(self.deadline);
+        let mut deciding = teller.waits(self.deadline).between(LEAST_WAIT, LEAST_WAIT);
         loop {
             let response = self.session.send(&request)?;
-            asked += 1;
             let json: Option<Value> = serde_json::from_slice(&response.body).ok();
             match self.verdict(&response, json.as_ref()) {
                 Verdict::Done => {
@@ -69,13 +70,16 @@ impl Exchange<'_> {
                     return Err(self.refused(&what, &request, &response, json.as_ref()));
                 }
                 Verdict::Busy => {
-                    if waits.pause(response.retry_after()).is_err() {
+                    if busy
+                        .pause(response.retry_after(), "it asked to be tried again")
+                        .is_err()
+                    {
                         return Err(self.busy(&what, &request, &response, json.as_ref()));
                     }
                 }
                 Verdict::Pending(pending) => {
                     let wait = response.retry_after().unwrap_or(pending.interval);
-                    self.wait(wait.max(LEAST_WAIT), asked)?;
+                    await_decision(&mut deciding, wait)?;
                     let next = self.next(pending, &what, &request.url, &response, json.as_ref())?;
                     if let Some(url) = next {
                         what = "GET of the pending order".to_owned();
@@ -116,28 +120,6 @@ impl Exchange<'_> {
             _ if self.call.success.contains(&status) => Verdict::Done,
             _ => Verdict::ByStatus,
         }
-    }
-
-    fn wait(&self, wait: Duration, asked: u32) -> Result<(), AuthorityError> {
-        if Instant::now() + wait >= self.deadline {
-            let summary = "the API has taken the request and not decided on it before the deadline";
-            return Err(AuthorityError::Unreachable(Box::new(
-                delivered::pending(summary, asked, wait).hint(
-                    "have such requests approved at once, or give the order a longer deadline: a \
-                     later run makes a new key, and its request is another one",
-                ),
-            )));
-        }
-        if let Some(tell) = &self.settings.on_wait {
-            tell(&Waiting {
-                place: Endpoint::of(&self.settings.connection.url).to_string(),
-                reason: "the order is pending".to_owned(),
-                attempts: asked,
-                wait,
-            });
-        }
-        std::thread::sleep(wait);
-        Ok(())
     }
 
     /// Where to ask again; `None` means the same request once more.
@@ -227,6 +209,20 @@ impl Exchange<'_> {
         let said = self.said(request, response, json);
         AuthorityError::Unreachable(told(what, response, said, BUSY, hint))
     }
+}
+
+fn await_decision(waits: &mut Waits, wait: Duration) -> Result<(), AuthorityError> {
+    waits
+        .pause(Some(wait), "the order is pending")
+        .map_err(|wait| {
+            let summary = "the API has taken the request and not decided on it before the deadline";
+            AuthorityError::Unreachable(Box::new(
+                delivered::pending(summary, waits.asked, wait).hint(
+                    "have such requests approved at once, or give the order a longer deadline: a \
+                 later run makes a new key, and its request is another one",
+                ),
+            ))
+        })
 }
 
 fn told(

@@ -12,14 +12,13 @@ use super::words::{self, Words};
 use crate::authority::connection::{Connection, login, wrong};
 use crate::authority::given::Given;
 use crate::authority::{Settings, SettingsError};
-use crate::net::{Method, OnWait};
+use crate::net::Method;
 use crate::secret_source::SecretSource;
 use crate::span::Span;
 
 /// The settings, checked.
 pub struct Checked {
     pub name: String,
-    pub on_wait: Option<OnWait>,
     pub connection: Connection,
     pub basic: Option<(String, SecretSource)>,
     pub token: Option<SecretSource>,
@@ -94,7 +93,6 @@ impl Checked {
         };
         Ok(Self {
             name: settings.name.to_owned(),
-            on_wait: settings.on_wait.clone(),
             connection: Connection::read(settings, None)?,
             basic: login(
                 settings,

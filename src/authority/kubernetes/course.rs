@@ -8,7 +8,7 @@ use url::Url;
 
 use super::wire::{self, Standing, Wanted};
 use super::{Kubernetes, LEFT, Session};
-use crate::authority::delivered::{self, Waits};
+use crate::authority::delivered;
 use crate::authority::random::random;
 use crate::authority::{AuthorityError, Order, answer};
 use crate::finding::Finding;
@@ -127,7 +127,7 @@ impl Kubernetes {
         created: (String, Standing, Response),
     ) -> Result<(String, Vec<Certificate>, Response), AuthorityError> {
         let (name, mut standing, mut response) = created;
-        let mut waits = Waits::until(order.deadline);
+        let mut waits = self.settings.connection.teller().waits(order.deadline);
         loop {
             if let Some(certificates) = standing.certificates() {
                 let pem = certificates
@@ -140,10 +140,12 @@ impl Kubernetes {
                     return Err(self.decided(&name, condition, found));
                 }
             }
-            waits.pause(None).map_err(|wait| {
-                let approved = standing.condition("Approved").is_some();
-                self.undecided(&name, approved, waits.asked, wait)
-            })?;
+            waits
+                .pause(None, "the request is pending")
+                .map_err(|wait| {
+                    let approved = standing.condition("Approved").is_some();
+                    self.undecided(&name, approved, waits.asked, wait)
+                })?;
             (standing, response) = self.look(session, &name, order.deadline)?;
         }
     }

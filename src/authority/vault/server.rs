@@ -9,6 +9,7 @@ use url::Url;
 
 use super::settings::Checked;
 use crate::authority::connection::under;
+use crate::authority::waits::Teller;
 use crate::authority::{AuthorityError, answer};
 use crate::net::{Client, Failure, Method, Repeat, Request, Response};
 use crate::secret::Secret;
@@ -23,6 +24,7 @@ pub struct Server {
     client: Client,
     base: Url,
     namespace: Option<String>,
+    teller: Teller,
 }
 
 impl Server {
@@ -31,6 +33,7 @@ impl Server {
             client: settings.connection.open(None, None)?.client,
             base: settings.connection.url.clone(),
             namespace: settings.namespace.clone(),
+            teller: settings.connection.teller(),
         })
     }
 
@@ -66,6 +69,9 @@ impl Server {
     /// Any status is an answer. 412 (a standby that has not caught up) and faults are asked about
     /// again, a few times, unless the request can be used once.
     pub fn send(&self, request: &Request) -> Result<Response, AuthorityError> {
+        let deadline = request.deadline.unwrap_or_else(Instant::now);
+        let waits = self.teller.waits(deadline);
+        let mut waits = waits.between(AFTER_FAULT, AFTER_FAULT);
         let mut faults = 0;
         loop {
             let mut response = self
@@ -76,14 +82,13 @@ impl Server {
                     _ => answer::failed(&error),
                 })?;
             let passes = matches!(response.status, 412 | 500 | 502);
-            let wait = Instant::now() + AFTER_FAULT;
-            let in_time = request.deadline.is_none_or(|deadline| wait < deadline);
-            if !passes || faults == FAULTS || request.repeat == Repeat::Never || !in_time {
+            let again = passes && faults < FAULTS && request.repeat != Repeat::Never;
+            let reason = format!("answered {}", response.status);
+            if !again || waits.pause(None, &reason).is_err() {
                 response.attempts += faults;
                 return Ok(response);
             }
             faults += 1;
-            std::thread::sleep(AFTER_FAULT);
         }
     }
 }
