@@ -2,8 +2,8 @@
 
 use super::entry::Entry;
 use super::error::ImageError;
-use super::explain;
 use super::mode::Mode;
+use super::notes;
 use super::path::ImagePath;
 use super::stage::Staged;
 use crate::finding::Finding;
@@ -95,7 +95,7 @@ impl Staged {
 fn note(entry: &Entry, swap: Swap) -> Option<Finding> {
     match swap {
         Swap::Created | Swap::Exchanged => None,
-        Swap::Renamed => Some(explain::no_exchange(&entry.target())),
-        Swap::InPlace => Some(explain::written_in_place(&entry.target())),
+        Swap::Renamed => Some(notes::no_exchange(&entry.target())),
+        Swap::InPlace => Some(notes::written_in_place(&entry.target())),
     }
 }

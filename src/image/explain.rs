@@ -1,12 +1,10 @@
-//! Findings about an image: each error and note with its code, its facts and what to do next.
+//! Findings about an image: each error with its code, its facts and what to do next.
 
 use serde_json::Value;
 
 use rustix::io::Errno;
 
 use super::error::{ImageError, Reason, chain};
-use super::journal::{Pending, Phase};
-use super::recover::Recovery;
 use crate::finding::{Code, Finding};
 
 const ROOT_UNUSABLE: Code = Code::new("image-root-unusable");
@@ -26,12 +24,7 @@ const OWNER_MISSING: Code = Code::new("image-owner-missing");
 const CHANGED_MEANWHILE: Code = Code::new("image-changed-meanwhile");
 const JOURNAL_UNREADABLE: Code = Code::new("image-journal-unreadable");
 const HALF_DONE: Code = Code::new("image-half-done");
-const INTERRUPTED: Code = Code::new("image-interrupted");
-const RECOVERED: Code = Code::new("image-recovered");
-const LEFT_OVER: Code = Code::new("image-left-over");
-const LABEL_NOT_SET: Code = Code::new("image-label-not-set");
-const NO_EXCHANGE: Code = Code::new("image-no-exchange");
-const WRITTEN_IN_PLACE: Code = Code::new("image-written-in-place");
+pub(super) const INTERRUPTED: Code = Code::new("image-interrupted");
 
 const JOURNAL_HINT: &str =
     "build the image afresh; or look at the files the journal names, remove it, and run again";
@@ -244,71 +237,17 @@ fn code_of(reason: Reason, path: &str) -> (Code, String) {
     same.code_and_hint()
 }
 
-/// An interrupted run that someone only looked at.
-pub(super) fn interrupted(pending: &Pending) -> Finding {
-    let (what, phase) = match pending.phase {
-        Phase::Staging => ("before anything was replaced", "staging"),
-        Phase::Landing => ("while files were being replaced", "landing"),
-    };
-    Finding::error(INTERRUPTED, format!("a run of certbake was cut short in this image {what}"))
-        .fact("phase", phase)
-        .fact("files", pending.files.clone())
-        .hint("run `certbake provision` on the image again: it takes the interrupted run back or completes it first")
-}
-
-pub(super) fn recovered(recovery: &Recovery) -> Finding {
-    let (done, files): (_, &[String]) = match recovery {
-        Recovery::Clean => ("nothing was left of an interrupted run", &[]),
-        Recovery::RolledBack { files } => (
-            "an interrupted run was taken back: its old files are in place",
-            files,
-        ),
-        Recovery::Completed { files } => (
-            "an interrupted run was completed: its new files are in place",
-            files,
-        ),
-    };
-    Finding::note(RECOVERED, done)
-        .fact("files", files.to_vec())
-        .hint("nothing to do; find out what cut the earlier run short")
-}
-
-pub(super) fn left_over(trouble: &ImageError) -> Finding {
-    Finding::warning(LEFT_OVER, format!("the files have landed, and old ones are left beside them: {}", chain(trouble)))
-        .fact("trouble", chain(trouble))
-        .hint("run `certbake provision` on the image again: it removes what is left under temporary names, old keys among it")
-}
-
-pub(super) fn label_not_set(path: &str) -> Finding {
-    Finding::warning(LABEL_NOT_SET, format!("the SELinux label of {path} could not be set"))
-        .in_file(path)
-        .fact("path", path)
-        .hint("run certbake as root, or relabel the image afterwards (`setfiles`, or `touch /.autorelabel` in the image)")
-}
-
-pub(super) fn no_exchange(path: &str) -> Finding {
-    Finding::note(NO_EXCHANGE, format!("{path} was replaced by a plain rename: its file system cannot exchange two files"))
-        .in_file(path)
-        .fact("path", path)
-        .hint("nothing to do for an image that is being built; on a live system, use a file system with RENAME_EXCHANGE")
-}
-
-pub(super) fn written_in_place(path: &str) -> Finding {
-    Finding::note(
-        WRITTEN_IN_PLACE,
-        format!("{path} was overwritten in place: something is mounted on the file itself"),
-    )
-    .in_file(path)
-    .fact("path", path)
-    .hint("mount the directory instead of the file, so that the file can be replaced at one stroke")
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
     use super::super::dir::FileKind;
     use super::super::error::BrokenLink;
+    use super::super::journal::{Pending, Phase};
+    use super::super::notes::{
+        interrupted, label_not_set, left_over, no_exchange, recovered, written_in_place,
+    };
+    use super::super::recover::Recovery;
     use super::*;
 
     const KEY: &str = "/etc/app/tls/client.key";

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dir::Dir;
 use super::error::{During, ImageError};
-use super::explain::interrupted;
+use super::notes::interrupted;
 use super::path::ImagePath;
 use super::root::{ImageRoot, Place, each_piece};
 use super::unsynced::Unsynced;

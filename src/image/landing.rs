@@ -19,10 +19,10 @@
 use super::dir::{Dir, FileKind};
 use super::entry::Entry;
 use super::error::{During, ImageError};
-use super::explain;
 use super::journal::{Journal, Log, Phase};
 use super::label::{Label, Labelled};
 use super::lock::DirLock;
+use super::notes;
 use super::unsynced::Unsynced;
 use crate::finding::Finding;
 
@@ -125,7 +125,7 @@ impl Landing {
             // The journal's directories stay when a record has landed in them.
             remove_made(&self.made[..self.made_for_journal])
         });
-        tidied.err().map(|trouble| explain::left_over(&trouble))
+        tidied.err().map(|trouble| notes::left_over(&trouble))
     }
 
     fn undo(&mut self) -> Result<(), ImageError> {
@@ -193,7 +193,7 @@ fn finish_dir(above: &Dir, below: &Dir, notes: &mut Vec<Finding>) -> Result<(), 
     if let Some(label) = Label::of(above.readable()?, above.path())?
         && label.set_on(&fd, below.path())? == Labelled::Refused
     {
-        notes.push(explain::label_not_set(below.path()));
+        notes.push(notes::label_not_set(below.path()));
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ mod label;
 mod landing;
 mod lock;
 mod mode;
+mod notes;
 mod owner;
 mod path;
 mod plain;

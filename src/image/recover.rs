@@ -12,10 +12,10 @@ use std::time::Duration;
 use super::dir::{Dir, FileKind};
 use super::entry::Entry;
 use super::error::ImageError;
-use super::explain;
 use super::journal::{Found, Journal, Log, Pending, Phase, is_temporary};
 use super::landing::{remove_listed, sync};
 use super::lock::DirLock;
+use super::notes;
 use super::root::ImageRoot;
 use super::unsynced::Unsynced;
 use crate::finding::Finding;
@@ -36,7 +36,7 @@ pub enum Recovery {
 impl Recovery {
     /// A note that says what was done.
     pub fn finding(&self) -> Finding {
-        explain::recovered(self)
+        notes::recovered(self)
     }
 }
 

@@ -10,11 +10,11 @@ use super::commit::{Change, LandedFile};
 use super::dir::{Dir, Stat, regular, stat_fd};
 use super::entry::{Entry, sha256, sha256_of};
 use super::error::{During, ImageError, Reason};
-use super::explain;
 use super::journal::{Line, Log, Phase, Shape, temporary_name};
 use super::label::{Label, Labelled, drop_inherited_access_list};
 use super::landing::Landing;
 use super::mode::Mode;
+use super::notes;
 use super::path::ImagePath;
 use super::prepare::{Staging, Target};
 use super::unsynced::Unsynced;
@@ -224,7 +224,7 @@ fn write_temporary(
     if let Some(label) = label
         && label.set_on(&file, &path)? == Labelled::Refused
     {
-        notes.push(explain::label_not_set(&entry.target()));
+        notes.push(notes::label_not_set(&entry.target()));
     }
     file.write_all(bytes.expose()).during("writing", &path)?;
     Ok(Unsynced::new(file, path))

@@ -5,7 +5,7 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use super::certificate;
+use super::facts;
 
 /// What a revocation list says of itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,7 +32,7 @@ impl Crl {
         if !rest.is_empty() {
             return None;
         }
-        let instant = |unix| certificate::instant(unix).ok();
+        let instant = |unix| facts::instant(unix).ok();
         Some(Self {
             issuer: parsed.issuer().to_string(),
             issuer_der: parsed.issuer().as_raw().to_vec(),

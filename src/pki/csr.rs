@@ -5,8 +5,10 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 
-use super::certificate::{self, KeyFacts, KeyUsage};
+use super::certificate::{KeyFacts, KeyUsage};
+use super::facts;
 use super::name::AltName;
+use super::usages::purposes;
 
 /// What a request says.
 #[derive(Clone, Debug)]
@@ -42,7 +44,7 @@ impl Csr {
             key_usage: None,
             extended_key_usage: None,
             asks_for_ca: false,
-            key: certificate::key_facts(&content.subject_pki),
+            key: facts::key_facts(&content.subject_pki),
             spki: content.subject_pki.raw.to_vec(),
             signature: super::signature::name(&parsed.signature_algorithm),
             signature_holds: parsed.verify_signature().is_ok(),
@@ -56,15 +58,11 @@ impl Csr {
     fn read_extension(&mut self, extension: &ParsedExtension<'_>) {
         match extension {
             ParsedExtension::SubjectAlternativeName(names) => {
-                self.names = names
-                    .general_names
-                    .iter()
-                    .map(certificate::alt_name)
-                    .collect();
+                self.names = names.general_names.iter().map(facts::alt_name).collect();
             }
             ParsedExtension::KeyUsage(usage) => self.key_usage = Some(usage.into()),
             ParsedExtension::ExtendedKeyUsage(usage) => {
-                self.extended_key_usage = Some(certificate::purposes(usage));
+                self.extended_key_usage = Some(purposes(usage));
             }
             ParsedExtension::BasicConstraints(constraints) => self.asks_for_ca = constraints.ca,
             _ => {}

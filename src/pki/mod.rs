@@ -9,6 +9,7 @@ pub mod crl;
 pub mod csr;
 pub mod digest;
 pub mod encrypted;
+mod facts;
 pub mod key;
 pub mod name;
 pub mod path;

@@ -12,8 +12,9 @@ use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
-use super::certificate::{KeyFacts, key_facts, purposes};
+use super::facts::{KeyFacts, key_facts};
 use super::name::AltName;
+use super::usages::purposes;
 
 /// What a request asks for. The requester holds the private key: the signature proves it.
 #[derive(Debug)]

@@ -1,0 +1,275 @@
+//! The facts of a certificate that checks and reports need, read once.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use data_encoding::HEXLOWER;
+use time::OffsetDateTime;
+use x509_parser::asn1_rs::{Oid, oid};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::oid_registry::{
+    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519,
+};
+use x509_parser::prelude::FromDer;
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::{AttributeTypeAndValue, SubjectPublicKeyInfo, X509Name};
+
+use super::certificate::CertificateError;
+use super::name::AltName;
+use super::signature;
+use super::usages::{KeyUsage, purposes};
+use super::window::ValidityWindow;
+
+/// What certbake reads of a certificate (RFC 5280 section 4.1 and 4.2).
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Lower-case hexadecimal, two digits an octet, without separators.
+    pub serial: String,
+    /// As people write it: `CN=app-server, O=Lab`.
+    pub subject: String,
+    pub issuer: String,
+    /// DER of the names, for building chains.
+    pub subject_der: Vec<u8>,
+    pub issuer_der: Vec<u8>,
+    pub common_name: Option<String>,
+    pub window: ValidityWindow,
+    pub names: Vec<AltName>,
+    pub is_ca: bool,
+    /// `None` without the extension.
+    pub key_usage: Option<KeyUsage>,
+    /// Extended key usages by name or OID; `None` without the extension.
+    pub extended_key_usage: Option<Vec<String>>,
+    /// DER `SubjectPublicKeyInfo`.
+    pub spki: Vec<u8>,
+    pub key: KeyFacts,
+    /// `ecdsa-with-SHA256`, `sha1WithRSAEncryption`, or the OID.
+    pub signature: String,
+    /// A digest that no longer resists forgery (MD5, SHA-1).
+    pub signature_is_broken: bool,
+}
+
+/// What kind of public key, and how strong.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum KeyFacts {
+    Rsa {
+        bits: usize,
+    },
+    /// A named curve: `P-256`, `P-384`, `P-521`, or the OID.
+    Ec {
+        curve: String,
+    },
+    Ed25519,
+    Other {
+        oid: String,
+    },
+}
+
+impl KeyFacts {
+    /// Of a DER `SubjectPublicKeyInfo`; `None` when it is not one.
+    pub fn of_spki(spki: &[u8]) -> Option<Self> {
+        let (_, parsed) = SubjectPublicKeyInfo::from_der(spki).ok()?;
+        Some(key_facts(&parsed))
+    }
+}
+
+impl fmt::Display for KeyFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rsa { bits } => write!(f, "RSA {bits}"),
+            Self::Ec { curve } => write!(f, "ECDSA {curve}"),
+            Self::Ed25519 => f.write_str("Ed25519"),
+            Self::Other { oid } => write!(f, "key of kind {oid}"),
+        }
+    }
+}
+
+impl Facts {
+    pub(super) fn read(parsed: &X509Certificate<'_>) -> Result<Self, CertificateError> {
+        let mut facts = Self {
+            serial: HEXLOWER.encode(parsed.raw_serial()),
+            subject: display_name(parsed.subject()),
+            issuer: display_name(parsed.issuer()),
+            subject_der: parsed.subject().as_raw().to_vec(),
+            issuer_der: parsed.issuer().as_raw().to_vec(),
+            common_name: parsed
+                .subject()
+                .iter_common_name()
+                .last()
+                .and_then(|attribute| attribute.as_str().ok())
+                .map(str::to_owned),
+            window: ValidityWindow {
+                not_before: instant(parsed.validity().not_before.timestamp())?,
+                not_after: instant(parsed.validity().not_after.timestamp())?,
+            },
+            names: Vec::new(),
+            is_ca: false,
+            key_usage: None,
+            extended_key_usage: None,
+            spki: parsed.public_key().raw.to_vec(),
+            key: key_facts(parsed.public_key()),
+            signature: signature::name(&parsed.signature_algorithm),
+            signature_is_broken: signature::is_broken(&parsed.signature_algorithm),
+        };
+        for extension in parsed.extensions() {
+            facts.read_extension(extension.parsed_extension());
+        }
+        Ok(facts)
+    }
+
+    fn read_extension(&mut self, extension: &ParsedExtension<'_>) {
+        match extension {
+            ParsedExtension::BasicConstraints(constraints) => self.is_ca = constraints.ca,
+            ParsedExtension::KeyUsage(usage) => {
+                self.key_usage = Some(usage.into());
+            }
+            ParsedExtension::ExtendedKeyUsage(usage) => {
+                self.extended_key_usage = Some(purposes(usage));
+            }
+            ParsedExtension::SubjectAlternativeName(names) => {
+                self.names = names.general_names.iter().map(alt_name).collect();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Subject attribute types (RFC 5280 appendix A.1) by their short names (RFC 4514 section 3).
+static ATTRIBUTES: &[(Oid<'static>, &str)] = &[
+    (oid!(2.5.4.3), "CN"),
+    (oid!(2.5.4.10), "O"),
+    (oid!(2.5.4.11), "OU"),
+    (oid!(2.5.4.6), "C"),
+    (oid!(2.5.4.8), "ST"),
+    (oid!(2.5.4.7), "L"),
+];
+
+pub(super) fn key_facts(spki: &SubjectPublicKeyInfo<'_>) -> KeyFacts {
+    let algorithm = &spki.algorithm;
+    if algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
+        let curve = algorithm
+            .parameters
+            .as_ref()
+            .and_then(|parameters| parameters.as_oid().ok());
+        return KeyFacts::Ec {
+            curve: curve.map_or_else(
+                || "without a named curve".to_owned(),
+                |curve| curve_name(&curve),
+            ),
+        };
+    }
+    if algorithm.algorithm == OID_SIG_ED25519 {
+        return KeyFacts::Ed25519;
+    }
+    match spki.parsed() {
+        Ok(PublicKey::RSA(rsa)) => KeyFacts::Rsa {
+            bits: rsa.key_size(),
+        },
+        _ => KeyFacts::Other {
+            oid: algorithm.algorithm.to_id_string(),
+        },
+    }
+}
+
+fn curve_name(curve: &Oid<'_>) -> String {
+    [
+        (OID_EC_P256, "P-256"),
+        (OID_NIST_EC_P384, "P-384"),
+        (OID_NIST_EC_P521, "P-521"),
+    ]
+    .iter()
+    .find(|(known, _)| known == curve)
+    .map_or_else(|| curve.to_id_string(), |(_, name)| (*name).to_owned())
+}
+
+pub(super) fn alt_name(name: &GeneralName<'_>) -> AltName {
+    match name {
+        GeneralName::DNSName(dns) => AltName::Dns(dns.to_ascii_lowercase()),
+        GeneralName::URI(uri) => AltName::Uri((*uri).to_owned()),
+        GeneralName::RFC822Name(email) => AltName::Email((*email).to_owned()),
+        GeneralName::IPAddress(octets) => {
+            ip(octets).map_or_else(|| AltName::Other(HEXLOWER.encode(octets)), AltName::Ip)
+        }
+        other => AltName::Other(other.to_string()),
+    }
+}
+
+fn ip(octets: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(octets)
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
+        .ok()
+}
+
+pub(super) fn short_name(attribute: &AttributeTypeAndValue<'_>) -> Option<&'static str> {
+    let (_, short) = ATTRIBUTES
+        .iter()
+        .find(|(known, _)| known == attribute.attr_type())?;
+    Some(short)
+}
+
+/// `CN=app-server, O=Lab`. Names of plain attributes, one to a set, are nearly all there are, and
+/// are written here many times faster than by x509-parser, which is left the others.
+fn display_name(name: &X509Name<'_>) -> String {
+    plain_name(name).unwrap_or_else(|| name.to_string())
+}
+
+fn plain_name(name: &X509Name<'_>) -> Option<String> {
+    let mut text = String::with_capacity(name.as_raw().len());
+    for set in name.iter_rdn() {
+        let mut attributes = set.iter();
+        let (attribute, None) = (attributes.next()?, attributes.next()) else {
+            return None;
+        };
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(short_name(attribute)?);
+        text.push('=');
+        text.push_str(attribute.as_str().ok()?);
+    }
+    Some(text)
+}
+
+pub(super) fn instant(unix: i64) -> Result<OffsetDateTime, CertificateError> {
+    OffsetDateTime::from_unix_timestamp(unix).map_err(|_| CertificateError {
+        reason: "its dates are out of range".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DnType, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_shown_as_x509_parser_shows_it() {
+        let key = KeyPair::generate().unwrap();
+        let of = |attributes: &[(DnType, &str)]| {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            for (kind, value) in attributes {
+                params.distinguished_name.push(kind.clone(), *value);
+            }
+            params.self_signed(&key).unwrap().der().to_vec()
+        };
+        let plain = [
+            (DnType::CountryName, "NL"),
+            (DnType::StateOrProvinceName, "Noord-Holland"),
+            (DnType::LocalityName, "Haarlem"),
+            (DnType::OrganizationName, "Lab, \"Ltd\""),
+            (DnType::OrganizationalUnitName, "Größe"),
+            (DnType::CommonName, "app-server"),
+        ];
+        let other = [
+            (DnType::CustomDnType(vec![2, 5, 4, 5]), "17"),
+            (DnType::CommonName, "app-server"),
+        ];
+        for attributes in [&plain[..], &other, &[]] {
+            let der = of(attributes);
+            let (_, parsed) = X509Certificate::from_der(&der).unwrap();
+            assert_eq!(display_name(parsed.subject()), parsed.subject().to_string());
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Each source, read and refused.
+
+#![allow(clippy::disallowed_methods)]
+use super::error::EXPOSED;
+use super::*;
+use std::fs::Permissions;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+
+fn read(source: &str) -> Result<Vec<u8>, SecretSourceError> {
+    let source: SecretSource = source.parse().unwrap();
+    source.read().map(|secret| secret.expose().to_vec())
+}
+
+fn file_with(content: &[u8], mode: u32) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), content).unwrap();
+    std::fs::set_permissions(file.path(), Permissions::from_mode(mode)).unwrap();
+    file
+}
+
+#[test]
+fn a_plain_value_is_refused_without_being_repeated() {
+    for text in ["xyzzy-canary", "hunter2:xyzzy-canary", "env:xyzzy-canary"] {
+        let error = text.parse::<SecretSource>().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("xyzzy"), "{error:?}");
+    }
+    let error = "xyzzy".parse::<SecretSource>().unwrap_err().to_string();
+    for form in ["env:NAME", "file:PATH", "fd:N", "cmd:PROGRAM"] {
+        assert!(error.contains(form), "{error}");
+    }
+}
+
+#[test]
+fn a_file_is_read_without_its_line_end() {
+    let file = file_with(b"xyzzy\n", 0o600);
+    assert_eq!(
+        read(&format!("file:{}", file.path().display())).unwrap(),
+        b"xyzzy"
+    );
+    let file = file_with(b" two lines\n\r\n", 0o400);
+    assert_eq!(
+        read(&format!("file:{}", file.path().display())).unwrap(),
+        b" two lines\n"
+    );
+}
+
+#[test]
+fn a_file_that_others_may_read_is_refused_with_the_command_that_mends_it() {
+    let file = file_with(b"xyzzy", 0o640);
+    let error = read(&format!("file:{}", file.path().display())).unwrap_err();
+    let finding = error.finding();
+    assert_eq!(finding.code, EXPOSED);
+    assert_eq!(finding.facts["mode"], "0640");
+    assert_eq!(
+        finding.hint,
+        format!("chmod 0600 {}", file.path().display())
+    );
+}
+
+#[test]
+fn a_folder_a_fifo_and_a_missing_file_are_errors_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .args(["-m", "600"])
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for path in [folder.path(), &fifo] {
+        let error = read(&format!("file:{}", path.display())).unwrap_err();
+        assert!(matches!(error.reason, Reason::NotAFile), "{error}");
+    }
+    let missing = folder.path().join("missing");
+    let error = read(&format!("file:{}", missing.display())).unwrap_err();
+    assert!(matches!(error.reason, Reason::Io(_)), "{error}");
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_an_error_that_names_it() {
+    let error = read("env:CERTBAKE_TEST_IS_NOT_SET").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "reading env:CERTBAKE_TEST_IS_NOT_SET: the environment variable is not set"
+    );
+}
+
+#[test]
+fn an_empty_secret_and_an_endless_one_are_errors() {
+    let empty = file_with(b"\n", 0o600);
+    let error = read(&format!("file:{}", empty.path().display())).unwrap_err();
+    assert!(matches!(error.reason, Reason::Empty), "{error}");
+    let long = file_with(&[b'x'; 64 * 1024 + 1], 0o600);
+    let error = read(&format!("file:{}", long.path().display())).unwrap_err();
+    assert!(matches!(error.reason, Reason::TooLong), "{error}");
+    let error = read("cmd:cat /dev/zero").unwrap_err();
+    assert!(matches!(error.reason, Reason::TooLong), "{error}");
+}
+
+#[test]
+fn a_pipe_is_read_to_its_end() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut writer, b"from a pipe\n").unwrap();
+    drop(writer);
+    assert_eq!(
+        read(&format!("fd:{}", reader.as_raw_fd())).unwrap(),
+        b"from a pipe"
+    );
+}
+
+#[test]
+fn a_command_gives_what_it_prints_and_no_shell_reads_its_arguments() {
+    assert_eq!(
+        read("cmd:printf '%s|%s\n' 'a  b' \"c;d\"").unwrap(),
+        b"a  b|c;d"
+    );
+    assert_eq!(
+        read(r#"cmd:["printf", "%s", "$HOME `id`"]"#).unwrap(),
+        b"$HOME `id`"
+    );
+}
+
+#[test]
+fn a_failing_command_tells_how_it_ended_and_nothing_that_it_wrote() {
+    let script = "echo xyzzy-canary; echo password xyzzy-canary expired >&2; exit 3";
+    let error = read(&format!("cmd:sh -c '{script}'")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "reading cmd:sh: the command ended with exit status: 3"
+    );
+    let finding = error.finding();
+    assert!(finding.hint.starts_with("run the command by hand"));
+    assert!(!format!("{error:?} {finding:?}").contains("xyzzy"));
+}
+
+#[test]
+fn a_command_that_hangs_is_stopped() {
+    let argv = ["sleep".to_owned(), "600".to_owned()];
+    let error = command::output(&argv, Duration::from_millis(50)).unwrap_err();
+    assert!(matches!(error, Reason::TimedOut), "{error}");
+}
+
+#[test]
+fn printing_a_source_shows_no_argument_of_its_command() {
+    let source: SecretSource = "cmd:vault read -token=xyzzy secret".parse().unwrap();
+    assert_eq!(source.to_string(), "cmd:vault");
+    assert_eq!(format!("{source:?}"), "SecretSource(cmd:vault)");
+}
