@@ -12,7 +12,9 @@ use certbake::pki::{Certificate, pem, pkcs7};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use support::baking::{self, Baked};
-use support::contract::{CANARY, PATIENCE, Protocol, Run, credential, open, order, told, try_open};
+use support::contract::{
+    CANARY, PATIENCE, Protocol, Run, credential, lab_with as on_server, order, told, try_open,
+};
 use support::{Asked, FakeServer, Lab, Reply};
 
 const API: &str = "/ejbca/ejbca-rest-api";
@@ -105,18 +107,10 @@ fn cas() -> Reply {
 
 /// A server that answers everything by the script, and the authority on it.
 fn lab_with(
-    mut script: impl FnMut(&Lab, &Asked) -> Reply + Send + 'static,
+    script: impl FnMut(&Lab, &Asked) -> Reply + Send + 'static,
     change: impl FnOnce(&mut toml::Table),
 ) -> (Lab, FakeServer, Opened) {
-    let lab = Lab::new("Lab");
-    let serving = lab.clone();
-    let server = FakeServer::https(&lab.server(), move |asked| script(&serving, asked));
-    let (file, source) = credential();
-    let mut table = Ejbca.settings(&server, &source);
-    change(&mut table);
-    let opened = open("ejbca", table, &lab.anchors());
-    file.keep().unwrap();
-    (lab, server, opened)
+    on_server(&Ejbca, script, &[], |_, table| change(table))
 }
 
 fn well(lab: &Lab, asked: &Asked) -> Reply {

@@ -12,17 +12,19 @@ mod support;
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
-use certbake::authority::{AuthorityError, CATALOGUE, Depth, Opened, Reason, Revocation, Settings};
+use certbake::authority::{AuthorityError, Depth, Opened, Reason, Revocation};
 use certbake::finding::Finding;
 use certbake::pki::{Certificate, KeyAlgorithm, PrivateKey, pem};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use support::baking::{self, Baked};
-use support::contract::{CANARY, PATIENCE, Protocol, Run, credential, order, try_open};
+use support::contract::{
+    CANARY, PATIENCE, Protocol, Run, credential, lab_with as on_server, open, order, try_open,
+};
 use support::{Asked, FakeServer, Lab, Reply};
 
 const POOL: &str = "/v1/projects/images/locations/europe-west1/caPools/builders";
@@ -238,38 +240,9 @@ fn lab_with(
     environment: &[(&str, String)],
     change: impl FnOnce(&FakeServer, &mut toml::Table),
 ) -> (Lab, FakeServer, Opened) {
-    let lab = Lab::new("Lab");
-    let serving = lab.clone();
-    let server = FakeServer::https(&lab.server(), move |asked| {
-        script(&serving, asked).unwrap_or_else(|| well(&serving, asked))
-    });
-    let (file, source) = credential();
-    let mut table = Cas.settings(&server, &source);
-    change(&server, &mut table);
-    let opened = open_in(table, &lab.anchors(), environment);
-    file.keep().unwrap();
-    (lab, server, opened)
-}
-
-fn open_in(table: toml::Table, anchors: &[Vec<u8>], environment: &[(&str, String)]) -> Opened {
-    let entry = CATALOGUE
-        .iter()
-        .find(|entry| entry.kind == "gcp-cas")
-        .unwrap();
-    let lookup = |name: &str| {
-        let found = environment.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| value.clone())
-    };
-    (entry.open)(&Settings {
-        name: "lab",
-        table,
-        anchors,
-        directory: Path::new("."),
-        now: time::OffsetDateTime::now_utc(),
-        environment: &lookup,
-        on_wait: None,
-    })
-    .unwrap()
+    let script =
+        move |lab: &Lab, asked: &Asked| script(lab, asked).unwrap_or_else(|| well(lab, asked));
+    on_server(&Cas, script, environment, change)
 }
 
 fn well(lab: &Lab, asked: &Asked) -> Reply {
@@ -387,7 +360,7 @@ mod requests {
             "url".to_owned(),
             format!("http://{}", server.address()).into(),
         );
-        let opened = open_in(table, &[], &[]);
+        let opened = open("gcp-cas", table, &[]);
         let issued = opened.authority.issue(&order(PATIENCE).1).unwrap();
         assert_eq!(issued.anchors, [lab.root()]);
         assert_eq!(server.asked()[1].path, format!("{POOL}:fetchCaCerts"));

@@ -16,7 +16,8 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 use support::baking::{self, Baked};
 use support::contract::{
-    CANARY, PATIENCE, Protocol, Run, credential, open, order, told as waits_told, try_open,
+    CANARY, PATIENCE, Protocol, Run, credential, lab_with as on_server, open, order,
+    told as waits_told, try_open,
 };
 use support::{Asked, FakeServer, Lab, Reply};
 
@@ -105,18 +106,10 @@ fn json_reply(status: u16, body: &Value) -> Reply {
 
 /// A server that answers by the script, and the authority on it.
 fn lab_with(
-    mut script: impl FnMut(&Lab, &Asked) -> Reply + Send + 'static,
+    script: impl FnMut(&Lab, &Asked) -> Reply + Send + 'static,
     change: impl FnOnce(&mut toml::Table),
 ) -> (Lab, FakeServer, Opened) {
-    let lab = Lab::new("Lab");
-    let serving = lab.clone();
-    let server = FakeServer::https(&lab.server(), move |asked| script(&serving, asked));
-    let (file, source) = credential();
-    let mut table = Api.settings(&server, &source);
-    change(&mut table);
-    let opened = open("http", table, &lab.anchors());
-    file.keep().unwrap();
-    (lab, server, opened)
+    on_server(&Api, script, &[], |_, table| change(table))
 }
 
 fn set(table: &mut toml::Table, text: &str) {

@@ -23,7 +23,7 @@ use tempfile::NamedTempFile;
 
 use crate::servers::vault::{MOUNT, ROLE, Vault};
 use crate::servers::{assert_openssl_verifies, curl};
-use crate::support::contract::open;
+use crate::support::contract::{PATIENCE, open, order};
 
 /// certbake's authority on this Vault.
 fn authority(vault: &Vault, auth: toml::Table, change: impl FnOnce(&mut toml::Table)) -> Opened {
@@ -49,6 +49,12 @@ fn secret(text: &str) -> (NamedTempFile, String) {
     writeln!(file, "{text}").unwrap();
     let source = format!("file:{}", file.path().display());
     (file, source)
+}
+
+/// What an order ends in.
+fn fails(opened: &Opened) -> Finding {
+    let outcome = opened.authority.issue(&order(PATIENCE).1);
+    outcome.unwrap_err().into_finding()
 }
 
 fn by_token(source: &str) -> toml::Table {

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use certbake::authority::{Ability, AuthorityError, CATALOGUE, Issued, Opened, Order, Settings};
+use certbake::authority::{
+    Ability, AuthorityError, CATALOGUE, Issued, Opened, Order, Settings, SettingsError,
+};
 use certbake::finding::Finding;
 use certbake::net::OnWait;
 use certbake::pki::{AltName, Certificate, Chain, PrivateKey, SigningRequest, Subject, Usage};
@@ -73,7 +75,21 @@ pub fn try_open(
     kind: &str,
     table: toml::Table,
     anchors: &[Vec<u8>],
-) -> Result<Opened, certbake::authority::SettingsError> {
+) -> Result<Opened, SettingsError> {
+    try_open_in(kind, table, anchors, &[])
+}
+
+/// With these variables in its environment and no others.
+pub fn try_open_in(
+    kind: &str,
+    table: toml::Table,
+    anchors: &[Vec<u8>],
+    environment: &[(&str, String)],
+) -> Result<Opened, SettingsError> {
+    let lookup = |name: &str| {
+        let found = environment.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.clone())
+    };
     let entry = CATALOGUE.iter().find(|entry| entry.kind == kind).unwrap();
     (entry.open)(&Settings {
         name: "lab",
@@ -81,9 +97,28 @@ pub fn try_open(
         anchors,
         directory: Path::new("."),
         now: time::OffsetDateTime::now_utc(),
-        environment: &|_| None,
+        environment: &lookup,
         on_wait: Some(on_wait()),
     })
+}
+
+/// A server that answers everything by the script, and the authority on it.
+pub fn lab_with(
+    protocol: &dyn Protocol,
+    mut script: impl FnMut(&Lab, &Asked) -> Reply + Send + 'static,
+    environment: &[(&str, String)],
+    change: impl FnOnce(&FakeServer, &mut toml::Table),
+) -> (Lab, FakeServer, Opened) {
+    let lab = Lab::new("Lab");
+    let serving = lab.clone();
+    let server = FakeServer::https(&lab.server(), move |asked| script(&serving, asked));
+    let (file, source) = credential();
+    let mut table = protocol.settings(&server, &source);
+    change(&server, &mut table);
+    let opened = try_open_in(protocol.kind(), table, &lab.anchors(), environment).unwrap();
+    // Read when the first order opens a session.
+    file.keep().unwrap();
+    (lab, server, opened)
 }
 
 thread_local! {

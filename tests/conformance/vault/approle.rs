@@ -4,7 +4,7 @@ use certbake::authority::{Depth, Opened};
 use serde_json::json;
 
 use super::logins::{accessors, can_order, orders_and_leaves_nothing};
-use super::{MOUNT, ROLE, authority, codes, leaf, secret, serial};
+use super::{MOUNT, ROLE, authority, codes, fails, leaf, secret, serial};
 use crate::servers::vault::Vault;
 use crate::support::contract::{PATIENCE, order};
 
@@ -76,11 +76,7 @@ fn one_that_a_thief_unwrapped_first_is_a_loud_refusal() {
     let (role_id, wrapping) = wrapped(&vault);
     vault.vault(&["unwrap", &wrapping]);
     let (_file, opened) = login(&vault, &role_id, &wrapping);
-    let finding = opened
-        .authority
-        .issue(&order(PATIENCE).1)
-        .unwrap_err()
-        .into_finding();
+    let finding = fails(&opened);
     assert_eq!(finding.code.as_str(), "vault-secret-id-already-unwrapped");
     assert!(
         finding
@@ -106,11 +102,7 @@ fn one_that_a_thief_wrapped_again_is_not_used() {
         &secret_id,
     ]);
     let (_file, opened) = login(&vault, &role_id, String::from_utf8(again).unwrap().trim());
-    let finding = opened
-        .authority
-        .issue(&order(PATIENCE).1)
-        .unwrap_err()
-        .into_finding();
+    let finding = fails(&opened);
     assert_eq!(finding.code.as_str(), "vault-secret-id-wrapped-elsewhere");
     assert_eq!(finding.facts["creation_path"], "sys/wrapping/wrap");
 }
@@ -121,28 +113,21 @@ fn a_secret_id_as_it_is_and_one_that_is_used_up() {
     can_order(&vault);
     vault.enable("approle");
     let role = vault.app_role("builder", "builder");
-    let (_file, source) = secret(&role.secret_id);
-    let opened = authority(
-        &vault,
-        toml::toml! { method = "approle"
-        role_id = (role.role_id.as_str())
-        secret_id = source },
-        |_| {},
-    );
+    let login = |secret_id: &str| {
+        let (file, source) = secret(secret_id);
+        let opened = authority(
+            &vault,
+            toml::toml! { method = "approle"
+            role_id = (role.role_id.as_str())
+            secret_id = source },
+            |_| {},
+        );
+        (file, opened)
+    };
+    let (_file, opened) = login(&role.secret_id);
     orders_and_leaves_nothing(&vault, &opened);
-    let (_file, source) = secret("11111111-2222-3333-4444-555555555555");
-    let opened = authority(
-        &vault,
-        toml::toml! { method = "approle"
-        role_id = (role.role_id.as_str())
-        secret_id = source },
-        |_| {},
-    );
-    let finding = opened
-        .authority
-        .issue(&order(PATIENCE).1)
-        .unwrap_err()
-        .into_finding();
+    let (_file, opened) = login("11111111-2222-3333-4444-555555555555");
+    let finding = fails(&opened);
     assert_eq!(finding.code.as_str(), "ca-login-refused");
     assert!(finding.summary.contains("invalid"), "{}", finding.summary);
 }

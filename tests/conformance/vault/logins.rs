@@ -7,7 +7,7 @@ use certbake::pki::{KeyAlgorithm, PrivateKey, pem};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
-use super::{MOUNT, ROLE, authority, leaf, secret};
+use super::{MOUNT, ROLE, authority, fails, leaf, secret};
 use crate::servers::tls;
 use crate::servers::vault::Vault;
 use crate::support::contract::{PATIENCE, order};
@@ -32,34 +32,30 @@ pub fn orders_and_leaves_nothing(vault: &Vault, opened: &Opened) {
     assert_eq!(accessors(vault), before);
 }
 
+/// A user who may order, with the password `hunter2`.
+fn bob(vault: &Vault) {
+    can_order(vault);
+    vault.enable("userpass");
+    let bob = json!({ "password": "hunter2", "token_policies": ["builder"] });
+    vault.write("auth/userpass/users/bob", &bob);
+}
+
+fn as_bob(vault: &Vault, password: &str) -> (tempfile::NamedTempFile, Opened) {
+    let (file, source) = secret(password);
+    let login = toml::toml! { method = "userpass"
+    username = "bob"
+    password = source };
+    (file, authority(vault, login, |_| {}))
+}
+
 #[test]
 fn userpass() {
     let Some(vault) = Vault::start() else { return };
-    can_order(&vault);
-    vault.enable("userpass");
-    vault.write(
-        "auth/userpass/users/bob",
-        &json!({ "password": "hunter2", "token_policies": ["builder"] }),
-    );
-    let login = |password: &str| {
-        let (file, source) = secret(password);
-        let opened = authority(
-            &vault,
-            toml::toml! { method = "userpass"
-            username = "bob"
-            password = source },
-            |_| {},
-        );
-        (file, opened)
-    };
-    let (_file, opened) = login("hunter2");
+    bob(&vault);
+    let (_file, opened) = as_bob(&vault, "hunter2");
     orders_and_leaves_nothing(&vault, &opened);
-    let (_file, opened) = login("hunter3");
-    let finding = opened
-        .authority
-        .issue(&order(PATIENCE).1)
-        .unwrap_err()
-        .into_finding();
+    let (_file, opened) = as_bob(&vault, "hunter3");
+    let finding = fails(&opened);
     assert_eq!(finding.code.as_str(), "ca-login-refused");
     assert!(
         finding.summary.contains("invalid username or password"),
@@ -77,10 +73,7 @@ fn userpass() {
 #[test]
 fn a_look_beforehand_leaves_no_token_behind() {
     let Some(vault) = Vault::start() else { return };
-    can_order(&vault);
-    vault.enable("userpass");
-    let bob = json!({ "password": "hunter2", "token_policies": ["builder"] });
-    vault.write("auth/userpass/users/bob", &bob);
+    bob(&vault);
     let trust = format!("file:{}", vault.anchors.display());
     let (url, root) = (vault.url.as_str(), vault.root.to_str().unwrap());
     let config = toml::toml! {
@@ -114,19 +107,8 @@ fn a_look_beforehand_leaves_no_token_behind() {
 #[test]
 fn a_login_where_nothing_is_mounted() {
     let Some(vault) = Vault::start() else { return };
-    let (_file, source) = secret("hunter2");
-    let opened = authority(
-        &vault,
-        toml::toml! { method = "userpass"
-        username = "bob"
-        password = source },
-        |_| {},
-    );
-    let finding = opened
-        .authority
-        .issue(&order(PATIENCE).1)
-        .unwrap_err()
-        .into_finding();
+    let (_file, opened) = as_bob(&vault, "hunter2");
+    let finding = fails(&opened);
     assert_eq!(finding.code.as_str(), "ca-login-refused");
     assert!(
         finding.hint.contains("auth.mount"),
@@ -151,36 +133,21 @@ fn client_certificate() {
         &json!({ "certificate": ca, "token_policies": ["builder"] }),
     );
     std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let opened = authority(
-        &vault,
-        toml::toml! { method = "cert"
-        name = "builders" },
-        |table| {
-            table.insert(
-                "client_certificate".into(),
-                certificate.to_str().unwrap().into(),
-            );
-            table.insert("client_key".into(), key.to_str().unwrap().into());
-        },
-    );
-    orders_and_leaves_nothing(&vault, &opened);
-    let opened = authority(
-        &vault,
-        toml::toml! { method = "cert"
-        name = "others" },
-        |table| {
-            table.insert(
-                "client_certificate".into(),
-                certificate.to_str().unwrap().into(),
-            );
-            table.insert("client_key".into(), key.to_str().unwrap().into());
-        },
-    );
-    let finding = opened
-        .authority
-        .issue(&order(PATIENCE).1)
-        .unwrap_err()
-        .into_finding();
+    let login = |role: &str| {
+        authority(
+            &vault,
+            toml::toml! { method = "cert"
+            name = role },
+            |table| {
+                let [certificate, key] = [&certificate, &key].map(|path| path.to_str().unwrap());
+                table.insert("client_certificate".into(), certificate.into());
+                table.insert("client_key".into(), key.into());
+            },
+        )
+    };
+    orders_and_leaves_nothing(&vault, &login("builders"));
+    let opened = login("others");
+    let finding = fails(&opened);
     assert_eq!(
         finding.code.as_str(),
         "ca-login-refused",
@@ -240,11 +207,7 @@ fn a_jwt_of_a_ci_system() {
     let (_file, opened) = login("vault");
     orders_and_leaves_nothing(&vault, &opened);
     let (_file, opened) = login("somebody-else");
-    let finding = opened
-        .authority
-        .issue(&order(PATIENCE).1)
-        .unwrap_err()
-        .into_finding();
+    let finding = fails(&opened);
     assert_eq!(finding.code.as_str(), "ca-login-refused");
     assert!(finding.summary.contains("audience"), "{}", finding.summary);
     assert!(
