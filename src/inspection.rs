@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::finding::{Finding, rfc3339};
-use crate::outcome::Outcome;
+use crate::finding::Finding;
+use crate::outcome::{Outcome, instant, optional_instant};
 
 /// Everything seen in one run. `schema` is 1; fields are added, never renamed.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
@@ -196,19 +196,4 @@ pub struct PublicKeyItem {
 pub struct Place {
     pub file: String,
     pub item: usize,
-}
-
-fn instant<S: serde::Serializer>(at: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&rfc3339(*at))
-}
-
-#[allow(clippy::ref_option, reason = "serde's signature")]
-fn optional_instant<S: serde::Serializer>(
-    at: &Option<OffsetDateTime>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match at {
-        Some(at) => instant(at, serializer),
-        None => serializer.serialize_none(),
-    }
 }

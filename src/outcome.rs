@@ -323,12 +323,15 @@ pub enum Change {
 }
 
 /// RFC 3339 UTC.
-fn instant<S: serde::Serializer>(at: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn instant<S: serde::Serializer>(
+    at: &OffsetDateTime,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&rfc3339(*at))
 }
 
 #[allow(clippy::ref_option, reason = "serde's signature")]
-fn optional_instant<S: serde::Serializer>(
+pub(crate) fn optional_instant<S: serde::Serializer>(
     at: &Option<OffsetDateTime>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {

@@ -20,7 +20,7 @@ pub enum Signer {
     Ed25519(Ed25519KeyPair),
     Rsa(RsaKeyPair, &'static Rsa),
     /// A key that both sides know: HS256 (RFC 7518 section 3.2).
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 /// RFC 7518 section 3.4.
@@ -82,7 +82,7 @@ impl Signer {
     }
 
     pub fn from_hmac(key: &[u8]) -> Self {
-        Self::Hmac(hmac::Key::new(hmac::HMAC_SHA256, key))
+        Self::Hmac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, key)))
     }
 
     pub const fn alg(&self) -> &'static str {
