@@ -14,7 +14,7 @@ use self::settings::{Checked, Words};
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
-    Renew, Settings, SettingsError, answer, foresight, with_connection,
+    Renew, Settings, SettingsError, answer, delivered, foresight, with_connection,
 };
 use crate::finding::Finding;
 use crate::net::{ClientCertificate, Repeat, Request, Response};
@@ -181,18 +181,11 @@ fn post(session: &Session, operation: &str, order: &Order) -> Result<Response, A
 }
 
 fn pending(asked: u32, wait: Duration) -> AuthorityError {
-    AuthorityError::Unreachable(Box::new(
-        Finding::error(
-            answer::PENDING,
-            "the CA has taken the request and not decided on it before the deadline",
-        )
-        .fact("asked", asked)
-        .fact("retry_after_seconds", wait.as_secs_f64())
-        .hint(
-            "have the CA approve such requests by itself, or give the order a longer deadline: a \
-             later run makes a new key, and its request is another one",
-        ),
-    ))
+    let summary = "the CA has taken the request and not decided on it before the deadline";
+    AuthorityError::Unreachable(Box::new(delivered::pending(summary, asked, wait).hint(
+        "have the CA approve such requests by itself, or give the order a longer deadline: a \
+         later run makes a new key, and its request is another one",
+    )))
 }
 
 /// What the server wants in requests, where that may be why it refused.
