@@ -12,6 +12,7 @@ use crate::support::contract::{PATIENCE, Protocol, credential};
 use crate::support::{Asked, FakeServer, Lab, Reply};
 
 pub const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+pub const DRY_RUN: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests?dryRun=All";
 pub const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 
 /// Kubernetes as the fake speaks it: a signer that signs at once.
@@ -40,6 +41,7 @@ impl Protocol for Kubernetes {
 
     fn aside(&self, _: &Lab, asked: &Asked) -> Reply {
         match (asked.method.as_str(), asked.path.as_str()) {
+            ("POST", DRY_RUN) => answer(201, &standing("", &[], &[])),
             ("POST", REVIEWS) => answer(201, &json!({"status": {"allowed": true}})),
             ("DELETE", _) => answer(200, &json!({"kind": "Status", "status": "Success"})),
             _ => status(

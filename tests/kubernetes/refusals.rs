@@ -25,6 +25,21 @@ const TABLE: &[(u16, &str, &str, &str, bool)] = &[
         false,
     ),
     (
+        403,
+        "Forbidden",
+        "certificatesigningrequests.certificates.k8s.io is forbidden: User \"system:anonymous\" cannot \
+         create resource \"certificatesigningrequests\"",
+        "saw no login",
+        false,
+    ),
+    (
+        403,
+        "Forbidden",
+        "forbidden: User \"builder\" cannot post path \"/k8s/apis/certificates.k8s.io/v1/certificatesigningrequests\"",
+        "check that the URL",
+        false,
+    ),
+    (
         404,
         "NotFound",
         "the server could not find the requested resource",
@@ -94,6 +109,22 @@ fn the_causes_of_an_invalid_request_are_named() {
         causes.contains("spec.expirationSeconds: may not specify"),
         "{causes}"
     );
+}
+
+#[test]
+fn where_no_api_is_the_url_is_in_doubt() {
+    let run = Run::new(&Kubernetes, PATIENCE, |_, _, _| {
+        Reply::status(404)
+            .header("content-type", "text/plain; charset=utf-8")
+            .body("404 page not found\n")
+    });
+    let finding = run.refused();
+    assert!(
+        finding.summary.contains("404 page not found"),
+        "{}",
+        finding.summary
+    );
+    assert!(finding.hint.contains("1.19"), "{}", finding.hint);
 }
 
 #[test]

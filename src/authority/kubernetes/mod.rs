@@ -8,6 +8,9 @@ mod settings;
 mod wire;
 
 use std::sync::Arc;
+use std::time::Instant;
+
+use url::Url;
 
 use self::course::GET;
 use self::settings::{Checked, Words};
@@ -79,6 +82,19 @@ impl Session {
             .map_err(|error| answer::failed(&error))?;
         Ok((request, response))
     }
+
+    /// JSON that may be sent twice.
+    fn post(
+        &self,
+        url: Url,
+        body: Vec<u8>,
+        deadline: Instant,
+    ) -> Result<(Request, Response), AuthorityError> {
+        let request = Request::post(url, Repeat::Safe, body)
+            .header("content-type", "application/json")
+            .until(deadline);
+        self.ask(request)
+    }
 }
 
 impl Kubernetes {
@@ -130,6 +146,24 @@ impl Kubernetes {
     }
 }
 
+impl Kubernetes {
+    /// Whether this login may do that with requests.
+    fn may(&self, session: &Session, verb: &str, deadline: Instant) -> Result<(), AuthorityError> {
+        let what = "POST selfsubjectaccessreviews";
+        let url = self.settings.connection.at(wire::REVIEWS);
+        let (request, response) = session.post(url, wire::review(verb), deadline)?;
+        if !matches!(response.status, 200 | 201) {
+            return Err(wire::turned_down(what, &request, &response, &session.who));
+        }
+        let reviewed: wire::Reviewed = delivered::json(what, &response)?;
+        if reviewed.status.allowed {
+            Ok(())
+        } else {
+            Err(not_allowed(verb, &session.who, &reviewed.status.reason))
+        }
+    }
+}
+
 impl Authority for Kubernetes {
     fn issue(&self, order: &Order) -> Result<Issued, AuthorityError> {
         self.possible(order)?;
@@ -159,33 +193,18 @@ impl Authority for Kubernetes {
 }
 
 impl Preflight for Kubernetes {
-    /// Whether this login may do what the order needs; which signers run, no API tells.
+    /// The request as one that is not kept, then what the order does with it later; which signers run,
+    /// no API tells.
     fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError> {
         self.possible(order)?;
         if depth == Depth::Order {
             return Ok(Vec::new());
         }
         let session = self.session()?;
-        let mut date = None;
-        let mut verbs = vec!["create", "get"];
+        let date = self.rehearse(&session, order)?.date;
+        self.may(&session, "get", order.deadline)?;
         if self.settings.delete_after {
-            verbs.push("delete");
-        }
-        for verb in verbs {
-            let what = "POST selfsubjectaccessreviews";
-            let url = self.settings.connection.at(wire::REVIEWS);
-            let request = Request::post(url, Repeat::Safe, wire::review(verb))
-                .header("content-type", "application/json")
-                .until(order.deadline);
-            let (request, response) = session.ask(request)?;
-            if !matches!(response.status, 200 | 201) {
-                return Err(wire::turned_down(what, &request, &response, &session.who));
-            }
-            let reviewed: wire::Reviewed = delivered::json(what, &response)?;
-            if !reviewed.status.allowed {
-                return Err(not_allowed(verb, &session.who, &reviewed.status.reason));
-            }
-            date = response.date;
+            self.may(&session, "delete", order.deadline)?;
         }
         let mut found = Vec::new();
         if self.settings.is_of_the_cluster() {
@@ -198,7 +217,11 @@ impl Preflight for Kubernetes {
                 .hint("somebody has to approve it within the order's deadline, or an approver must run"),
             );
         }
-        let looked_at = ["login", "the verbs on certificatesigningrequests"];
+        let looked_at = [
+            "login",
+            "the request itself (dryRun)",
+            "the verbs of what follows",
+        ];
         found.push(foresight::answers(&session.who, date, &looked_at));
         Ok(found)
     }
