@@ -6,8 +6,8 @@ use certbake::authority::AuthorityError;
 use serde_json::Value;
 
 use crate::fake::{Kubernetes, REQUESTS, answer, body, der, lab_with, standing, status, well};
-use crate::support::FakeServer;
 use crate::support::contract::{PATIENCE, Protocol, order};
+use crate::support::{FakeServer, Reply};
 
 /// Type, reason and message of each condition, and whether the certificate is there.
 type Step = (&'static [(&'static str, &'static str, &'static str)], bool);
@@ -124,6 +124,32 @@ fn who_did_not_come_is_told_apart_approver_or_signer() {
         finding.hint
     );
     assert_eq!(finding.facts["approved"], true);
+}
+
+#[test]
+fn an_api_server_that_is_away_for_a_while_is_asked_again() {
+    let mut request = Value::Null;
+    let mut looks = 0;
+    let (_lab, server, opened) = lab_with(
+        move |lab, asked| {
+            if Kubernetes.ordered(asked).is_some() {
+                request = body(asked)["spec"]["request"].clone();
+                return answer(201, &standing(request.as_str().unwrap(), &[], &[]));
+            }
+            looks += 1;
+            // More often than one question is tried, and until it knows its rules.
+            match looks {
+                ..7 => return Reply::Close,
+                7 => return status(403, "Forbidden", "User \"builder\" cannot get resource"),
+                _ => {}
+            }
+            let leaf = lab.sign(&der(&request).unwrap());
+            answer(200, &standing(request.as_str().unwrap(), &[], &[leaf]))
+        },
+        |_| {},
+    );
+    opened.authority.issue(&order(PATIENCE).1).unwrap();
+    assert_eq!(server.asked().len(), 9);
 }
 
 #[test]

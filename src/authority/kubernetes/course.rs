@@ -19,6 +19,9 @@ use crate::pki::{Certificate, Usage};
 const CREATE: &str = "POST certificatesigningrequests";
 pub const GET: &str = "GET certificatesigningrequests/…";
 
+/// How long an API server may be away under a request that waits.
+const RESTART: Duration = Duration::from_secs(60);
+
 impl Kubernetes {
     fn requests(&self) -> Url {
         self.settings.connection.at(wire::REQUESTS)
@@ -154,7 +157,38 @@ impl Kubernetes {
                 let approved = standing.condition("Approved").is_some();
                 self.undecided(&name, approved, waits.asked, wait)
             })?;
-            (standing, response) = self.look(session, &name, order.deadline)?;
+            let seen = waits.asked > 1;
+            (standing, response) = self.look_again(session, &name, order.deadline, seen)?;
+        }
+    }
+
+    /// An API server that restarts costs no approval: it is asked again for a while. `seen`: it has
+    /// shown the request before.
+    fn look_again(
+        &self,
+        session: &Session,
+        name: &str,
+        deadline: Instant,
+        mut seen: bool,
+    ) -> Result<(Standing, Response), AuthorityError> {
+        let mut waits = Waits::until(deadline.min(Instant::now() + RESTART));
+        loop {
+            let error = match self.look(session, name, deadline) {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
+            let passes = match &error {
+                AuthorityError::Unreachable(_) => {
+                    seen = true;
+                    true
+                }
+                // Until it has read its rules again, it forbids everything.
+                AuthorityError::Refused(finding) => seen && finding.code == answer::LOGIN_REFUSED,
+                _ => false,
+            };
+            if !passes || waits.pause(None).is_err() {
+                return Err(answer::told(error, |finding| finding.fact("request", name)));
+            }
         }
     }
 
