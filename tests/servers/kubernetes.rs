@@ -39,35 +39,46 @@ pub struct Kubernetes {
     pub anchors: PathBuf,
     // Dropped in this order: an API server without its etcd waits for it when it is to stop.
     signers: Option<Running>,
-    pub running: Running,
+    /// `None` while it is stopped.
+    pub running: Option<Running>,
     pub etcd: Running,
+    etcd_url: String,
     directory: TempDir,
 }
 
 impl Kubernetes {
     /// None without `CERTBAKE_TEST_SERVERS`; see [`program`].
     pub fn start() -> Option<Self> {
-        let (server, etcd) = (program("kube-apiserver")?, program("etcd")?);
+        let etcd = program("etcd")?;
         let directory = tempfile::tempdir().unwrap();
         let files = directory.path();
         tls::make_ca(files, "Kubernetes Lab CA", 30);
+        make_logins(files);
         let (etcd, etcd_url) = start_etcd(&etcd, files);
         let port = free_port();
-        let arguments = arguments(files, &etcd_url, port);
-        let running = Running::start(&server, arguments, port, &files.join("kube-apiserver.log"));
-        let started = Self {
+        let mut started = Self {
             url: format!("https://127.0.0.1:{port}"),
             port,
             anchors: files.join("ca.pem"),
             signers: None,
-            running,
+            running: None,
             etcd,
+            etcd_url,
             directory,
         };
-        curl::wait_until_ready(&format!("{}/readyz", started.url), &started.anchors);
+        started.serve();
         started.allow("builder", "User", REQUESTS_RESOURCE, &["create", "get"]);
         started.allow_approver();
         Some(started)
+    }
+
+    /// Starts the API server, at first or again.
+    pub fn serve(&mut self) {
+        let arguments = arguments(self.directory(), &self.etcd_url, self.port);
+        let log = self.directory().join("kube-apiserver.log");
+        let server = program("kube-apiserver").unwrap();
+        self.running = Some(Running::start(&server, arguments, self.port, &log));
+        curl::wait_until_ready(&format!("{}/readyz", self.url), &self.anchors);
     }
 
     /// Starts the signers of kube-controller-manager, which sign what is approved for at most
@@ -261,7 +272,8 @@ fn start_etcd(etcd: &Path, files: &Path) -> (Running, String) {
     (running, url)
 }
 
-fn arguments(files: &Path, etcd_url: &str, port: u16) -> Vec<String> {
+/// The key that service accounts' tokens are signed with, and the users with a fixed token.
+fn make_logins(files: &Path) {
     let path = |name: &str| files.join(name).to_str().unwrap().to_owned();
     let (key, public_key) = (path("accounts.key"), path("accounts.pub"));
     let of_2048_bits = ["-pkeyopt", "rsa_keygen_bits:2048", "-out", &key];
@@ -278,6 +290,10 @@ fn arguments(files: &Path, etcd_url: &str, port: u16) -> Vec<String> {
          {APPROVER_TOKEN},approver,3\n{STRANGER_TOKEN},stranger,4\n"
     );
     fs::write(files.join("tokens.csv"), tokens).unwrap();
+}
+
+fn arguments(files: &Path, etcd_url: &str, port: u16) -> Vec<String> {
+    let path = |name: &str| files.join(name).to_str().unwrap().to_owned();
     vec![
         format!("--etcd-servers={etcd_url}"),
         "--bind-address=127.0.0.1".to_owned(),
@@ -291,8 +307,11 @@ fn arguments(files: &Path, etcd_url: &str, port: u16) -> Vec<String> {
         "--authorization-mode=RBAC".to_owned(),
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
         format!("--service-account-issuer={ISSUER}"),
-        format!("--service-account-signing-key-file={key}"),
-        format!("--service-account-key-file={public_key}"),
+        format!(
+            "--service-account-signing-key-file={}",
+            path("accounts.key")
+        ),
+        format!("--service-account-key-file={}", path("accounts.pub")),
     ]
 }
 

