@@ -246,10 +246,10 @@ fn a_pod_comes_with_its_service_account() {
         ("KUBERNETES_SERVICE_HOST", "127.0.0.1"),
         ("KUBERNETES_SERVICE_PORT", port.as_str()),
     ];
-    let opened = open_in(table.clone(), &[], &pod).unwrap();
+    let opened = open_in(table.clone(), &home.lab.anchors(), &pod).unwrap();
     opened.authority.issue(&order(PATIENCE).1).unwrap();
     assert_eq!(home.bearer(), format!("Bearer {CANARY}"));
-    let error = open_in(table, &[], &[]).err().unwrap();
+    let error = open_in(table, &home.lab.anchors(), &[]).err().unwrap();
     assert!(error.reason.contains("this is no pod"), "{error}");
 }
 
@@ -259,17 +259,17 @@ fn the_variable_and_the_file_at_home_are_found_as_kubectl_does() {
     let kubeconfig = home.kubeconfig(&format!("    token: {CANARY}"), 0o600);
     let table = toml::toml! { signer_name = "example.com/images" };
     let list = format!("/nonexistent/config:{}", kubeconfig.display());
-    open_in(table.clone(), &[], &[("KUBECONFIG", &list)]).unwrap();
+    open_in(table.clone(), &home.lab.anchors(), &[("KUBECONFIG", &list)]).unwrap();
     let folder = home.dir.path().join(".kube");
     std::fs::create_dir(&folder).unwrap();
     std::fs::copy(&kubeconfig, folder.join("config")).unwrap();
     let at_home = home.dir.path().to_str().unwrap();
-    let opened = open_in(table.clone(), &[], &[("HOME", at_home)]).unwrap();
+    let opened = open_in(table.clone(), &home.lab.anchors(), &[("HOME", at_home)]).unwrap();
     assert_eq!(
         opened.authority.place().place,
         format!("{}/", home.server.origin())
     );
-    let error = open_in(table, &[], &[]).err().unwrap();
+    let error = open_in(table, &home.lab.anchors(), &[]).err().unwrap();
     assert!(error.reason.contains("set KUBECONFIG"), "{error}");
 }
 

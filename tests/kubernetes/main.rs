@@ -1,5 +1,5 @@
 //! The Kubernetes authority against a scripted API server that speaks `certificates.k8s.io/v1` by the
-//! names of its published types; the real one is in `tests/conformance`, where it could be built.
+//! names of its published types, in the words of the real one: tests/conformance/kubernetes.rs.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 

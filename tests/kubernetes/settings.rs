@@ -1,7 +1,9 @@
 //! Settings that cannot be.
 
 use certbake::authority::SettingsError;
+use certbake::pki::pem;
 
+use crate::support::Lab;
 use crate::support::contract::try_open;
 
 fn fault(table: toml::Table) -> SettingsError {
@@ -45,6 +47,28 @@ fn what_decides_the_server_is_said_once() {
         signer_name = "a.b/c"
     };
     assert!(fault(gone).reason.contains("/nonexistent/config"));
+}
+
+#[test]
+fn the_roots_of_a_signer_are_given_or_the_clusters_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("cluster.pem");
+    let root = pem::encode("CERTIFICATE", &Lab::new("Cluster").root());
+    std::fs::write(&ca, root).unwrap();
+    let ca = ca.to_str().unwrap();
+    let opens = |signer: &str, anchors: &[Vec<u8>]| {
+        let table = toml::toml! {
+            url = "https://k8s.lab:6443"
+            cluster_ca = ca
+            signer_name = signer
+        };
+        try_open("kubernetes", table, anchors).map(drop)
+    };
+    let error = opens("a.b/c", &[]).unwrap_err();
+    assert_eq!(error.key, "anchors");
+    assert!(error.reason.contains("no roots of a.b/c"), "{error}");
+    opens("a.b/c", &[vec![1]]).unwrap();
+    opens("kubernetes.io/kube-apiserver-client", &[]).unwrap();
 }
 
 #[test]

@@ -147,8 +147,13 @@ impl Kubernetes {
 }
 
 impl Kubernetes {
-    /// Whether this login may do that with requests.
-    fn may(&self, session: &Session, verb: &str, deadline: Instant) -> Result<(), AuthorityError> {
+    /// That this login may not do that with requests, if so.
+    fn lacks(
+        &self,
+        session: &Session,
+        verb: &str,
+        deadline: Instant,
+    ) -> Result<Option<Finding>, AuthorityError> {
         let what = "POST selfsubjectaccessreviews";
         let url = self.settings.connection.at(wire::REVIEWS);
         let (request, response) = session.post(url, wire::review(verb), deadline)?;
@@ -156,11 +161,8 @@ impl Kubernetes {
             return Err(wire::turned_down(what, &request, &response, &session.who));
         }
         let reviewed: wire::Reviewed = delivered::json(what, &response)?;
-        if reviewed.status.allowed {
-            Ok(())
-        } else {
-            Err(not_allowed(verb, &session.who, &reviewed.status.reason))
-        }
+        Ok((!reviewed.status.allowed)
+            .then(|| not_allowed(verb, &session.who, &reviewed.status.reason)))
     }
 }
 
@@ -172,11 +174,7 @@ impl Authority for Kubernetes {
         let (name, certificates, response) = self.wait(&session, order, created)?;
         let mut issued = delivered::issued(GET, &response, certificates, order)?;
         // What a signer puts beside its certificate vouches for nothing.
-        issued.anchors = if self.settings.is_of_the_cluster() {
-            self.settings.cluster_roots.clone()
-        } else {
-            Vec::new()
-        };
+        issued.anchors = self.settings.roots().to_vec();
         if self.settings.delete_after {
             issued.findings = self.delete(&session, &name, order.deadline);
         }
@@ -202,11 +200,16 @@ impl Preflight for Kubernetes {
         }
         let session = self.session()?;
         let date = self.rehearse(&session, order)?.date;
-        self.may(&session, "get", order.deadline)?;
-        if self.settings.delete_after {
-            self.may(&session, "delete", order.deadline)?;
+        if let Some(lack) = self.lacks(&session, "get", order.deadline)? {
+            return Err(AuthorityError::Refused(Box::new(lack)));
         }
         let mut found = Vec::new();
+        if self.settings.delete_after
+            && let Some(lack) = self.lacks(&session, "delete", order.deadline)?
+        {
+            let summary = format!("the request will be left there: {}", lack.summary);
+            found.push(Finding::warning(LEFT, summary).hint(lack.hint));
+        }
         if self.settings.is_of_the_cluster() {
             found.push(
                 Finding::note(
@@ -227,7 +230,7 @@ impl Preflight for Kubernetes {
     }
 }
 
-fn not_allowed(verb: &str, who: &str, reason: &str) -> AuthorityError {
+fn not_allowed(verb: &str, who: &str, reason: &str) -> Finding {
     let finding = Finding::error(
         answer::LOGIN_REFUSED,
         format!("this login may not {verb} certificatesigningrequests"),
@@ -238,8 +241,8 @@ fn not_allowed(verb: &str, who: &str, reason: &str) -> AuthorityError {
          ClusterRole and a ClusterRoleBinding"
     ));
     let reason = crate::line::harmless(reason.as_bytes(), 200);
-    AuthorityError::Refused(Box::new(match reason {
+    match reason {
         Some(reason) => finding.fact("said", reason),
         None => finding,
-    }))
+    }
 }

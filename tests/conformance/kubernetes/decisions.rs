@@ -3,11 +3,12 @@
 use std::thread;
 use std::time::Duration;
 
+use certbake::authority::Depth;
 use serde_json::json;
 
 use super::{by_builder, certbake, leaf, ordered, printed, refused, unreachable};
 use crate::servers::kubernetes::{ADMIN_TOKEN, BUILDER_TOKEN, Kubernetes, REQUESTS, SIGNER};
-use crate::support::contract::PATIENCE;
+use crate::support::contract::{PATIENCE, order};
 
 #[test]
 fn an_order_waits_until_another_party_has_approved_and_another_has_signed() {
@@ -141,6 +142,14 @@ fn the_request_is_deleted_in_the_end_by_one_who_may() {
     let (_file, opened) = by_builder(&kubernetes, |table| {
         table.insert("delete_after".into(), true.into());
     });
+    // Foreseen, and no reason not to bake.
+    let preflight = opened.preflight.as_ref().unwrap();
+    let foresee = || {
+        preflight
+            .preflight(&order(PATIENCE).1, Depth::Whole)
+            .unwrap()
+    };
+    assert_eq!(foresee()[0].code.as_str(), "kubernetes-request-left");
     let served = |name: &str| {
         kubernetes.decide(name, "Approved", "approved by a test");
         kubernetes.sign(name, 1);
@@ -159,6 +168,7 @@ fn the_request_is_deleted_in_the_end_by_one_who_may() {
     assert_eq!(kubernetes.requests().len(), 1);
 
     kubernetes.allow("builder", "User", "certificatesigningrequests", &["delete"]);
+    assert_eq!(foresee()[0].code.as_str(), "ca-answers");
     let issued = ordered(&kubernetes, &opened, "other", PATIENCE, |name, _| {
         served(name)
     });
