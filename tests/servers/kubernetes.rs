@@ -67,7 +67,7 @@ impl Kubernetes {
             directory,
         };
         started.serve();
-        started.allow("builder", "User", REQUESTS_RESOURCE, &["create", "get"]);
+        started.allow("builder", REQUESTS_RESOURCE, &["create", "get"]);
         started.allow_approver();
         Some(started)
     }
@@ -205,15 +205,15 @@ impl Kubernetes {
         self.ask("POST", namespaces, ADMIN_TOKEN, Some(&named("builds")));
         self.ask("POST", &accounts, ADMIN_TOKEN, Some(&named("certbake")));
         let user = "system:serviceaccount:builds:certbake";
-        self.allow(user, "User", REQUESTS_RESOURCE, &["create", "get"]);
+        self.allow(user, REQUESTS_RESOURCE, &["create", "get"]);
         let wanted = json!({ "spec": { "expirationSeconds": 600 } });
         let path = format!("{accounts}/certbake/token");
         let given = self.ask("POST", &path, ADMIN_TOKEN, Some(&wanted));
         text(&given["status"]["token"])
     }
 
-    /// Lets a `User` or `Group` do `verbs` on a resource of `certificates.k8s.io`.
-    pub fn allow(&self, who: &str, kind: &str, resource: &str, verbs: &[&str]) {
+    /// Lets a user do `verbs` on a resource of `certificates.k8s.io`, from now on.
+    pub fn allow(&self, who: &str, resource: &str, verbs: &[&str]) {
         let name = format!("{who}-{}-{}", verbs.join("-"), resource.replace('/', "-"));
         let role = json!({
             "metadata": { "name": name },
@@ -231,10 +231,31 @@ impl Kubernetes {
         let binding = json!({
             "metadata": { "name": name },
             "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": name },
-            "subjects": [{ "apiGroup": group, "kind": kind, "name": who }],
+            "subjects": [{ "apiGroup": group, "kind": "User", "name": who }],
         });
         let path = format!("{RBAC}/clusterrolebindings");
         self.ask("POST", &path, ADMIN_TOKEN, Some(&binding));
+        // The server reads its rules a moment after it has taken them.
+        let deadline = Instant::now() + PATIENCE;
+        while !verbs.iter().all(|verb| self.may(who, resource, verb)) {
+            assert!(
+                Instant::now() < deadline,
+                "{who} may not {verbs:?} {resource}"
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn may(&self, who: &str, resource: &str, verb: &str) -> bool {
+        let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+        let review = json!({ "spec": { "user": who, "resourceAttributes": {
+            "group": "certificates.k8s.io",
+            "resource": resource,
+            "subresource": subresource,
+            "verb": verb,
+        }}});
+        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        self.ask("POST", path, ADMIN_TOKEN, Some(&review))["status"]["allowed"] == true
     }
 
     fn allow_approver(&self) {
@@ -243,7 +264,7 @@ impl Kubernetes {
             ("certificatesigningrequests/approval", &["update"]),
             ("signers", &["approve"]),
         ] {
-            self.allow("approver", "User", resource, verbs);
+            self.allow("approver", resource, verbs);
         }
     }
 

@@ -167,7 +167,7 @@ fn the_request_is_deleted_in_the_end_by_one_who_may() {
     );
     assert_eq!(kubernetes.requests().len(), 1);
 
-    kubernetes.allow("builder", "User", "certificatesigningrequests", &["delete"]);
+    kubernetes.allow("builder", "certificatesigningrequests", &["delete"]);
     assert_eq!(foresee()[0].code.as_str(), "ca-answers");
     let issued = ordered(&kubernetes, &opened, "other", PATIENCE, |name, _| {
         served(name)

@@ -230,12 +230,7 @@ fn a_right_that_is_not_granted_is_named_with_who_lacks_it() {
     assert!(finding.hint.contains("saw no login"), "{}", finding.hint);
 
     // One who may create requests and never see them again.
-    kubernetes.allow(
-        "stranger",
-        "User",
-        "certificatesigningrequests",
-        &["create"],
-    );
+    kubernetes.allow("stranger", "certificatesigningrequests", &["create"]);
     let foreseen = foresee(&stranger).unwrap_err().into_finding();
     assert_eq!(foreseen.facts["verb"], "get");
     let finding = refused(issue(&stranger));
