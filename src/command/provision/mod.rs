@@ -15,7 +15,7 @@ pub use plan::{Candidate, Content, Identity, Pkcs12, Placement, Plan};
 
 use std::time::{Duration, Instant};
 
-use super::together::{Steps, in_step, together};
+use super::together::together;
 use super::{Context, foresee, revoke};
 use crate::authority::Order;
 use crate::finding::{Code, Finding};
@@ -106,7 +106,8 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     }
     let staging = Staging::prepare(&root, slots)?;
     report.findings.extend(staging.notes().iter().cloned());
-    let (ordered, stop) = order_all(plan, context, report);
+    let approaches = approach_all(plan, context, report)?;
+    let (ordered, stop) = order_all(approaches, context, report);
     let landed = match stop {
         Some(stop) => Err(stop),
         None => land(plan, context, staging, &ordered, &passwords),
@@ -178,25 +179,27 @@ pub(super) fn unreachable_floor(identity: &Identity) -> Option<Finding> {
     })
 }
 
-/// Orders every identity at once, after all have been asked for what speaks against them: no
-/// certificate is spent where one of them could not be had. One that fails ends the run, after all
-/// have answered.
+/// Asks what speaks against each order, all at once: no certificate is spent where one of them
+/// could not be had.
+fn approach_all<'a>(
+    plan: &'a Plan,
+    context: &Context<'_>,
+    report: &mut Report,
+) -> Result<Vec<Approach<'a>>, Stop> {
+    let answers = together(plan.identities.iter().collect(), |identity| {
+        Approach::begin(identity, context)
+    });
+    let (approaches, stop) = gather(&mut report.identities, answers);
+    stop.map_or(Ok(approaches.into_iter().flatten().collect()), Err)
+}
+
+/// Orders every identity at once; one that fails ends the run, after all have answered.
 fn order_all(
-    plan: &Plan,
+    approaches: Vec<Approach<'_>>,
     context: &Context<'_>,
     report: &mut Report,
 ) -> (Vec<Ordered>, Option<Stop>) {
-    let steps = in_step(
-        plan.identities.iter().collect(),
-        |identity| Approach::begin(identity, context),
-        |approach| order::one(approach, context),
-    );
-    let answers = match steps {
-        Steps::First(approaches) => {
-            return (Vec::new(), gather(&mut report.identities, approaches).1);
-        }
-        Steps::Second(answers) => answers,
-    };
+    let answers = together(approaches, |approach| order::one(approach, context));
     let (answers, stop) = gather(&mut report.identities, answers);
     let mut stop = stop.unwrap_or_else(|| Stop::all(Outcome::Ok, Vec::new()));
     let mut all = Vec::new();
