@@ -588,7 +588,17 @@ mod trust {
     }
 
     #[test]
-    fn a_name_is_looked_up_and_its_addresses_are_told() {
+    fn the_names_of_this_machine_need_no_name_server() {
+        let lab = Lab::new("Lab");
+        let server = FakeServer::http(script([Reply::ok("x")]));
+        let port = server.address().port();
+        // In no hosts file, and plain HTTP is permitted there: it must not be asked for elsewhere.
+        let url = format!("http://ca.localhost:{port}/").parse().unwrap();
+        assert_eq!(client(&lab).send(&Request::get(url)).unwrap().status, 200);
+    }
+
+    #[test]
+    fn the_addresses_of_a_name_are_told() {
         let lab = Lab::new("Lab");
         let server = FakeServer::https(&lab.server(), script([Reply::ok("")]));
         let mut url = server.url("/");

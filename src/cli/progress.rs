@@ -1,10 +1,9 @@
 //! "Still at it": what is being waited for, on stderr, once a wait is longer than a second.
 
 use std::io::{IsTerminal, Write};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::command::Progress;
 use crate::net::OnWait;
@@ -12,14 +11,32 @@ use crate::net::OnWait;
 /// Short waits need no words.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Tells a thread of its own what is waited for; the thread starts with the first step.
+/// A thread of its own tells what is waited for; it starts with the first step, and steps that are
+/// soon over do not wake it.
 pub struct Waiting {
-    teller: Mutex<Option<(Sender<String>, JoinHandle<()>)>>,
+    heard: Arc<Heard>,
+    teller: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Heard {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last step that was not told, and when it began.
+    step: Option<(String, Instant)>,
+    /// The teller has nothing to look after until it is woken.
+    rests: bool,
+    ended: bool,
 }
 
 impl Waiting {
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
+            heard: Arc::default(),
             teller: Mutex::new(None),
         }
     }
@@ -36,13 +53,10 @@ impl Waiting {
 
     /// No more steps: nothing is written to stderr after this.
     pub fn end(&self) {
-        let teller = self
-            .teller
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some((steps, thread)) = teller {
-            drop(steps);
+        self.heard.state().ended = true;
+        self.heard.changed.notify_one();
+        let mut teller = self.teller.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = teller.take() {
             let _ = thread.join();
         }
     }
@@ -50,31 +64,46 @@ impl Waiting {
 
 impl Progress for Waiting {
     fn step(&self, what: &str) {
+        let mut state = self.heard.state();
+        state.step = Some((what.to_owned(), Instant::now()));
+        if state.rests {
+            self.heard.changed.notify_one();
+        }
+        drop(state);
         let mut teller = self.teller.lock().unwrap_or_else(PoisonError::into_inner);
-        let (steps, _) = teller.get_or_insert_with(|| {
-            let (steps, told) = mpsc::channel::<String>();
-            (steps, std::thread::spawn(move || tell(&told)))
+        teller.get_or_insert_with(|| {
+            let heard = Arc::clone(&self.heard);
+            std::thread::spawn(move || heard.tell())
         });
-        // The teller ends only after `end`, so there is always one to listen.
-        let _ = steps.send(what.to_owned());
     }
 }
 
-fn tell(steps: &mpsc::Receiver<String>) {
-    let mut waiting_for: Option<String> = None;
-    loop {
-        let step = match &waiting_for {
-            Some(_) => steps.recv_timeout(PATIENCE),
-            None => steps.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
-        match step {
-            Ok(step) => waiting_for = Some(step),
-            Err(RecvTimeoutError::Timeout) => {
-                if let Some(step) = waiting_for.take() {
-                    say(&step);
+impl Heard {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self) {
+        let mut state = self.state();
+        while !state.ended {
+            let begun = state.step.as_ref().map(|(_, begun)| *begun);
+            state.rests = begun.is_none();
+            state = match begun.map(|begun| PATIENCE.saturating_sub(begun.elapsed())) {
+                Some(Duration::ZERO) => {
+                    let step = state.step.take();
+                    drop(state);
+                    step.iter().for_each(|(step, _)| say(step));
+                    self.state()
                 }
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
+                Some(left) => {
+                    let waited = self.changed.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    let woken = self.changed.wait(state);
+                    woken.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
         }
     }
 }

@@ -88,6 +88,19 @@ impl ImageRoot {
     /// [`ImageError::Missing`], [`ImageError::NotAFile`] (which is never opened),
     /// [`ImageError::TooLarge`], and what stands in the way of reading it.
     pub fn read(&self, path: &ImagePath, limit: u64) -> Result<Vec<u8>, ImageError> {
+        self.read_and_examine(path, limit)
+            .map(|(content, _)| content)
+    }
+
+    /// Like [`ImageRoot::read`], with what is known of the very file that was read.
+    ///
+    /// # Errors
+    /// As [`ImageRoot::read`].
+    pub fn read_and_examine(
+        &self,
+        path: &ImagePath,
+        limit: u64,
+    ) -> Result<(Vec<u8>, Metadata), ImageError> {
         let place = self.place_of_existing(path)?;
         let (file, stat) = place.dir.open_file(&place.name)?;
         let too_large = |size| ImageError::TooLarge {
@@ -105,7 +118,7 @@ impl ImageRoot {
             .during("reading", path.as_str())?;
         match content.len() as u64 {
             size if size > limit => Err(too_large(size)),
-            _ => Ok(content),
+            _ => Ok((content, stat.metadata())),
         }
     }
 
@@ -345,7 +358,7 @@ fn broken(path: &ImagePath, (link, target): (String, String), how: BrokenLink) -
 
 /// Reads through `file` without keeping it: for digests.
 pub(super) fn each_piece(mut file: &File, mut see: impl FnMut(&[u8])) -> std::io::Result<()> {
-    let mut piece = zeroize::Zeroizing::new([0_u8; 16 * 1024]);
+    let mut piece = zeroize::Zeroizing::new([0_u8; 4 * 1024]);
     loop {
         match file.read(&mut piece[..])? {
             0 => return Ok(()),

@@ -75,7 +75,9 @@ impl Staging {
                 gid: target.gid,
             };
             let before = target.examine()?;
-            let same = before.is_some_and(|stat| same_metadata(&stat, &shape))
+            let size = bytes.expose().len() as u64;
+            let same = before
+                .is_some_and(|stat| stat.size() == size && same_metadata(&stat, &shape))
                 && target.holds(&shape.sha256)?;
             files.push(landed(&target, &shape));
             if !same {

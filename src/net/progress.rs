@@ -2,13 +2,17 @@
 //! certificate), so that a time-out can say which step took too long and a failure what it met.
 
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::future::ready;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::{CertificateDer, ServerName};
+use url::Host;
+
+use super::client::is_loopback;
 
 /// The steps of an exchange, in order.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -114,11 +118,24 @@ impl Progress {
 
 /// Looks names up by the C library, on a thread that nobody waits for when time is up: a lookup
 /// cannot be interrupted, and a runtime's own blocking thread would hold back the program's end.
+///
+/// The names of this machine are not looked up (RFC 6761 section 6.3): what may be sent to them in the
+/// clear must not leave it, whatever a name server says.
 pub(super) struct Lookup(pub(super) Arc<Progress>);
+
+const THIS_MACHINE: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::LOCALHOST),
+    IpAddr::V6(Ipv6Addr::LOCALHOST),
+];
 
 impl Resolve for Lookup {
     fn resolve(&self, name: Name) -> Resolving {
         let progress = Arc::clone(&self.0);
+        if is_loopback(&Host::Domain(name.as_str())) {
+            let addresses = THIS_MACHINE.map(|address| SocketAddr::new(address, 0));
+            progress.seen().addresses = addresses.to_vec();
+            return Box::pin(ready(Ok(Box::new(addresses.into_iter()) as Addrs)));
+        }
         progress.reached(Stage::Resolving);
         let (answer, answered) = tokio::sync::oneshot::channel();
         let host = name.as_str().to_owned();

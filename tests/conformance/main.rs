@@ -15,6 +15,7 @@ mod cfssl;
 mod est;
 mod exec;
 mod in_house;
+mod kubernetes;
 mod moto;
 mod pebble;
 mod step_ca;

@@ -6,6 +6,7 @@ pub mod certbake;
 pub mod cfssl;
 pub mod curl;
 pub mod est;
+pub mod kubernetes;
 pub mod moto;
 pub mod names;
 pub mod pebble;

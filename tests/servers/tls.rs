@@ -50,18 +50,66 @@ pub fn make_client(files: &Path, name: &str, days: u32) -> (PathBuf, PathBuf) {
 
 /// A key without password (`NAME.key`) and a request for `common_name` (`NAME.csr`).
 pub fn make_request(files: &Path, name: &str, common_name: &str) -> (PathBuf, PathBuf) {
+    let names = format!("subjectAltName=DNS:{common_name}");
+    request(
+        files,
+        name,
+        &format!("/CN={common_name}"),
+        &["-addext", &names],
+    )
+}
+
+/// As [`make_request`], for a subject such as `/O=Lab/CN=app` and no other name; the request alone.
+pub fn make_request_for(files: &Path, name: &str, subject: &str) -> PathBuf {
+    request(files, name, subject, &[]).1
+}
+
+fn request(files: &Path, name: &str, subject: &str, more: &[&str]) -> (PathBuf, PathBuf) {
     let (key, request) = (
         file(files, &format!("{name}.key")),
         file(files, &format!("{name}.csr")),
     );
-    let (subject, names) = (
-        format!("/CN={common_name}"),
-        format!("subjectAltName=DNS:{common_name}"),
-    );
-    let asked = ["req", "-new", "-subj", &subject, "-addext", &names];
+    let asked = ["req", "-new", "-subj", subject];
     let output = ["-keyout", &key, "-out", &request];
-    run("openssl", [&asked[..], &output, &NEW_KEY].concat());
+    run("openssl", [&asked[..], more, &output, &NEW_KEY].concat());
     (key.into(), request.into())
+}
+
+/// Signs a request (PEM) by the CA of [`make_ca`] for client authentication, with the names it asks
+/// for: `NAME.pem`, which is returned too.
+pub fn sign_request(files: &Path, name: &str, request: &[u8], days: u32) -> Vec<u8> {
+    let [csr, extensions, certificate] =
+        ["csr", "ext", "pem"].map(|suffix| file(files, &format!("{name}.{suffix}")));
+    let (ca, ca_key, days) = (
+        file(files, "ca.pem"),
+        file(files, "ca.key"),
+        days.to_string(),
+    );
+    std::fs::write(&csr, request).unwrap();
+    let terms = "extendedKeyUsage=clientAuth\nbasicConstraints=critical,CA:FALSE\n";
+    std::fs::write(&extensions, terms).unwrap();
+    let asked = [
+        "x509",
+        "-req",
+        "-in",
+        &csr,
+        "-copy_extensions",
+        "copyall",
+        "-extfile",
+        &extensions,
+    ];
+    let by = [
+        "-CA",
+        &ca,
+        "-CAkey",
+        &ca_key,
+        "-days",
+        &days,
+        "-out",
+        &certificate,
+    ];
+    run("openssl", [&asked[..], &by].concat());
+    std::fs::read(&certificate).unwrap()
 }
 
 fn sign(files: &Path, name: &str, common_name: &str, days: u32, extensions: &[&str]) {

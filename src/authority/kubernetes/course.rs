@@ -19,6 +19,9 @@ use crate::pki::{Certificate, Usage};
 const CREATE: &str = "POST certificatesigningrequests";
 pub const GET: &str = "GET certificatesigningrequests/…";
 
+/// How long an API server may be away under a request that waits.
+const RESTART: Duration = Duration::from_secs(60);
+
 impl Kubernetes {
     fn requests(&self) -> Url {
         self.settings.connection.at(wire::REQUESTS)
@@ -45,6 +48,33 @@ impl Kubernetes {
         usages.into_iter().map(str::to_owned).collect()
     }
 
+    /// The body that creates the request under this name.
+    fn wanted(&self, order: &Order, name: &str, pem: &str) -> Vec<u8> {
+        Wanted {
+            name,
+            request: pem,
+            signer: &self.settings.signer,
+            expiration_seconds: order.ttl.map(|ttl| ttl.as_seconds().min(i32::MAX.into())),
+            usages: &self.usages(order),
+        }
+        .json()
+    }
+
+    /// Has the request looked at as one that is created, by everybody who may refuse it, and not kept.
+    pub fn rehearse(&self, session: &Session, order: &Order) -> Result<Response, AuthorityError> {
+        let mut url = self.requests();
+        url.set_query(Some("dryRun=All"));
+        let body = self.wanted(order, &name(order)?, &order.request.pem());
+        let (request, response) = session.post(url, body, order.deadline)?;
+        match response.status {
+            200..=202 => {
+                standing(CREATE, &response)?;
+                Ok(response)
+            }
+            _ => Err(wire::turned_down(CREATE, &request, &response, &session.who)),
+        }
+    }
+
     /// Creates the request under a name of its own; the same one is never created twice, and of
     /// another one with its name it is told apart by what it holds.
     pub fn create(
@@ -53,28 +83,11 @@ impl Kubernetes {
         order: &Order,
     ) -> Result<(String, Standing, Response), AuthorityError> {
         let pem = order.request.pem();
-        let usages = self.usages(order);
         let mut collisions = 0;
         loop {
-            let name = name(
-                order
-                    .request
-                    .subject
-                    .common_name
-                    .as_deref()
-                    .unwrap_or_default(),
-            )?;
-            let body = Wanted {
-                name: &name,
-                request: &pem,
-                signer: &self.settings.signer,
-                expiration_seconds: order.ttl.map(|ttl| ttl.as_seconds().min(i32::MAX.into())),
-                usages: &usages,
-            };
-            let request = Request::post(self.requests(), Repeat::Safe, body.json())
-                .header("content-type", "application/json")
-                .until(order.deadline);
-            let (request, response) = session.ask(request)?;
+            let name = name(order)?;
+            let body = self.wanted(order, &name, &pem);
+            let (request, response) = session.post(self.requests(), body, order.deadline)?;
             match response.status {
                 200..=202 => {
                     let standing = standing(CREATE, &response)?;
@@ -140,13 +153,45 @@ impl Kubernetes {
                     return Err(self.decided(&name, condition, found));
                 }
             }
-            waits
-                .pause(None, "the request is pending")
-                .map_err(|wait| {
-                    let approved = standing.condition("Approved").is_some();
-                    self.undecided(&name, approved, waits.asked, wait)
-                })?;
-            (standing, response) = self.look(session, &name, order.deadline)?;
+            let paused = waits.pause(None, "the request is pending");
+            paused.map_err(|wait| {
+                let approved = standing.condition("Approved").is_some();
+                self.undecided(&name, approved, waits.asked, wait)
+            })?;
+            let seen = waits.asked > 1;
+            (standing, response) = self.look_again(session, &name, order.deadline, seen)?;
+        }
+    }
+
+    /// An API server that restarts costs no approval: it is asked again for a while. `seen`: it has
+    /// shown the request before.
+    fn look_again(
+        &self,
+        session: &Session,
+        name: &str,
+        deadline: Instant,
+        mut seen: bool,
+    ) -> Result<(Standing, Response), AuthorityError> {
+        let teller = self.settings.connection.teller();
+        let mut waits = teller.waits(deadline.min(Instant::now() + RESTART));
+        loop {
+            let error = match self.look(session, name, deadline) {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
+            let passes = match &error {
+                AuthorityError::Unreachable(_) => {
+                    seen = true;
+                    true
+                }
+                // Until it has read its rules again, it forbids everything.
+                AuthorityError::Refused(finding) => seen && finding.code == answer::LOGIN_REFUSED,
+                _ => false,
+            };
+            let why = "the API server is away";
+            if !passes || waits.pause(None, why).is_err() {
+                return Err(answer::told(error, |finding| finding.fact("request", name)));
+            }
         }
     }
 
@@ -242,16 +287,22 @@ fn standing(what: &str, response: &Response) -> Result<Standing, AuthorityError>
     Ok(standing)
 }
 
-/// A DNS subdomain (RFC 1123), which no other request in the cluster has.
-fn name(common_name: &str) -> Result<String, AuthorityError> {
+/// A name that no other request in the cluster has.
+fn name(order: &Order) -> Result<String, AuthorityError> {
+    let common_name = order.request.subject.common_name.as_deref();
     let bytes: [u8; 6] = random("the request needs a name of its own")?;
+    Ok(dns_name(common_name.unwrap_or_default(), &bytes))
+}
+
+/// A DNS subdomain (RFC 1123).
+fn dns_name(common_name: &str, random: &[u8]) -> String {
     let plain: String = common_name
         .to_ascii_lowercase()
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .take(40)
         .collect();
-    Ok(format!("certbake-{plain}-{}", HEXLOWER.encode(&bytes)))
+    format!("certbake-{plain}-{}", HEXLOWER.encode(random))
 }
 
 #[cfg(test)]
@@ -261,7 +312,7 @@ mod tests {
     #[test]
     fn names_are_what_kubernetes_takes() {
         for common_name in ["system:node:Ä.lab", "", "App.Internal"] {
-            let name = name(common_name).unwrap();
+            let name = dns_name(common_name, &[0xab; 6]);
             assert!(name.starts_with("certbake-") && name.len() <= 253);
             let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             assert!(name.chars().all(fits), "{name}");

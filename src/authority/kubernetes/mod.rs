@@ -8,6 +8,9 @@ mod settings;
 mod wire;
 
 use std::sync::Arc;
+use std::time::Instant;
+
+use url::Url;
 
 use self::course::GET;
 use self::settings::{Checked, Words};
@@ -79,6 +82,19 @@ impl Session {
             .map_err(|error| answer::failed(&error))?;
         Ok((request, response))
     }
+
+    /// JSON that may be sent twice.
+    fn post(
+        &self,
+        url: Url,
+        body: Vec<u8>,
+        deadline: Instant,
+    ) -> Result<(Request, Response), AuthorityError> {
+        let request = Request::post(url, Repeat::Safe, body)
+            .header("content-type", "application/json")
+            .until(deadline);
+        self.ask(request)
+    }
 }
 
 impl Kubernetes {
@@ -130,6 +146,26 @@ impl Kubernetes {
     }
 }
 
+impl Kubernetes {
+    /// That this login may not do that with requests, if so.
+    fn lacks(
+        &self,
+        session: &Session,
+        verb: &str,
+        deadline: Instant,
+    ) -> Result<Option<Finding>, AuthorityError> {
+        let what = "POST selfsubjectaccessreviews";
+        let url = self.settings.connection.at(wire::REVIEWS);
+        let (request, response) = session.post(url, wire::review(verb), deadline)?;
+        if !matches!(response.status, 200 | 201) {
+            return Err(wire::turned_down(what, &request, &response, &session.who));
+        }
+        let reviewed: wire::Reviewed = delivered::json(what, &response)?;
+        Ok((!reviewed.status.allowed)
+            .then(|| not_allowed(verb, &session.who, &reviewed.status.reason)))
+    }
+}
+
 impl Authority for Kubernetes {
     fn issue(&self, order: &Order) -> Result<Issued, AuthorityError> {
         self.possible(order)?;
@@ -138,11 +174,7 @@ impl Authority for Kubernetes {
         let (name, certificates, response) = self.wait(&session, order, created)?;
         let mut issued = delivered::issued(GET, &response, certificates, order)?;
         // What a signer puts beside its certificate vouches for nothing.
-        issued.anchors = if self.settings.is_of_the_cluster() {
-            self.settings.cluster_roots.clone()
-        } else {
-            Vec::new()
-        };
+        issued.anchors = self.settings.roots().to_vec();
         if self.settings.delete_after {
             issued.findings = self.delete(&session, &name, order.deadline);
         }
@@ -159,35 +191,25 @@ impl Authority for Kubernetes {
 }
 
 impl Preflight for Kubernetes {
-    /// Whether this login may do what the order needs; which signers run, no API tells.
+    /// The request as one that is not kept, then what the order does with it later; which signers run,
+    /// no API tells.
     fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError> {
         self.possible(order)?;
         if depth == Depth::Order {
             return Ok(Vec::new());
         }
         let session = self.session()?;
-        let mut date = None;
-        let mut verbs = vec!["create", "get"];
-        if self.settings.delete_after {
-            verbs.push("delete");
-        }
-        for verb in verbs {
-            let what = "POST selfsubjectaccessreviews";
-            let url = self.settings.connection.at(wire::REVIEWS);
-            let request = Request::post(url, Repeat::Safe, wire::review(verb))
-                .header("content-type", "application/json")
-                .until(order.deadline);
-            let (request, response) = session.ask(request)?;
-            if !matches!(response.status, 200 | 201) {
-                return Err(wire::turned_down(what, &request, &response, &session.who));
-            }
-            let reviewed: wire::Reviewed = delivered::json(what, &response)?;
-            if !reviewed.status.allowed {
-                return Err(not_allowed(verb, &session.who, &reviewed.status.reason));
-            }
-            date = response.date;
+        let date = self.rehearse(&session, order)?.date;
+        if let Some(lack) = self.lacks(&session, "get", order.deadline)? {
+            return Err(AuthorityError::Refused(Box::new(lack)));
         }
         let mut found = Vec::new();
+        if self.settings.delete_after
+            && let Some(lack) = self.lacks(&session, "delete", order.deadline)?
+        {
+            let summary = format!("the request will be left there: {}", lack.summary);
+            found.push(Finding::warning(LEFT, summary).hint(lack.hint));
+        }
         if self.settings.is_of_the_cluster() {
             found.push(
                 Finding::note(
@@ -198,13 +220,17 @@ impl Preflight for Kubernetes {
                 .hint("somebody has to approve it within the order's deadline, or an approver must run"),
             );
         }
-        let looked_at = ["login", "the verbs on certificatesigningrequests"];
+        let looked_at = [
+            "login",
+            "the request itself (dryRun)",
+            "the verbs of what follows",
+        ];
         found.push(foresight::answers(&session.who, date, &looked_at));
         Ok(found)
     }
 }
 
-fn not_allowed(verb: &str, who: &str, reason: &str) -> AuthorityError {
+fn not_allowed(verb: &str, who: &str, reason: &str) -> Finding {
     let finding = Finding::error(
         answer::LOGIN_REFUSED,
         format!("this login may not {verb} certificatesigningrequests"),
@@ -215,8 +241,8 @@ fn not_allowed(verb: &str, who: &str, reason: &str) -> AuthorityError {
          ClusterRole and a ClusterRoleBinding"
     ));
     let reason = crate::line::harmless(reason.as_bytes(), 200);
-    AuthorityError::Refused(Box::new(match reason {
+    match reason {
         Some(reason) => finding.fact("said", reason),
         None => finding,
-    }))
+    }
 }

@@ -67,7 +67,7 @@ impl Checked {
         let words: Words = settings.own()?;
         check_signer(&words.signer_name)?;
         let target = target(settings, &words)?;
-        Ok(Self {
+        let checked = Self {
             name: settings.name.to_owned(),
             connection: connection(settings, &target)?,
             login: target.login,
@@ -75,7 +75,26 @@ impl Checked {
             usages: words.usages,
             delete_after: words.delete_after,
             cluster_roots: target.roots,
-        })
+        };
+        if settings.anchors.is_empty() && checked.roots().is_empty() {
+            return Err(wrong(
+                "anchors",
+                format!(
+                    "the API hands out no roots of {}: give them as PEM",
+                    checked.signer
+                ),
+            ));
+        }
+        Ok(checked)
+    }
+
+    /// What is known of the signer's roots. The cluster vouches for its own, and for nobody else's.
+    pub fn roots(&self) -> &[Vec<u8>] {
+        if self.is_of_the_cluster() {
+            &self.cluster_roots
+        } else {
+            &[]
+        }
     }
 
     pub fn secrets(&self) -> Vec<SecretSource> {
@@ -84,7 +103,7 @@ impl Checked {
         secrets
     }
 
-    /// Its certificates lead to the cluster's own CA.
+    /// The signer is the cluster's own, and so is the CA that its certificates lead to.
     pub fn is_of_the_cluster(&self) -> bool {
         self.signer.starts_with("kubernetes.io/")
     }

@@ -138,6 +138,9 @@ struct Details {
     causes: Vec<Value>,
 }
 
+const NO_API: &str =
+    "check that the URL is that of an API server with certificates.k8s.io/v1 (1.19 or later)";
+
 /// An answer that is no success, in the server's words and with what to do about it.
 pub fn turned_down(
     what: &str,
@@ -155,17 +158,23 @@ pub fn turned_down(
             "no certificate is signed for the group system:masters: ask for another organization"
                 .to_owned()
         }
+        // Either nothing was shown, or what stands in front of the API server kept it.
+        "Forbidden" if failure.message.contains("\"system:anonymous\"") => format!(
+            "the API server saw no login, and we came with {who}: log in by a token or a client \
+             certificate; grant nothing to system:anonymous"
+        ),
+        // The path is nothing of the API, so a rule about paths was asked.
+        "Forbidden" if failure.message.contains(" path \"/") => NO_API.to_owned(),
         "Forbidden" => format!(
             "we came with {who}: grant the user named above that verb, as in kubectl create clusterrole \
              certbake --verb=create,get --resource=certificatesigningrequests.certificates.k8s.io"
         ),
         "Invalid" | "BadRequest" => {
-            "the API server does not take this request as it is: signer, usages or lifetime".to_owned()
-        }
-        "NotFound" if response.status == 404 => {
-            "check that the URL is that of an API server with certificates.k8s.io/v1 (1.19 or later)"
+            "the API server does not take this request as it is: signer, usages or lifetime"
                 .to_owned()
         }
+        // Where no API is, it says so in plain text.
+        _ if response.status == 404 => NO_API.to_owned(),
         _ => return error,
     };
     let causes: Vec<String> = failure

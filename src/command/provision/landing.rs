@@ -101,14 +101,13 @@ fn differs(root: &ImageRoot, file: &LandedFile) -> Option<Finding> {
 }
 
 fn read_back(root: &ImageRoot, path: &ImagePath, file: &LandedFile) -> Result<(), String> {
-    let bytes = zeroize::Zeroizing::new(
-        root.read(path, READ_BACK_LIMIT)
-            .map_err(|error| error.to_string())?,
-    );
+    let (bytes, metadata) = root
+        .read_and_examine(path, READ_BACK_LIMIT)
+        .map_err(|error| error.to_string())?;
+    let bytes = zeroize::Zeroizing::new(bytes);
     if digest::sha256_hex(&bytes) != file.sha256 {
         return Err("its content is another".to_owned());
     }
-    let metadata = root.metadata(path).map_err(|error| error.to_string())?;
     if (metadata.mode, metadata.uid, metadata.gid) != (file.mode, file.uid, file.gid) {
         return Err(format!(
             "its mode and owner are {} {}:{}",
