@@ -125,6 +125,7 @@ fn policy(args: &Args, matches: &ArgMatches) -> Result<Policy, UsageError> {
         floor_origin,
         usage,
         peer_names,
+        max_depth: demands.max_depth,
         strict: demands.strict,
         ..Policy::default()
     })
