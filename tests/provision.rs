@@ -270,6 +270,11 @@ fn no_certificate_is_spent_on_a_floor_that_its_ttl_can_never_hold() {
         .provision(&[APP, &["--ttl", "1d", "--min-validity", "7d"]].concat())
         .ends_with(3);
     assert_eq!(run.codes(), ["ttl-below-floor"]);
+    let finding = &run.json()["findings"][0];
+    assert_eq!(finding["facts"]["ttl_from"], "--ttl");
+    assert_eq!(finding["facts"]["floor_from"], "--min-validity");
+    let summary = "a certificate of 1d cannot stay valid for the 7d that the build demands";
+    assert_eq!(finding["summary"], summary);
     assert!(!lab.path("ca").exists(), "the authority was opened");
 }
 
@@ -284,8 +289,14 @@ fn a_shortened_lifetime_fails_unless_it_is_only_to_be_warned_of() {
         run.codes()
     );
     assert!(!lab.path("rootfs/etc/app").exists());
-    lab.provision(&[&short[..], &["--on-shortened", "warn"]].concat())
+    let run = lab
+        .provision(&[&short[..], &["--on-shortened", "warn"]].concat())
         .ends_with(0);
+    let report = run.json();
+    let warned = &report["findings"].as_array().unwrap()[1];
+    assert_eq!(warned["code"], "lifetime-shortened");
+    let hint = warned["hint"].as_str().unwrap();
+    assert!(!hint.contains("on_shortened"), "it is so already: {hint}");
 }
 
 #[test]
@@ -502,6 +513,63 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_key() {
         !lab.path("ca").exists(),
         "something was asked for all the same"
     );
+}
+
+#[test]
+fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
+    let lab = Lab::new();
+    let both = "placements.full_chain = \"/app.crt\"\nplacements.private_key = \"/app.key\"\n";
+    for (lines, line, key, words) in [
+        (
+            format!("{both}ttl = \"0d\"\n"),
+            8,
+            "identity.app.ttl",
+            "no time at all",
+        ),
+        (
+            format!("{both}min_validity = \"30d\"\nmax_validity = \"20d\"\n"),
+            9,
+            "identity.app.max_validity",
+            "the floor of 30d is longer than the 20d allowed",
+        ),
+        (
+            "placements.private_key = \"/app.key\"\n".to_owned(),
+            6,
+            "identity.app.placements",
+            "the certificate goes nowhere",
+        ),
+        (
+            "placements.full_chain = \"/app.crt\"\n".to_owned(),
+            6,
+            "identity.app.placements",
+            "the private key goes nowhere",
+        ),
+        (
+            format!("{both}placements.certificate = \"/app.key\"\n"),
+            7,
+            "identity.app.placements.private_key",
+            "/app.key is already to hold the certificate",
+        ),
+        (
+            format!("{both}placements.issuers = [\"/i.crt\", \"/i.crt\"]\n"),
+            8,
+            "identity.app.placements.issuers",
+            "/i.crt is already to hold the issuers",
+        ),
+    ] {
+        let head =
+            "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\n";
+        lab.write("certbake.toml", &format!("{head}{lines}"));
+        let run = lab
+            .run(&["provision", "--root", "rootfs", "--report", "json"])
+            .ends_with(2);
+        let finding = &run.json()["findings"][0];
+        assert_eq!(finding["line"], line, "{finding}");
+        assert_eq!(finding["facts"]["key"], key, "{finding}");
+        let summary = finding["summary"].as_str().unwrap();
+        assert!(summary.contains(words), "{finding}");
+    }
+    assert!(!lab.path("ca").exists(), "the authority was opened");
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn identities(
         .iter()
         .map(|draft| identity::plan(draft, &mut authorities))
         .collect::<Result<Vec<_>, _>>()?;
-    placements::no_two_share_a_path(&identities)?;
+    placements::no_two_share_a_path(&drafts, &identities)?;
     Ok(identities)
 }
 

@@ -168,10 +168,11 @@ pub(super) fn unreachable_floor(identity: &Identity) -> Option<Finding> {
     (required > ttl).then(|| {
         Finding::error(
             TTL_BELOW_FLOOR,
-            format!("{}: a certificate of {ttl} cannot stay valid for the {required} that the build demands", identity.name),
+            format!("a certificate of {ttl} cannot stay valid for the {required} that the build demands"),
         )
         .about(&identity.name)
         .fact("ttl_seconds", ttl.as_seconds())
+        .fact("ttl_from", identity.ttl_origin.as_str())
         .fact("floor_seconds", required.as_seconds())
         .fact("floor", floor.to_string())
         .fact("floor_from", identity.policy.floor_origin.clone())
