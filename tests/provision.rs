@@ -573,6 +573,70 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
 }
 
 #[test]
+fn places_of_reports_and_records_that_cannot_be_written_are_refused_before_anything_is_asked() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("out")).unwrap();
+    for report in ["json=out", "json=missing/report.json", "json="] {
+        let run = lab.run(
+            &[
+                &[
+                    "provision",
+                    "--ca",
+                    "embedded",
+                    "--ca-dir",
+                    "ca",
+                    "--root",
+                    "rootfs",
+                ],
+                APP,
+                &["--report", report],
+            ]
+            .concat(),
+        );
+        run.ends_with(2);
+    }
+    let twice = [
+        "--report",
+        "markdown=out/a",
+        "--report",
+        "github=./out/../out/a",
+    ];
+    lab.provision(&[APP, &twice].concat()).ends_with(2);
+    for record in ["out", "rootfs/etc/passwd/record.json"] {
+        let run = lab
+            .provision(&[APP, &["--record", record]].concat())
+            .ends_with(2);
+        assert_eq!(run.codes(), ["record-unwritable"]);
+    }
+    assert!(!lab.path("ca").exists(), "the authority was opened");
+    lab.provision(&[APP, &["--record", "new/folder/record.json"]].concat())
+        .ends_with(0);
+}
+
+#[test]
+fn a_report_goes_through_devices_and_descriptors_and_replaces_none() {
+    let lab = Lab::new();
+    // As /dev/stdout is made.
+    std::os::unix::fs::symlink("/proc/self/fd/1", lab.path("stdout")).unwrap();
+    let run = lab
+        .provision(
+            &[
+                APP,
+                &[
+                    "--report",
+                    "markdown=/dev/null",
+                    "--report",
+                    "gitlab=stdout",
+                ],
+            ]
+            .concat(),
+        )
+        .ends_with(0);
+    assert!(run.stdout.ends_with("}\n[]\n"), "{}", run.stdout);
+    assert!(lab.path("stdout").is_symlink());
+}
+
+#[test]
 fn a_dry_run_tells_what_would_be_done_and_does_nothing() {
     let lab = Lab::new();
     let before = lab.image();

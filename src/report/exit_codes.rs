@@ -18,9 +18,9 @@ pub const fn of(outcome: Outcome) -> ExitCode {
     let (meaning, again, pipeline) = match outcome {
         Outcome::Ok => ("everything asked for holds", "", "Go on."),
         Outcome::Internal => (
-            "a bug in certbake",
+            "a bug in certbake, or a report that could not be written",
             "no",
-            "Fail the build and report the bug with the output.",
+            "Fail the build; free the space or mend the path of the report, and report the bug where it is none of these.",
         ),
         Outcome::Usage => (
             "flags, configuration or settings cannot be used, or the trust in the authority does not fit it",

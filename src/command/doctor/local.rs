@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Plan, Seen};
-use crate::command::provision::{Content, Identity, Stop, password, slots};
+use crate::command::provision::{Content, Identity, Stop, can_write_outside, password, slots};
 use crate::finding::Finding;
 use crate::image::{self, ImageRoot, Staging};
 use crate::outcome::{Outcome, Sight};
@@ -130,18 +130,8 @@ fn record(identity: &Identity, seen: &mut Seen) {
     let Some(file) = &identity.record else {
         return;
     };
-    let above = file.ancestors().skip(1).map(|above| {
-        if above.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            above
-        }
-    });
-    let Some(there) = above.into_iter().find(|above| above.exists()) else {
-        return;
-    };
     let what = file.display();
-    match image::can_write(there) {
+    match can_write_outside(file) {
         Ok(()) => seen.look(
             &identity.name,
             "record",

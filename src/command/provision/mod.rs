@@ -12,6 +12,7 @@ mod summary;
 pub(super) use content::password;
 pub(super) use landing::slots;
 pub use plan::{Candidate, Content, Identity, Pkcs12, Placement, Plan};
+pub(super) use recording::can_write_outside;
 
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,7 @@ impl From<crate::image::ImageError> for Stop {
 
 fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), Stop> {
     reachable_floors(&plan.identities)?;
+    recording::copies_can_be_written(plan)?;
     let root = ImageRoot::open(&plan.root)?;
     let slots = landing::slots(&plan.identities)?;
     let passwords = Passwords::read(plan)?;

@@ -10,7 +10,7 @@ use super::Stop;
 use super::order::Ordered;
 use super::plan::{Identity, Plan};
 use crate::finding::{Code, Finding, rfc3339};
-use crate::image::{self, ImagePath, Mode, PlannedFile};
+use crate::image::{self, ImageError, ImagePath, Mode, PlannedFile};
 use crate::outcome::Outcome;
 use crate::pki::digest;
 use crate::record::{
@@ -200,6 +200,38 @@ pub fn texts(plan: &Plan, contents: &[image::Content]) -> Vec<Vec<u8>> {
                 .map(|content| content.bytes.expose().to_vec())
         })
         .collect()
+}
+
+/// Whether a copy could be written there, its missing directories made; nothing is tried.
+pub fn can_write_outside(file: &Path) -> Result<(), ImageError> {
+    let directory = file.parent().unwrap_or(file);
+    if directory.as_os_str().is_empty() || directory.exists() {
+        return image::can_place(file);
+    }
+    let above = directory.ancestors().find(|above| above.exists());
+    image::can_write(above.unwrap_or(Path::new(".")))
+}
+
+/// No certificate is spent on a run that would end in a copy that cannot be written.
+pub fn copies_can_be_written(plan: &Plan) -> Result<(), Stop> {
+    for identity in &plan.identities {
+        let Some(file) = &identity.record else {
+            continue;
+        };
+        can_write_outside(file).map_err(|error| {
+            Stop::new(
+                Outcome::Usage,
+                Finding::error(
+                    RECORD_UNWRITABLE,
+                    format!("the record cannot be copied to {}: {error}", file.display()),
+                )
+                .about(&identity.name)
+                .in_file(file.display().to_string())
+                .hint("nothing was asked for and nothing written: mend the path (--record, or record in the file)"),
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// Writes the copies that were asked for. The image is complete by now, so a failure here says so.
