@@ -271,6 +271,10 @@ fn no_certificate_is_spent_on_a_floor_that_its_ttl_can_never_hold() {
         .ends_with(3);
     assert_eq!(run.codes(), ["ttl-below-floor"]);
     let finding = &run.json()["findings"][0];
+    // Whom the files would have belonged to is said as well as if they had landed.
+    let owner = run.json()["identities"][0]["placements"][0]["owner"].clone();
+    let owner: u32 = owner.as_str().unwrap().parse().unwrap();
+    assert_eq!(owner, lab.path("rootfs").metadata().unwrap().uid());
     assert_eq!(finding["facts"]["ttl_from"], "--ttl");
     assert_eq!(finding["facts"]["floor_from"], "--min-validity");
     let summary = "a certificate of 1d cannot stay valid for the 7d that the build demands";
@@ -576,7 +580,7 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
 fn places_of_reports_and_records_that_cannot_be_written_are_refused_before_anything_is_asked() {
     let lab = Lab::new();
     std::fs::create_dir(lab.path("out")).unwrap();
-    for report in ["json=out", "json=missing/report.json", "json="] {
+    for report in ["json=out", "json=rootfs/etc/passwd/report.json", "json="] {
         let run = lab.run(
             &[
                 &[
@@ -609,8 +613,18 @@ fn places_of_reports_and_records_that_cannot_be_written_are_refused_before_anyth
         assert_eq!(run.codes(), ["record-unwritable"]);
     }
     assert!(!lab.path("ca").exists(), "the authority was opened");
-    lab.provision(&[APP, &["--record", "new/folder/record.json"]].concat())
-        .ends_with(0);
+    // Directories that are missing are made.
+    let new = [
+        "--record",
+        "new/a/record.json",
+        "--report",
+        "markdown=new/b/report.md",
+    ];
+    lab.provision(&[APP, &new].concat()).ends_with(0);
+    assert!(
+        lab.read("new/b/report.md")
+            .starts_with("### certbake provision: ok")
+    );
 }
 
 #[test]
@@ -634,6 +648,22 @@ fn a_report_goes_through_devices_and_descriptors_and_replaces_none() {
         .ends_with(0);
     assert!(run.stdout.ends_with("}\n[]\n"), "{}", run.stdout);
     assert!(lab.path("stdout").is_symlink());
+}
+
+#[test]
+fn a_key_store_that_java_could_not_open_is_warned_of() {
+    let lab = Lab::new();
+    lab.write("certbake.toml", "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\nplacements.pkcs12 = { path = \"/app.p12\", password = \"env:STORE\" }\n");
+    for (password, codes) in [
+        ("pässword", &["pkcs12-password-not-ascii"][..]),
+        ("password", &[]),
+    ] {
+        let words = ["provision", "--root", "rootfs", "--report", "json"];
+        let output = lab.command(&words).env("STORE", password).output().unwrap();
+        let run = Run::of(output).ends_with(0);
+        assert_eq!(run.codes(), codes);
+        assert!(!run.stdout.contains(password));
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl<'a> Output<'a> {
         {
             writable(path).map_err(|reason| {
                 refused(&format!("{} cannot be written: {reason}", path.display()))
-                    .hint("its directory must exist and be writable, and it must not be one itself: this is checked before anything is asked for")
+                    .hint("its directory, or the nearest one above it that exists, must be writable, and it must not be one itself: this is checked before anything is asked for")
             })?;
         }
         Ok(Self {
@@ -138,6 +138,7 @@ fn to_file(selection: &Selection, path: &Path, report: &Report) -> io::Result<()
         return image::write_stream(path, &text).map_err(io::Error::other);
     }
     let (directory, name) = split(path)?;
+    image::make_dirs(directory).map_err(io::Error::other)?;
     image::place_file(directory, name, Mode::new(0o644), &text).map_err(io::Error::other)
 }
 

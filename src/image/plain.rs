@@ -40,14 +40,20 @@ pub fn place_file(dir: &Path, name: &str, mode: Mode, bytes: &[u8]) -> Result<()
     dir.sync()
 }
 
-/// Whether [`place_file`] could make or replace this file; nothing is tried.
+/// Whether [`place_file`] could make or replace this file, after [`make_dirs`] of its directory; nothing
+/// is tried.
 ///
 /// # Errors
 /// Why not.
 pub fn can_place(path: &Path) -> Result<(), ImageError> {
-    let (dir, name) = parent_of(path)?;
-    replaceable(&dir, &name)?;
-    can_write(path.parent().unwrap_or(Path::new("/")))
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    if directory.as_os_str().is_empty() || directory.exists() {
+        let (dir, name) = parent_of(path)?;
+        replaceable(&dir, &name)?;
+        return can_write(directory);
+    }
+    let above = directory.ancestors().find(|above| above.exists());
+    can_write(above.unwrap_or(Path::new(".")))
 }
 
 fn replaceable(dir: &Dir, name: &str) -> Result<(), ImageError> {
@@ -152,6 +158,20 @@ pub fn make_dir(path: &Path, mode: Mode) -> Result<(), ImageError> {
             path: here.clone(),
             component: here,
         })
+}
+
+/// Creates a directory and those above it that are missing.
+///
+/// # Errors
+/// As [`make_dir`].
+pub fn make_dirs(path: &Path) -> Result<(), ImageError> {
+    if path.as_os_str().is_empty() || path.exists() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        make_dirs(above)?;
+    }
+    make_dir(path, Mode::new(0o755))
 }
 
 /// Whether a file could be made in a directory; nothing is tried.

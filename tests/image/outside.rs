@@ -53,7 +53,8 @@ fn whether_a_file_can_be_placed_is_known_before() {
     can_place(&dir.path().join("file")).unwrap();
     can_place(&dir.path().join("new")).unwrap();
     can_place(&dir.path().join("directory")).unwrap_err();
-    can_place(&dir.path().join("missing/new")).unwrap_err();
+    can_place(&dir.path().join("missing/deep/new")).unwrap();
+    can_place(&dir.path().join("file/new")).unwrap_err();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Plan, Seen};
-use crate::command::provision::{Content, Identity, Stop, can_write_outside, password, slots};
+use crate::command::provision::{Content, Identity, Stop, password, slots};
 use crate::finding::Finding;
 use crate::image::{self, ImageRoot, Staging};
 use crate::outcome::{Outcome, Sight};
@@ -131,7 +131,7 @@ fn record(identity: &Identity, seen: &mut Seen) {
         return;
     };
     let what = file.display();
-    match can_write_outside(file) {
+    match image::can_place(file) {
         Ok(()) => seen.look(
             &identity.name,
             "record",

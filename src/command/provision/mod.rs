@@ -12,7 +12,6 @@ mod summary;
 pub(super) use content::password;
 pub(super) use landing::slots;
 pub use plan::{Candidate, Content, Identity, Pkcs12, Placement, Plan};
-pub(super) use recording::can_write_outside;
 
 use std::time::{Duration, Instant};
 
@@ -101,6 +100,7 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     let root = ImageRoot::open(&plan.root)?;
     let slots = landing::slots(&plan.identities)?;
     let passwords = Passwords::read(plan)?;
+    report.findings.extend(passwords.warnings.iter().cloned());
     if plan.dry_run {
         let planned = Staging::rehearse(&root, slots)?;
         summary::planned(report, plan, &planned);

@@ -10,7 +10,7 @@ use super::Stop;
 use super::order::Ordered;
 use super::plan::{Identity, Plan};
 use crate::finding::{Code, Finding, rfc3339};
-use crate::image::{self, ImageError, ImagePath, Mode, PlannedFile};
+use crate::image::{self, ImagePath, Mode, PlannedFile};
 use crate::outcome::Outcome;
 use crate::pki::digest;
 use crate::record::{
@@ -202,23 +202,13 @@ pub fn texts(plan: &Plan, contents: &[image::Content]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Whether a copy could be written there, its missing directories made; nothing is tried.
-pub fn can_write_outside(file: &Path) -> Result<(), ImageError> {
-    let directory = file.parent().unwrap_or(file);
-    if directory.as_os_str().is_empty() || directory.exists() {
-        return image::can_place(file);
-    }
-    let above = directory.ancestors().find(|above| above.exists());
-    image::can_write(above.unwrap_or(Path::new(".")))
-}
-
 /// No certificate is spent on a run that would end in a copy that cannot be written.
 pub fn copies_can_be_written(plan: &Plan) -> Result<(), Stop> {
     for identity in &plan.identities {
         let Some(file) = &identity.record else {
             continue;
         };
-        can_write_outside(file).map_err(|error| {
+        image::can_place(file).map_err(|error| {
             Stop::new(
                 Outcome::Usage,
                 Finding::error(
@@ -262,16 +252,6 @@ fn write_one(file: &Path, text: &[u8]) -> Result<(), String> {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    make_directories(&directory)?;
+    image::make_dirs(&directory).map_err(|error| error.to_string())?;
     image::place_file(&directory, name, Mode::new(0o644), text).map_err(|error| error.to_string())
-}
-
-fn make_directories(directory: &Path) -> Result<(), String> {
-    if directory.as_os_str().is_empty() || directory.exists() {
-        return Ok(());
-    }
-    if let Some(parent) = directory.parent() {
-        make_directories(parent)?;
-    }
-    image::make_dir(directory, Mode::new(0o755)).map_err(|error| error.to_string())
 }
