@@ -455,6 +455,67 @@ fn flags_win_over_variables_and_those_over_the_file() {
 }
 
 #[test]
+fn flags_change_of_a_placement_what_they_name_and_leave_the_rest_as_the_file_has_it() {
+    let lab = Lab::new();
+    lab.write("certbake.toml", "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\n[identity.app.placements]\nfull_chain = { path = \"/app.crt\", mode = \"0640\", group = \"tls\" }\nprivate_key = { path = \"/app.key\", mode = \"0640\", group = \"tls\" }\npkcs12 = { path = \"/app.p12\", password = \"env:STORE\", alias = \"app\" }\n");
+    let planned = |more: &[&str]| {
+        let words = [
+            "provision",
+            "--root",
+            "rootfs",
+            "--report",
+            "json",
+            "--dry-run",
+        ];
+        let mut command = lab.command(&[&words[..], more].concat());
+        let run = Run::of(command.env("STORE", "store").output().unwrap()).ends_with(0);
+        let placements = run.json()["identities"][0]["placements"].clone();
+        let files = placements.as_array().unwrap().iter();
+        let words = |file: &Value| {
+            ["path", "mode", "owner", "group"].map(|key| file[key].as_str().unwrap().to_owned())
+        };
+        files.map(|file| words(file).join(" ")).collect::<Vec<_>>()
+    };
+    let own = |path: &str, mode: &str| {
+        let root = lab.path("rootfs").metadata().unwrap();
+        format!("{path} {mode} {} {}", root.uid(), root.gid())
+    };
+    let ours = lab.path("rootfs").metadata().unwrap().uid();
+    let (chain, key) = (
+        format!("/app.crt 0640 {ours} tls"),
+        format!("/app.key 0640 {ours} tls"),
+    );
+    let store = own("/app.p12", "0600");
+    assert_eq!(planned(&[]), [chain.clone(), key.clone(), store.clone()]);
+    assert_eq!(
+        planned(&["--cert", "/new.crt", "--key-mode", "0400"]),
+        [
+            chain.replace("app.crt", "new.crt"),
+            key.replace("0640", "0400"),
+            store.replace("0600", "0400")
+        ]
+    );
+    let owned = planned(&["--owner", "app", "--cert-mode", "0444"]);
+    assert_eq!(owned[0], "/app.crt 0444 app tls");
+    assert!(owned[2].starts_with("/app.p12 0600 app "), "{owned:?}");
+    assert_eq!(
+        planned(&["--pkcs12", "/new.p12"])[2],
+        store.replace("app.p12", "new.p12")
+    );
+
+    let refused = |more: &[&str]| {
+        let words = ["provision", "--root", "rootfs", "--report", "json"];
+        let run = lab.run(&[&words[..], more].concat()).ends_with(2);
+        run.json()["findings"][0]["summary"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(refused(&["--key-mode", "0644"]).starts_with("--key-mode: mode 0644 lets"));
+    assert!(refused(&["--cert-mode", "rw"]).starts_with("--cert-mode: \"rw\" is not a mode"));
+}
+
+#[test]
 fn a_mistake_in_the_file_is_told_with_its_line_and_key() {
     let lab = Lab::new();
     for (line, broken, key, words) in [

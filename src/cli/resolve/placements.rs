@@ -117,6 +117,11 @@ fn placement(
         None => Mode::new(if content.holds_key() { 0o600 } else { 0o644 }),
     };
     if content.holds_key() && mode.bits() & !WIDEST_KEY_MODE != 0 && !words.danger_readable_key {
+        let key = if draft.is_set_by("key_mode") {
+            "key_mode"
+        } else {
+            key
+        };
         return Err(draft.error(key, format!("mode {mode} lets others than owner and group at the private key {path}"))
             .hint("use 0600, or 0640 with a group of its own; danger_readable_key = true allows it all the same"));
     }
