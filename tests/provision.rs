@@ -581,6 +581,29 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_key() {
 }
 
 #[test]
+fn anchors_that_cannot_be_read_are_told_with_what_to_give() {
+    let lab = Lab::new();
+    for (ca, hint) in [
+        (
+            "kind = \"embedded\"\ndir = \"ca\"",
+            "leave anchors out while the CA is not made",
+        ),
+        (
+            "kind = \"est\"\nurl = \"https://ca.example\"",
+            "the roots that its certificates must lead to",
+        ),
+    ] {
+        lab.write("certbake.toml", &format!("[ca.lab]\n{ca}\nanchors = \"missing.pem\"\n[identity.app]\ncommon_name = \"app\"\nplacements.combined = \"/app.pem\"\n"));
+        let run = lab.run(&["provision", "--root", "rootfs", "--report", "json"]);
+        let finding = run.ends_with(2).json()["findings"][0].clone();
+        assert!(
+            finding["hint"].as_str().unwrap().contains(hint),
+            "{finding}"
+        );
+    }
+}
+
+#[test]
 fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
     let lab = Lab::new();
     let both = "placements.full_chain = \"/app.crt\"\nplacements.private_key = \"/app.key\"\n";
