@@ -18,9 +18,9 @@ pub const fn of(outcome: Outcome) -> ExitCode {
     let (meaning, again, pipeline) = match outcome {
         Outcome::Ok => ("everything asked for holds", "", "Go on."),
         Outcome::Internal => (
-            "a bug in certbake, or a report that could not be written",
+            "a bug in certbake",
             "no",
-            "Fail the build; free the space or mend the path of the report, and report the bug where it is none of these.",
+            "Fail the build and report the bug with the output; where all that failed was the writing of a report, standard error says so.",
         ),
         Outcome::Usage => (
             "flags, configuration or settings cannot be used, or the trust in the authority does not fit it",

@@ -49,14 +49,18 @@ fn not_baseline(case: &Case<'_>) -> Vec<Finding> {
     };
     broken(case, profile::BASELINE)
         .map(|(link, breaches)| {
-            describe(make(
-                NOT_BASELINE.code,
-                format!(
-                    "linters of public authorities refuse {link}: it {}",
-                    in_words(&breaches)
-                ),
-            ), link, &breaches)
-            .hint("no TLS peer refuses it; where zlint or pkilint guard your certificates, have the authority correct its profile or template")
+            let summary = format!(
+                "linters of public authorities refuse {link}: it {}",
+                in_words(&breaches)
+            );
+            let about_name = breaches
+                .iter()
+                .any(|breach| breach.rule == profile::OF_COMMON_NAME);
+            describe(make(NOT_BASELINE.code, summary), link, &breaches).hint(if about_name {
+                "peers ignore the common name (RFC 9525): for the name to work, have it among the alternative names too, spelt the same"
+            } else {
+                "no TLS peer refuses it; where zlint or pkilint guard your certificates, have the authority correct its profile or template"
+            })
         })
         .collect()
 }

@@ -13,7 +13,7 @@ use super::certificate::Certificate;
 mod baseline;
 mod internet;
 
-pub use baseline::BASELINE;
+pub use baseline::{BASELINE, OF_COMMON_NAME};
 pub use internet::INTERNET;
 
 /// The part that a certificate plays in a chain.
