@@ -88,7 +88,13 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> UsageError {
         .ok()
         .map(|root| key_at(root.get_ref(), at).join("."))
         .unwrap_or_default();
-    let (reason, hint) = in_words(message);
+    let (reason, hint) = match error.span().and_then(|span| text.get(span)) {
+        Some(twice) if message == "duplicate key" => (
+            format!("`{twice}` stands here for the second time"),
+            "keep one of them; two tables of one name are one table".to_owned(),
+        ),
+        _ => in_words(message),
+    };
     UsageError {
         file: Some(path.display().to_string()),
         line: Some(line_of(text, at)),
@@ -233,6 +239,21 @@ mod tests {
             "{}",
             error.reason
         );
+    }
+
+    #[test]
+    fn a_key_that_stands_there_twice_is_named() {
+        for text in [
+            "[identity.app]\ncommon_name = \"a\"\ncommon_name = \"b\"\n",
+            "[identity.app]\ncommon_name = { x = 1 }\n[identity.app]\n",
+        ] {
+            let error = refused(text);
+            assert_eq!(error.line, Some(3));
+            assert!(error.reason.contains("second time"), "{}", error.reason);
+            let key = text.lines().last().unwrap();
+            let named = error.reason.split('`').nth(1).unwrap();
+            assert!(key.contains(named), "{}", error.reason);
+        }
     }
 
     #[test]

@@ -190,7 +190,11 @@ fn file(path: &Path) -> Result<Bytes, Reason> {
 
 fn descriptor(number: u32) -> Result<Bytes, Reason> {
     // Opened anew, since a number alone cannot be owned; a pipe gives the same bytes this way.
-    let mut file = File::open(format!("/proc/self/fd/{number}")).map_err(Reason::Io)?;
+    let mut file =
+        File::open(format!("/proc/self/fd/{number}")).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Reason::Closed,
+            _ => Reason::Io(error),
+        })?;
     let (answer, answered) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         // Nobody listens any more when patience has ended.
@@ -279,6 +283,13 @@ impl SecretSourceError {
             (Reason::Empty, SecretSource::Descriptor(_)) => {
                 "a pipe gives what it holds once: nothing else may have read it before".to_owned()
             }
+            (Reason::Closed, SecretSource::Descriptor(number)) => {
+                format!("open it for this command: certbake … {number}<FILE")
+            }
+            (Reason::NoProgram, _) => {
+                "give its whole path, or have PATH name its folder in the environment of the build"
+                    .to_owned()
+            }
             (Reason::TimedOut, SecretSource::Descriptor(_)) => {
                 "close the writing end of the pipe".to_owned()
             }
@@ -303,6 +314,10 @@ pub enum Reason {
     TooLong,
     #[error("it gave no end of data within {} s", PATIENCE.as_secs())]
     TimedOut,
+    #[error("the descriptor is not open")]
+    Closed,
+    #[error("there is no such program")]
+    NoProgram,
     #[error("it is not a regular file")]
     NotAFile,
     #[error("others may read it (mode {mode:04o})")]
@@ -440,6 +455,18 @@ mod tests {
             read(r#"cmd:["printf", "%s", "$HOME `id`"]"#).unwrap(),
             b"$HOME `id`"
         );
+    }
+
+    #[test]
+    fn a_descriptor_that_is_closed_and_a_program_that_is_not_there_are_called_so() {
+        let error = read("fd:987").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "reading fd:987: the descriptor is not open"
+        );
+        assert!(error.finding().hint.contains("987<FILE"));
+        let error = read("cmd:no-such-program-as-this").unwrap_err();
+        assert!(matches!(error.reason, Reason::NoProgram), "{error}");
     }
 
     #[test]
