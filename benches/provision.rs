@@ -167,6 +167,7 @@ fn identity(opened: Opened) -> Identity {
         usage: Usage::Client,
         key_algorithm: KeyAlgorithm::EcdsaP256,
         ttl: None,
+        ttl_origin: String::new(),
         policy: Policy::default(),
         candidates: vec![Candidate {
             opened,

@@ -10,6 +10,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use certbake::pki::{SigningRequest, Subject, Usage};
 use lab::{Authority, Leaf, NOW, window};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -209,7 +210,10 @@ fn a_window_that_is_too_short_ends_with_the_code_of_the_window() {
     assert_eq!(run.report["outcome"], "window");
 
     let run = check(&["--cert", &cert, "--at", "2026-07-02T00:00:00Z"]).ends(3);
-    assert_eq!(run.findings(), ["expired app.crt"]);
+    assert_eq!(
+        run.findings(),
+        ["expired app.crt", "trust-not-checked app.crt"]
+    );
 }
 
 #[test]
@@ -219,10 +223,83 @@ fn a_key_of_another_issuance_is_found_out() {
     let (_, _, key) = desk.credential(&desk.issuing.leaf());
     let cert_of_first = desk.put("first.crt", desk.issuing.leaf().certificate.pem());
     let run = check(&["--cert", &cert_of_first, "--key", &key]).ends(4);
-    assert_eq!(run.findings(), ["key-mismatch first.crt"]);
+    assert_eq!(
+        run.findings(),
+        ["key-mismatch first.crt", "trust-not-checked first.crt"]
+    );
 
     let run = check(&["--cert", &cert, "--key", &cert]).ends(4);
-    assert_eq!(run.findings(), ["key-unreadable app.crt"]);
+    assert_eq!(
+        run.findings(),
+        ["key-unreadable app.crt", "trust-not-checked app.crt"]
+    );
+}
+
+#[test]
+fn without_anchors_it_is_said_that_trust_was_not_checked_and_what_needs_them_is_refused() {
+    let desk = Desk::new();
+    let (cert, anchors, key) = desk.credential(&desk.issuing.leaf());
+    let run = check(&["--cert", &cert, "--key", &key]).ends(0);
+    assert_eq!(run.findings(), ["trust-not-checked app.crt"]);
+    check(&["--cert", &cert, "--anchors", &anchors, "--strict"]).ends(0);
+    for target in [vec!["--cert", &cert], vec![cert.as_str()]] {
+        let run = check(&[&target[..], &["--strict"]].concat()).ends(2);
+        let said = run.report["findings"][0]["summary"].as_str().unwrap();
+        assert_eq!(
+            said,
+            "--strict: it belongs to --anchors, which is not given"
+        );
+    }
+    check(&["--cert", &cert, "--crl", &anchors]).ends(2);
+}
+
+#[test]
+fn intermediates_may_be_the_whole_chain_with_the_certificate_in_it() {
+    let desk = Desk::new();
+    let leaf = desk.issuing.leaf();
+    let (chain, anchors, _) = desk.credential(&leaf);
+    let alone = desk.put("alone.crt", leaf.certificate.pem());
+    let words = [
+        "--cert",
+        &alone,
+        "--intermediates",
+        &chain,
+        "--anchors",
+        &anchors,
+    ];
+    let run = check(&words).ends(0);
+    assert_eq!(run.findings(), [""; 0]);
+    assert_eq!(run.checked(), 2);
+}
+
+#[test]
+fn a_der_file_of_another_kind_is_called_by_its_name() {
+    let desk = Desk::new();
+    let leaf = desk.issuing.leaf();
+    let request = SigningRequest::new(
+        &leaf.key,
+        Subject {
+            common_name: Some("app".to_owned()),
+            ..Subject::default()
+        },
+        Vec::new(),
+        Usage::Client,
+    )
+    .unwrap();
+    let request = desk.put("app.der", request.der());
+    let run = check(&["--cert", &request]).ends(4);
+    assert_eq!(run.findings(), ["nothing-to-check app.der"]);
+    desk.put("tls/request.der", fs::read(&request).unwrap());
+    desk.put("tls/app.crt", leaf.certificate.pem());
+    let run = check(&[&desk.path("tls")]).ends(0);
+    assert_eq!(run.checked(), 1);
+
+    // A PFX begins with its version, 3, and a CMS message.
+    let store = desk.put("app.p12", [0x30, 0x07, 2, 1, 3, 0x30, 2, 6, 0]);
+    let run = check(&["--cert", &store]).ends(4);
+    let finding = &run.report["findings"][0];
+    assert!(finding["summary"].as_str().unwrap().contains("PKCS#12"));
+    assert!(finding["hint"].as_str().unwrap().contains("openssl pkcs12"));
 }
 
 #[test]

@@ -528,6 +528,21 @@ fn init(dir: &Path) -> Command {
 }
 
 #[test]
+fn what_ca_init_made_is_told() {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("ca");
+    let made = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_certbake"));
+        command.args(["ca", "init", "--ca-dir"]).arg(&dir);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    assert!(made().starts_with("made a CA in "));
+    assert!(made().starts_with("there is a CA in "));
+    fs::remove_file(dir.join("intermediate.pem")).unwrap();
+    assert!(made().starts_with("made a new intermediate in "));
+}
+
+#[test]
 fn processes_that_make_a_ca_at_once_make_one() {
     let above = tempfile::tempdir().unwrap();
     let dir = above.path().join("ca");

@@ -270,6 +270,15 @@ fn no_certificate_is_spent_on_a_floor_that_its_ttl_can_never_hold() {
         .provision(&[APP, &["--ttl", "1d", "--min-validity", "7d"]].concat())
         .ends_with(3);
     assert_eq!(run.codes(), ["ttl-below-floor"]);
+    let finding = &run.json()["findings"][0];
+    // Whom the files would have belonged to is said as well as if they had landed.
+    let owner = run.json()["identities"][0]["placements"][0]["owner"].clone();
+    let owner: u32 = owner.as_str().unwrap().parse().unwrap();
+    assert_eq!(owner, lab.path("rootfs").metadata().unwrap().uid());
+    assert_eq!(finding["facts"]["ttl_from"], "--ttl");
+    assert_eq!(finding["facts"]["floor_from"], "--min-validity");
+    let summary = "a certificate of 1d cannot stay valid for the 7d that the build demands";
+    assert_eq!(finding["summary"], summary);
     assert!(!lab.path("ca").exists(), "the authority was opened");
 }
 
@@ -284,8 +293,14 @@ fn a_shortened_lifetime_fails_unless_it_is_only_to_be_warned_of() {
         run.codes()
     );
     assert!(!lab.path("rootfs/etc/app").exists());
-    lab.provision(&[&short[..], &["--on-shortened", "warn"]].concat())
+    let run = lab
+        .provision(&[&short[..], &["--on-shortened", "warn"]].concat())
         .ends_with(0);
+    let report = run.json();
+    let warned = &report["findings"].as_array().unwrap()[1];
+    assert_eq!(warned["code"], "lifetime-shortened");
+    let hint = warned["hint"].as_str().unwrap();
+    assert!(!hint.contains("on_shortened"), "it is so already: {hint}");
 }
 
 #[test]
@@ -440,6 +455,67 @@ fn flags_win_over_variables_and_those_over_the_file() {
 }
 
 #[test]
+fn flags_change_of_a_placement_what_they_name_and_leave_the_rest_as_the_file_has_it() {
+    let lab = Lab::new();
+    lab.write("certbake.toml", "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\n[identity.app.placements]\nfull_chain = { path = \"/app.crt\", mode = \"0640\", group = \"tls\" }\nprivate_key = { path = \"/app.key\", mode = \"0640\", group = \"tls\" }\npkcs12 = { path = \"/app.p12\", password = \"env:STORE\", alias = \"app\" }\n");
+    let planned = |more: &[&str]| {
+        let words = [
+            "provision",
+            "--root",
+            "rootfs",
+            "--report",
+            "json",
+            "--dry-run",
+        ];
+        let mut command = lab.command(&[&words[..], more].concat());
+        let run = Run::of(command.env("STORE", "store").output().unwrap()).ends_with(0);
+        let placements = run.json()["identities"][0]["placements"].clone();
+        let files = placements.as_array().unwrap().iter();
+        let words = |file: &Value| {
+            ["path", "mode", "owner", "group"].map(|key| file[key].as_str().unwrap().to_owned())
+        };
+        files.map(|file| words(file).join(" ")).collect::<Vec<_>>()
+    };
+    let own = |path: &str, mode: &str| {
+        let root = lab.path("rootfs").metadata().unwrap();
+        format!("{path} {mode} {} {}", root.uid(), root.gid())
+    };
+    let ours = lab.path("rootfs").metadata().unwrap().uid();
+    let (chain, key) = (
+        format!("/app.crt 0640 {ours} tls"),
+        format!("/app.key 0640 {ours} tls"),
+    );
+    let store = own("/app.p12", "0600");
+    assert_eq!(planned(&[]), [chain.clone(), key.clone(), store.clone()]);
+    assert_eq!(
+        planned(&["--cert", "/new.crt", "--key-mode", "0400"]),
+        [
+            chain.replace("app.crt", "new.crt"),
+            key.replace("0640", "0400"),
+            store.replace("0600", "0400")
+        ]
+    );
+    let owned = planned(&["--owner", "app", "--cert-mode", "0444"]);
+    assert_eq!(owned[0], "/app.crt 0444 app tls");
+    assert!(owned[2].starts_with("/app.p12 0600 app "), "{owned:?}");
+    assert_eq!(
+        planned(&["--pkcs12", "/new.p12"])[2],
+        store.replace("app.p12", "new.p12")
+    );
+
+    let refused = |more: &[&str]| {
+        let words = ["provision", "--root", "rootfs", "--report", "json"];
+        let run = lab.run(&[&words[..], more].concat()).ends_with(2);
+        run.json()["findings"][0]["summary"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(refused(&["--key-mode", "0644"]).starts_with("--key-mode: mode 0644 lets"));
+    assert!(refused(&["--cert-mode", "rw"]).starts_with("--cert-mode: \"rw\" is not a mode"));
+}
+
+#[test]
 fn a_mistake_in_the_file_is_told_with_its_line_and_key() {
     let lab = Lab::new();
     for (line, broken, key, words) in [
@@ -502,6 +578,176 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_key() {
         !lab.path("ca").exists(),
         "something was asked for all the same"
     );
+}
+
+#[test]
+fn anchors_that_cannot_be_read_are_told_with_what_to_give() {
+    let lab = Lab::new();
+    for (ca, hint) in [
+        (
+            "kind = \"embedded\"\ndir = \"ca\"",
+            "leave anchors out while the CA is not made",
+        ),
+        (
+            "kind = \"est\"\nurl = \"https://ca.example\"",
+            "the roots that its certificates must lead to",
+        ),
+    ] {
+        lab.write("certbake.toml", &format!("[ca.lab]\n{ca}\nanchors = \"missing.pem\"\n[identity.app]\ncommon_name = \"app\"\nplacements.combined = \"/app.pem\"\n"));
+        let run = lab.run(&["provision", "--root", "rootfs", "--report", "json"]);
+        let finding = run.ends_with(2).json()["findings"][0].clone();
+        assert!(
+            finding["hint"].as_str().unwrap().contains(hint),
+            "{finding}"
+        );
+    }
+}
+
+#[test]
+fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
+    let lab = Lab::new();
+    let both = "placements.full_chain = \"/app.crt\"\nplacements.private_key = \"/app.key\"\n";
+    for (lines, line, key, words) in [
+        (
+            format!("{both}ttl = \"0d\"\n"),
+            8,
+            "identity.app.ttl",
+            "no time at all",
+        ),
+        (
+            format!("{both}min_validity = \"30d\"\nmax_validity = \"20d\"\n"),
+            9,
+            "identity.app.max_validity",
+            "the floor of 30d is longer than the 20d allowed",
+        ),
+        (
+            "placements.private_key = \"/app.key\"\n".to_owned(),
+            6,
+            "identity.app.placements",
+            "the certificate goes nowhere",
+        ),
+        (
+            "placements.full_chain = \"/app.crt\"\n".to_owned(),
+            6,
+            "identity.app.placements",
+            "the private key goes nowhere",
+        ),
+        (
+            format!("{both}placements.certificate = \"/app.key\"\n"),
+            7,
+            "identity.app.placements.private_key",
+            "/app.key is already to hold the certificate",
+        ),
+        (
+            format!("{both}placements.issuers = [\"/i.crt\", \"/i.crt\"]\n"),
+            8,
+            "identity.app.placements.issuers",
+            "/i.crt is already to hold the issuers",
+        ),
+    ] {
+        let head =
+            "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\n";
+        lab.write("certbake.toml", &format!("{head}{lines}"));
+        let run = lab
+            .run(&["provision", "--root", "rootfs", "--report", "json"])
+            .ends_with(2);
+        let finding = &run.json()["findings"][0];
+        assert_eq!(finding["line"], line, "{finding}");
+        assert_eq!(finding["facts"]["key"], key, "{finding}");
+        let summary = finding["summary"].as_str().unwrap();
+        assert!(summary.contains(words), "{finding}");
+    }
+    assert!(!lab.path("ca").exists(), "the authority was opened");
+}
+
+#[test]
+fn places_of_reports_and_records_that_cannot_be_written_are_refused_before_anything_is_asked() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("out")).unwrap();
+    for report in ["json=out", "json=rootfs/etc/passwd/report.json", "json="] {
+        let run = lab.run(
+            &[
+                &[
+                    "provision",
+                    "--ca",
+                    "embedded",
+                    "--ca-dir",
+                    "ca",
+                    "--root",
+                    "rootfs",
+                ],
+                APP,
+                &["--report", report],
+            ]
+            .concat(),
+        );
+        run.ends_with(2);
+    }
+    let twice = [
+        "--report",
+        "markdown=out/a",
+        "--report",
+        "github=./out/../out/a",
+    ];
+    lab.provision(&[APP, &twice].concat()).ends_with(2);
+    for record in ["out", "rootfs/etc/passwd/record.json"] {
+        let run = lab
+            .provision(&[APP, &["--record", record]].concat())
+            .ends_with(2);
+        assert_eq!(run.codes(), ["record-unwritable"]);
+    }
+    assert!(!lab.path("ca").exists(), "the authority was opened");
+    // Directories that are missing are made.
+    let new = [
+        "--record",
+        "new/a/record.json",
+        "--report",
+        "markdown=new/b/report.md",
+    ];
+    lab.provision(&[APP, &new].concat()).ends_with(0);
+    assert!(
+        lab.read("new/b/report.md")
+            .starts_with("### certbake provision: ok")
+    );
+}
+
+#[test]
+fn a_report_goes_through_devices_and_descriptors_and_replaces_none() {
+    let lab = Lab::new();
+    // As /dev/stdout is made.
+    std::os::unix::fs::symlink("/proc/self/fd/1", lab.path("stdout")).unwrap();
+    let run = lab
+        .provision(
+            &[
+                APP,
+                &[
+                    "--report",
+                    "markdown=/dev/null",
+                    "--report",
+                    "gitlab=stdout",
+                ],
+            ]
+            .concat(),
+        )
+        .ends_with(0);
+    assert!(run.stdout.ends_with("}\n[]\n"), "{}", run.stdout);
+    assert!(lab.path("stdout").is_symlink());
+}
+
+#[test]
+fn a_key_store_that_java_could_not_open_is_warned_of() {
+    let lab = Lab::new();
+    lab.write("certbake.toml", "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\nplacements.pkcs12 = { path = \"/app.p12\", password = \"env:STORE\" }\n");
+    for (password, codes) in [
+        ("pässword", &["pkcs12-password-not-ascii"][..]),
+        ("password", &[]),
+    ] {
+        let words = ["provision", "--root", "rootfs", "--report", "json"];
+        let output = lab.command(&words).env("STORE", password).output().unwrap();
+        let run = Run::of(output).ends_with(0);
+        assert_eq!(run.codes(), codes);
+        assert!(!run.stdout.contains(password));
+    }
 }
 
 #[test]

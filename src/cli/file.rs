@@ -241,6 +241,14 @@ impl<T> Many<T> {
             Self::Path(_) | Self::One(_) => &[],
         }
     }
+
+    /// The same, to be changed.
+    pub fn all_mut(&mut self) -> &mut [T] {
+        match self {
+            Self::List(list) => list,
+            Self::Path(_) | Self::One(_) => &mut [],
+        }
+    }
 }
 
 impl<T> FromIterator<T> for Many<T> {

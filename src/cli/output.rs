@@ -48,7 +48,7 @@ impl<'a> Output<'a> {
         {
             writable(path).map_err(|reason| {
                 refused(&format!("{} cannot be written: {reason}", path.display()))
-                    .hint("the directory must exist and be writable: it is checked before anything is asked for")
+                    .hint("its directory, or the nearest one above it that exists, must be writable, and it must not be one itself: this is checked before anything is asked for")
             })?;
         }
         Ok(Self {
@@ -134,7 +134,11 @@ fn to_file(selection: &Selection, path: &Path, report: &Report) -> io::Result<()
         .format
         .renderer
         .render(report, &mut text, Style::PLAIN)?;
+    if image::is_stream(path) {
+        return image::write_stream(path, &text).map_err(io::Error::other);
+    }
     let (directory, name) = split(path)?;
+    image::make_dirs(directory).map_err(io::Error::other)?;
     image::place_file(directory, name, Mode::new(0o644), &text).map_err(io::Error::other)
 }
 
@@ -151,15 +155,11 @@ fn split(path: &Path) -> io::Result<(&Path, &str)> {
 }
 
 fn writable(path: &Path) -> io::Result<()> {
-    let (directory, _) = split(path)?;
-    let metadata = std::fs::metadata(directory)?;
-    if !metadata.is_dir() {
-        return Err(io::Error::other(format!(
-            "{} is not a directory",
-            directory.display()
-        )));
+    if image::is_stream(path) {
+        return Ok(());
     }
-    image::can_write(directory).map_err(io::Error::other)
+    split(path)?;
+    image::can_place(path).map_err(io::Error::other)
 }
 
 /// Text that nobody can foresee, to end a value of several lines with.

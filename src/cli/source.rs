@@ -1,5 +1,7 @@
 //! The text of a configuration file, and where in it a key stands.
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
@@ -14,7 +16,12 @@ pub struct Source {
     pub path: PathBuf,
     text: String,
     pub file: File,
+    lines: OnceCell<Lines>,
 }
+
+/// The keys of a table with the line of each, and what is below it.
+#[derive(Debug, Default)]
+struct Lines(BTreeMap<String, (usize, Lines)>);
 
 impl Source {
     /// # Errors
@@ -37,6 +44,7 @@ impl Source {
                 path: path.to_owned(),
                 text,
                 file,
+                lines: OnceCell::new(),
             }),
             Err(error) => Err(explain(path, &text, &error)),
         }
@@ -63,21 +71,40 @@ impl Source {
 
     /// The line of a key, from 1; of the deepest table on its path where it is absent.
     pub fn line(&self, keys: &[&str]) -> Option<usize> {
-        let root = DeTable::parse(&self.text).ok()?;
-        let mut table = root.get_ref();
+        let mut table = self.lines.get_or_init(|| Lines::of(&self.text));
         let mut found = None;
         for key in keys {
-            let Some((spanned, value)) = table.iter().find(|(name, _)| name.get_ref() == *key)
-            else {
+            let Some((line, below)) = table.0.get(*key) else {
                 break;
             };
-            found = Some(line_of(&self.text, spanned.span().start));
-            match value.get_ref() {
-                DeValue::Table(inner) => table = inner,
-                _ => break,
-            }
+            found = Some(*line);
+            table = below;
         }
         found
+    }
+}
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+        let table = DeTable::parse(text);
+        table.map_or_else(
+            |_| Self::default(),
+            |table| Self::below(table.get_ref(), &ends),
+        )
+    }
+
+    fn below(table: &DeTable<'_>, ends: &[usize]) -> Self {
+        let keys = table.iter().map(|(name, value)| {
+            let start = name.span().start;
+            let line = ends.partition_point(|end| *end < start) + 1;
+            let below = match value.get_ref() {
+                DeValue::Table(inner) => Self::below(inner, ends),
+                _ => Self::default(),
+            };
+            (name.get_ref().to_string(), (line, below))
+        });
+        Self(keys.collect())
     }
 }
 
@@ -88,7 +115,13 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> UsageError {
         .ok()
         .map(|root| key_at(root.get_ref(), at).join("."))
         .unwrap_or_default();
-    let (reason, hint) = in_words(message);
+    let (reason, hint) = match error.span().and_then(|span| text.get(span)) {
+        Some(twice) if message == "duplicate key" => (
+            format!("`{twice}` stands here for the second time"),
+            "keep one of them; two tables of one name are one table".to_owned(),
+        ),
+        _ => in_words(message),
+    };
     UsageError {
         file: Some(path.display().to_string()),
         line: Some(line_of(text, at)),
@@ -233,6 +266,21 @@ mod tests {
             "{}",
             error.reason
         );
+    }
+
+    #[test]
+    fn a_key_that_stands_there_twice_is_named() {
+        for text in [
+            "[identity.app]\ncommon_name = \"a\"\ncommon_name = \"b\"\n",
+            "[identity.app]\ncommon_name = { x = 1 }\n[identity.app]\n",
+        ] {
+            let error = refused(text);
+            assert_eq!(error.line, Some(3));
+            assert!(error.reason.contains("second time"), "{}", error.reason);
+            let key = text.lines().last().unwrap();
+            let named = error.reason.split('`').nth(1).unwrap();
+            assert!(key.contains(named), "{}", error.reason);
+        }
     }
 
     #[test]

@@ -63,6 +63,6 @@ pub fn did_you_mean<'a>(word: &str, allowed: impl IntoIterator<Item = &'a str>) 
         .filter(|(likeness, candidate)| {
             *likeness > 0.8 || strsim::osa_distance(word, candidate) == 1
         })
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })
         .map(|(_, candidate)| candidate)
 }

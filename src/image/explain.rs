@@ -195,10 +195,12 @@ impl ImageError {
         else {
             return String::new();
         };
+        // Of a short name, two changes leave nothing.
+        let most = (name.chars().count() / 3).clamp(1, 2);
         let near = known
             .iter()
             .flatten()
-            .filter(|other| strsim::damerau_levenshtein(name, other) <= 2);
+            .filter(|other| strsim::damerau_levenshtein(name, other) <= most);
         match near.min_by_key(|other| strsim::damerau_levenshtein(name, other)) {
             Some(other) => format!("did you mean {other:?}?"),
             None => {

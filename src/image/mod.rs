@@ -35,9 +35,12 @@ pub use error::{BrokenLink, ImageError, Reason};
 pub use journal::{Pending, Phase};
 pub use lock::DirLock;
 pub use mode::{Mode, ModeError};
-pub use owner::Owner;
+pub use owner::{Owner, running};
 pub use path::{ImagePath, PathError};
-pub use plain::{append_line, can_write, lock_dir, make_dir, place_file};
+pub use plain::{
+    append_line, can_place, can_write, is_stream, lock_dir, make_dir, make_dirs, place_file,
+    write_stream,
+};
 pub use prepare::{PlannedFile, Slot, Staging};
 pub use recover::{Recovery, pending, recover};
 pub use root::ImageRoot;

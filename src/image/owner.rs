@@ -25,6 +25,11 @@ pub enum Owner {
     Name(String),
 }
 
+/// The user and the group that [`Owner::Running`] stands for.
+pub fn running() -> (u32, u32) {
+    (geteuid().as_raw(), getegid().as_raw())
+}
+
 impl FromStr for Owner {
     type Err = Infallible;
 

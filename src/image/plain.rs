@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, Mode as RawMode, OFlags, accessat, fchmod, openat};
@@ -21,21 +21,14 @@ use super::mode::Mode;
 ///
 /// Kept of a file that is replaced: its name. Not kept: owner, group, access list, extended
 /// attributes, SELinux label, other hard links, times. A symbolic link of that name is replaced, not
-/// followed; a directory, FIFO, socket or device is refused.
+/// followed, unless it stands for a descriptor (`/dev/stdout`): that, a directory, FIFO, socket or
+/// device is refused.
 ///
 /// # Errors
 /// Nothing is changed when an error is returned.
 pub fn place_file(dir: &Path, name: &str, mode: Mode, bytes: &[u8]) -> Result<(), ImageError> {
     let dir = open_dir(dir)?;
-    let path = dir.path_of(name);
-    if let Some(stat) = dir.stat(name)?
-        && !matches!(stat.kind(), FileKind::File | FileKind::SymbolicLink)
-    {
-        return Err(ImageError::NotAFile {
-            path,
-            kind: stat.kind(),
-        });
-    }
+    replaceable(&dir, name)?;
     let temporary = temporary_name()?;
     let placed =
         write_new(&dir, &temporary, mode, bytes).and_then(|()| dir.rename(&temporary, name));
@@ -45,6 +38,63 @@ pub fn place_file(dir: &Path, name: &str, mode: Mode, bytes: &[u8]) -> Result<()
     }
     placed?;
     dir.sync()
+}
+
+/// Whether [`place_file`] could make or replace this file, after [`make_dirs`] of its directory; nothing
+/// is tried.
+///
+/// # Errors
+/// Why not.
+pub fn can_place(path: &Path) -> Result<(), ImageError> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    if directory.as_os_str().is_empty() || directory.exists() {
+        let (dir, name) = parent_of(path)?;
+        replaceable(&dir, &name)?;
+        return can_write(directory);
+    }
+    let above = directory.ancestors().find(|above| above.exists());
+    can_write(above.unwrap_or(Path::new(".")))
+}
+
+fn replaceable(dir: &Dir, name: &str) -> Result<(), ImageError> {
+    let kind = match dir.stat(name)?.map(|stat| stat.kind()) {
+        None | Some(FileKind::File) => return Ok(()),
+        Some(FileKind::SymbolicLink) if !dir.read_link(name)?.starts_with(DESCRIPTORS) => {
+            return Ok(());
+        }
+        Some(kind) => kind,
+    };
+    Err(ImageError::NotAFile {
+        path: dir.path_of(name),
+        kind,
+    })
+}
+
+/// Where links to what is open lead.
+const DESCRIPTORS: &str = "/proc/";
+
+/// Whether a path names what only takes bytes one after another: a device, a FIFO, an open descriptor.
+pub fn is_stream(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let leads_to_descriptors = |path: std::io::Result<PathBuf>| {
+        path.is_ok_and(|path| path.starts_with(DESCRIPTORS.trim_end_matches('/')))
+    };
+    let kind = std::fs::metadata(path).map(|found| found.file_type());
+    kind.is_ok_and(|kind| kind.is_char_device() || kind.is_fifo())
+        || leads_to_descriptors(std::fs::read_link(path))
+        || leads_to_descriptors(path.parent().unwrap_or(path).canonicalize())
+}
+
+/// Writes to what [`is_stream`].
+///
+/// # Errors
+/// The operating system's reason.
+pub fn write_stream(path: &Path, bytes: &[u8]) -> Result<(), ImageError> {
+    let shown = path.display().to_string();
+    // A descriptor may lead to a file that others have written to before.
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let fd = openat(CWD, path, flags, RawMode::empty()).during("opening", &shown)?;
+    File::from(fd).write_all(bytes).during("writing", &shown)
 }
 
 /// Appends `line` and a line feed to a file that keeps its mode, or is created with `mode`, and syncs
@@ -110,11 +160,30 @@ pub fn make_dir(path: &Path, mode: Mode) -> Result<(), ImageError> {
         })
 }
 
+/// Creates a directory and those above it that are missing.
+///
+/// # Errors
+/// As [`make_dir`].
+pub fn make_dirs(path: &Path) -> Result<(), ImageError> {
+    if path.as_os_str().is_empty() || path.exists() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        make_dirs(above)?;
+    }
+    make_dir(path, Mode::new(0o755))
+}
+
 /// Whether a file could be made in a directory; nothing is tried.
 ///
 /// # Errors
 /// The operating system's reason: it is missing, no directory, read-only or closed to us.
 pub fn can_write(dir: &Path) -> Result<(), ImageError> {
+    let dir = if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    };
     let shown = dir.display().to_string();
     open_dir(dir)?;
     accessat(

@@ -20,7 +20,7 @@ pub const fn of(outcome: Outcome) -> ExitCode {
         Outcome::Internal => (
             "a bug in certbake",
             "no",
-            "Fail the build and report the bug with the output.",
+            "Fail the build and report the bug with the output; where all that failed was the writing of a report, standard error says so.",
         ),
         Outcome::Usage => (
             "flags, configuration or settings cannot be used, or the trust in the authority does not fit it",

@@ -15,13 +15,18 @@ const UNSAID: &[&str] = &["limited_by_depth"];
 
 /// Name and value of each fact worth reading, in the finding's order.
 pub fn rows(finding: &Finding, now: OffsetDateTime) -> Vec<(String, String)> {
-    finding
-        .facts
-        .iter()
-        .filter(|(name, value)| !UNSAID.contains(&name.as_str()) && !is_said(finding, value, now))
-        .map(|(name, value)| (plain(name), fact(name, value, now)))
-        .filter(|(_, value)| !value.is_empty())
-        .collect()
+    let mut rows = Vec::new();
+    for (name, value) in &finding.facts {
+        if UNSAID.contains(&name.as_str()) || is_said(finding, value, now) {
+            continue;
+        }
+        let row = (plain(name), fact(name, value, now));
+        // What machines have in seconds and as it was stated may read the same.
+        if !row.1.is_empty() && !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+    rows
 }
 
 /// The file, which stands before the finding, and the run's own now.
@@ -96,6 +101,8 @@ mod tests {
                 json!({"image_max_age_seconds": 86_400, "rollout_seconds": 3_600}),
             )
             .fact("many", (0..10).collect::<Vec<i32>>())
+            .fact("floor_seconds", 38 * 86_400)
+            .fact("floor", "38d")
             .fact("nothing", Value::Null);
         let rows = rows(&finding, now);
         let rows: Vec<_> = rows.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
@@ -108,6 +115,7 @@ mod tests {
                 ("names", "dns:a, dns:b"),
                 ("sum", "image max age 1d, rollout 1h"),
                 ("many", "0, 1, 2, 3, 4, 5, 6, 7, and 2 more"),
+                ("floor", "38d"),
             ]
         );
     }

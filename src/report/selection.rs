@@ -22,7 +22,7 @@ impl Selection {
     pub fn together(selections: &[Self]) -> Result<(), SelectionError> {
         for (index, one) in selections.iter().enumerate() {
             for other in &selections[index + 1..] {
-                if one.path != other.path {
+                if !same_place(one.path.as_deref(), other.path.as_deref()) {
                     continue;
                 }
                 return Err(match &one.path {
@@ -36,6 +36,22 @@ impl Selection {
         }
         Ok(())
     }
+}
+
+/// `a.json` and `./a.json` are one file; so is any spelling of it, as far as its directory is there.
+fn same_place(one: Option<&Path>, other: Option<&Path>) -> bool {
+    let place = |path: &Path| {
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let directory = directory.canonicalize();
+        directory.map_or_else(
+            |_| path.to_owned(),
+            |directory| directory.join(path.file_name().unwrap_or_default()),
+        )
+    };
+    one.map(place) == other.map(place)
 }
 
 impl FromStr for Selection {
@@ -173,6 +189,10 @@ mod tests {
         );
         assert_eq!(
             together(&["json=a", "junit=a"]).unwrap_err(),
+            "two reports cannot go to a"
+        );
+        assert_eq!(
+            together(&["json=a", "junit=./a"]).unwrap_err(),
             "two reports cannot go to a"
         );
     }

@@ -23,6 +23,7 @@ pub(super) fn output(argv: &[String], patience: Duration) -> Result<Bytes, Reaso
         RunError::NoProgram => Reason::Empty,
         RunError::TimedOut(_) => Reason::TimedOut,
         RunError::TooLong { .. } => Reason::TooLong,
+        RunError::Start(error) if error.kind() == std::io::ErrorKind::NotFound => Reason::NoProgram,
         RunError::Start(error) | RunError::Io(error) => Reason::Io(error),
     })?;
     if ended.status.success() {

@@ -66,6 +66,13 @@ impl SecretSourceError {
             (Reason::Empty, SecretSource::Descriptor(_)) => {
                 "a pipe gives what it holds once: nothing else may have read it before".to_owned()
             }
+            (Reason::Closed, SecretSource::Descriptor(number)) => {
+                format!("open it for this command: certbake … {number}<FILE")
+            }
+            (Reason::NoProgram, _) => {
+                "give its whole path, or have PATH name its folder in the environment of the build"
+                    .to_owned()
+            }
             (Reason::TimedOut, SecretSource::Descriptor(_)) => {
                 "close the writing end of the pipe".to_owned()
             }
@@ -90,6 +97,10 @@ pub enum Reason {
     TooLong,
     #[error("it gave no end of data within {} s", PATIENCE.as_secs())]
     TimedOut,
+    #[error("the descriptor is not open")]
+    Closed,
+    #[error("there is no such program")]
+    NoProgram,
     #[error("it is not a regular file")]
     NotAFile,
     #[error("others may read it (mode {mode:04o})")]

@@ -189,7 +189,11 @@ fn file(path: &Path) -> Result<Bytes, Reason> {
 
 fn descriptor(number: u32) -> Result<Bytes, Reason> {
     // Opened anew, since a number alone cannot be owned; a pipe gives the same bytes this way.
-    let mut file = File::open(format!("/proc/self/fd/{number}")).map_err(Reason::Io)?;
+    let mut file =
+        File::open(format!("/proc/self/fd/{number}")).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Reason::Closed,
+            _ => Reason::Io(error),
+        })?;
     let (answer, answered) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         // Nobody listens any more when patience has ended.

@@ -124,6 +124,18 @@ fn a_command_gives_what_it_prints_and_no_shell_reads_its_arguments() {
 }
 
 #[test]
+fn a_descriptor_that_is_closed_and_a_program_that_is_not_there_are_called_so() {
+    let error = read("fd:987").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "reading fd:987: the descriptor is not open"
+    );
+    assert!(error.finding().hint.contains("987<FILE"));
+    let error = read("cmd:no-such-program-as-this").unwrap_err();
+    assert!(matches!(error.reason, Reason::NoProgram), "{error}");
+}
+
+#[test]
 fn a_failing_command_tells_how_it_ended_and_nothing_that_it_wrote() {
     let script = "echo xyzzy-canary; echo password xyzzy-canary expired >&2; exit 3";
     let error = read(&format!("cmd:sh -c '{script}'")).unwrap_err();

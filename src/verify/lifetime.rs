@@ -59,7 +59,11 @@ fn shortened(case: &Case<'_>) -> Vec<Finding> {
         .fact("granted_seconds", granted.as_seconds())
         .instant("not_after", case.leaf().window().not_after)
         .hint(format!(
-            "raise the limit at the authority (its role, profile or provisioner, or its own certificate ends too soon), or ask for a ttl of at most {granted}; on_shortened = \"warn\" accepts less as long as the floor holds"
+            "raise the limit at the authority (its role, profile or provisioner, or its own certificate ends too soon), or ask for a ttl of at most {granted}{}",
+            match case.policy.on_shortened {
+                OnShortened::Fail => "; on_shortened = \"warn\" accepts less as long as the floor holds",
+                OnShortened::Warn => "",
+            }
         )),
     ]
 }

@@ -11,6 +11,7 @@ use crate::span::Span;
 
 mod case;
 mod clock;
+mod depth;
 mod key;
 mod lifetime;
 mod names;
@@ -86,7 +87,10 @@ pub struct Policy {
     pub max_clock_offset: Option<Span>,
     /// How far in the future a notBefore may lie and only be warned of.
     pub not_before_tolerance: Span,
-    /// Whether a chain that only strict peers refuse is refused here; otherwise it is warned of.
+    /// How many intermediates peers allow.
+    pub max_depth: Option<usize>,
+    /// Whether a chain that only strict peers or linters of public authorities refuse is refused here;
+    /// otherwise it is warned of, or noted.
     pub strict: bool,
 }
 
@@ -133,7 +137,9 @@ pub const CHECKS: &[Check] = &[
     trust::INCOMPLETE,
     trust::UNTRUSTED,
     trust::MISORDERED,
+    depth::TOO_LONG,
     profile::NOT_CONFORMING,
+    profile::NOT_BASELINE,
     window::ISSUER_ENDS_FIRST,
 ];
 

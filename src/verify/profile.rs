@@ -1,9 +1,10 @@
-//! Would strict peers take the chain too.
+//! Would strict peers take the chain too, and linters of public authorities.
 
 use super::{Case, Check, Link};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
-use crate::pki::profile::{self, Part};
+use crate::pki::Usage;
+use crate::pki::profile::{self, Breach, Part, Rule};
 
 pub(super) const NOT_CONFORMING: Check = Check {
     code: Code::new("not-conforming"),
@@ -12,44 +13,88 @@ pub(super) const NOT_CONFORMING: Check = Check {
     run: not_conforming,
 };
 
-/// Only for chains that are led to anchors: this is about what a peer would say.
-fn not_conforming(case: &Case<'_>) -> Vec<Finding> {
-    if case.trust.is_none() {
-        return Vec::new();
-    }
-    case.links_to_anchor()
-        .filter_map(|link| judge(case, link))
-        .collect()
-}
+pub(super) const NOT_BASELINE: Check = Check {
+    code: Code::new("not-baseline"),
+    summary: "a server's certificates keep the rules that linters of public authorities enforce",
+    outcome: Outcome::Flawed,
+    run: not_baseline,
+};
 
-fn judge(case: &Case<'_>, link: Link<'_>) -> Option<Finding> {
-    let part = match link {
-        Link::Leaf(_) => Part::Leaf,
-        Link::Intermediate(_) => Part::Intermediate,
-        Link::Anchor(_) => Part::Anchor,
-    };
-    let breaches = profile::breaches(link.certificate(), part);
-    let what: Vec<_> = breaches.iter().map(|breach| breach.what).collect();
-    if what.is_empty() {
-        return None;
-    }
+fn not_conforming(case: &Case<'_>) -> Vec<Finding> {
     let make = if case.policy.strict {
         Finding::error
     } else {
         Finding::warning
     };
-    let finding = make(
-        NOT_CONFORMING.code,
-        format!("strict peers refuse {link}: it {}", what.join(", and it ")),
-    );
+    broken(case, profile::INTERNET)
+        .map(|(link, breaches)| {
+            describe(make(
+                NOT_CONFORMING.code,
+                format!("strict peers refuse {link}: it {}", in_words(&breaches)),
+            ), link, &breaches)
+            .hint("have the authority correct its profile or template; Python 3.13 and later, Java and openssl -x509_strict are such peers")
+        })
+        .collect()
+}
+
+/// The Baseline Requirements are about servers alone.
+fn not_baseline(case: &Case<'_>) -> Vec<Finding> {
+    if case.usage() != Some(Usage::Server) {
+        return Vec::new();
+    }
+    let make = if case.policy.strict {
+        Finding::error
+    } else {
+        Finding::note
+    };
+    broken(case, profile::BASELINE)
+        .map(|(link, breaches)| {
+            let summary = format!(
+                "linters of public authorities refuse {link}: it {}",
+                in_words(&breaches)
+            );
+            let about_name = breaches
+                .iter()
+                .any(|breach| breach.rule == profile::OF_COMMON_NAME);
+            describe(make(NOT_BASELINE.code, summary), link, &breaches).hint(if about_name {
+                "peers ignore the common name (RFC 9525): for the name to work, have it among the alternative names too, spelt the same"
+            } else {
+                "no TLS peer refuses it; where zlint or pkilint guard your certificates, have the authority correct its profile or template"
+            })
+        })
+        .collect()
+}
+
+/// The links that break one of the rules. Only for chains that are led to anchors: this is about what
+/// others would say of them.
+fn broken<'a>(
+    case: &'a Case<'_>,
+    rules: &'static [Rule],
+) -> impl Iterator<Item = (Link<'a>, Vec<Breach>)> {
+    case.links_to_anchor()
+        .filter(|_| case.trust.is_some())
+        .map(|link| {
+            let part = match link {
+                Link::Leaf(_) => Part::Leaf,
+                Link::Intermediate(_) => Part::Intermediate,
+                Link::Anchor(_) => Part::Anchor,
+            };
+            (link, profile::breaches(rules, link.certificate(), part))
+        })
+        .filter(|(_, breaches)| !breaches.is_empty())
+}
+
+fn in_words(breaches: &[Breach]) -> String {
+    let what: Vec<_> = breaches.iter().map(|breach| breach.what).collect();
+    what.join(", and it ")
+}
+
+fn describe(finding: Finding, link: Link<'_>, breaches: &[Breach]) -> Finding {
     let breaches: Vec<_> = breaches
         .iter()
         .map(|breach| format!("{} ({})", breach.what, breach.rule))
         .collect();
-    Some(
-        finding
-            .fact("breaches", breaches)
-            .fact("subject", link.certificate().facts().subject.as_str())
-            .hint("have the authority correct its profile or template; Python 3.13 and later, Java and openssl -x509_strict are such peers"),
-    )
+    finding
+        .fact("breaches", breaches)
+        .fact("subject", link.certificate().facts().subject.as_str())
 }

@@ -44,7 +44,7 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
     let mut findings: Vec<_> = case
         .links()
         .filter(|link| forbids(*link, usage))
-        .map(|link| forbidden(link, usage))
+        .map(|link| forbidden(case, link, usage))
         .collect();
     if case.leaf().facts().extended_key_usage.is_none() {
         findings.extend(unstated(case, usage));
@@ -52,7 +52,7 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
     findings
 }
 
-fn forbidden(link: Link<'_>, usage: Usage) -> Finding {
+fn forbidden(case: &Case<'_>, link: Link<'_>, usage: Usage) -> Finding {
     let allowed = link.certificate().facts().extended_key_usage.as_deref();
     let allowed = allowed.unwrap_or_default();
     Finding::error(
@@ -71,8 +71,12 @@ fn forbidden(link: Link<'_>, usage: Usage) -> Finding {
     .fact("allowed", allowed.to_vec())
     .fact("subject", link.certificate().facts().subject.as_str())
     .hint(format!(
-        "have the authority's role, profile or template put {} into the extended key usage; it was asked for in the request, and the authority decides",
-        usage.purpose()
+        "have the authority's role, profile or template put {} into the extended key usage{}",
+        usage.purpose(),
+        match case.evidence.asked {
+            Some(_) => "; it was asked for in the request, and the authority decides",
+            None => "",
+        }
     ))
 }
 

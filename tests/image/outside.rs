@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use certbake::image::{Mode, append_line, lock_dir, make_dir, place_file};
+use certbake::image::{Mode, append_line, can_place, lock_dir, make_dir, place_file};
 use tempfile::TempDir;
 
 use super::support::{Tree, code, mode_of};
@@ -33,6 +33,28 @@ fn a_link_is_replaced_and_a_device_or_directory_is_refused() {
     let error = place_file(dir.path(), "directory", Mode::new(0o600), b"new").unwrap_err();
     assert_eq!(code(&error), "image-not-a-file");
     assert_eq!(Tree::of(dir.path()), before);
+}
+
+#[test]
+fn a_link_that_stands_for_a_descriptor_is_never_replaced() {
+    let dir = TempDir::new().unwrap();
+    std::os::unix::fs::symlink("/proc/self/fd/1", dir.path().join("stdout")).unwrap();
+    let before = Tree::of(dir.path());
+    let error = place_file(dir.path(), "stdout", Mode::new(0o600), b"new").unwrap_err();
+    assert_eq!(code(&error), "image-not-a-file");
+    assert_eq!(Tree::of(dir.path()), before);
+}
+
+#[test]
+fn whether_a_file_can_be_placed_is_known_before() {
+    let dir = TempDir::new().unwrap();
+    std::fs::create_dir(dir.path().join("directory")).unwrap();
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    can_place(&dir.path().join("file")).unwrap();
+    can_place(&dir.path().join("new")).unwrap();
+    can_place(&dir.path().join("directory")).unwrap_err();
+    can_place(&dir.path().join("missing/deep/new")).unwrap();
+    can_place(&dir.path().join("file/new")).unwrap_err();
 }
 
 #[test]

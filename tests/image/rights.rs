@@ -136,14 +136,17 @@ fn a_missing_owner_is_refused_with_the_names_there_are() {
 #[test]
 fn a_missing_group_is_looked_for_among_the_groups() {
     let image = Image::new();
-    image.file("etc/group", "root:x:0:\n", 0o644);
+    image.file("etc/group", "root:x:0:\nsys:x:3:\n", 0o644);
     let mut key = slot("/etc/key", 0o600);
-    key.group = Owner::Name("app".into());
+    key.group = Owner::Name("tls".into());
     let error = Staging::prepare(&image.root(), vec![key]).err().unwrap();
     assert_eq!(
         error.to_string(),
-        "looking up the owner \"app\" of /etc/key: /etc/group in the image has root"
+        "looking up the owner \"tls\" of /etc/key: /etc/group in the image has root, sys"
     );
+    // Nobody who wrote "tls" meant "sys".
+    let hint = error.finding().hint;
+    assert!(hint.starts_with("add \"tls\" to /etc/group"), "{hint}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use certbake::pki::{AltName, Anchors, Chain, Floor, Subject, Usage};
 use certbake::span::Span;
 use certbake::verify::{self, Asked, CHECKS, Evidence, OnShortened, Policy, Verdict};
 use lab::{Authority, Leaf, NOW, altered, dns, window};
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, SanType};
 use time::Duration;
 
 const DAY: Duration = Duration::DAY;
@@ -82,6 +82,20 @@ impl Scene {
 
     fn judge(&self) -> Verdict {
         self.judge_chain(&self.chain(), |_| {})
+    }
+
+    /// Without an order, as something that is found to be this.
+    fn found(&self, usage: Usage) -> Verdict {
+        let policy = Policy {
+            usage: Some(usage),
+            ..self.policy.clone()
+        };
+        let chain = self.chain();
+        let evidence = Evidence {
+            anchors: Some(&self.anchors),
+            ..Evidence::new(NOW, &chain)
+        };
+        verify::credential(&evidence, &policy)
     }
 
     fn judge_chain<'a>(
@@ -678,6 +692,88 @@ fn a_chain_that_only_strict_peers_refuse_is_warned_of_and_refused_when_that_is_w
     scene.policy.strict = true;
     let verdict = scene.judge();
     only(&verdict, "not-conforming", Severity::Error);
+    assert_eq!(verdict.outcome(), Outcome::Flawed);
+}
+
+#[test]
+fn what_only_linters_of_public_authorities_refuse_in_a_server_is_noted_and_refused_when_that_is_wanted()
+ {
+    let named = |common_name: &'static str, names: &[&str], usage: ExtendedKeyUsagePurpose| {
+        let names: Vec<_> = names
+            .iter()
+            .map(|name| match name.parse() {
+                Ok(address) => SanType::IpAddress(address),
+                Err(_) => dns(name),
+            })
+            .collect();
+        let mut scene = Scene::with_leaf(move |params| {
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            params
+                .distinguished_name
+                .push(DnType::CommonName, common_name);
+            params.subject_alt_names = names;
+            params.extended_key_usages = vec![usage];
+        });
+        scene.policy.strict = true;
+        scene
+    };
+    let server = |common_name, names: &[&str]| {
+        let scene = named(common_name, names, ExtendedKeyUsagePurpose::ServerAuth);
+        scene.found(Usage::Server)
+    };
+    for (common_name, names) in [
+        ("old.internal", &["app.internal"][..]),
+        ("App.internal", &["app.internal"]),
+        ("10.0.0.07", &["10.0.0.7"]),
+        ("app.internal", &["*.app.internal"]),
+    ] {
+        let verdict = server(common_name, names);
+        let finding = only(&verdict, "not-baseline", Severity::Error);
+        let said = "a common name that looks like a host name";
+        assert!(finding.summary.contains(said), "{}", finding.summary);
+        let advice = "have it among the alternative names too";
+        assert!(finding.hint.contains(advice), "{}", finding.hint);
+        assert_eq!(verdict.outcome(), Outcome::Flawed);
+    }
+    for (common_name, names) in [
+        ("app.internal", &["app.internal", "10.0.0.7"][..]),
+        ("10.0.0.7", &["app.internal", "10.0.0.7"]),
+        ("app-server", &["app.internal"]),
+    ] {
+        assert_eq!(codes(&server(common_name, names)), [""; 0], "{common_name}");
+    }
+
+    let mut lenient = named(
+        "old.internal",
+        &["app.internal"],
+        ExtendedKeyUsagePurpose::ServerAuth,
+    );
+    lenient.policy.strict = false;
+    let verdict = lenient.found(Usage::Server);
+    only(&verdict, "not-baseline", Severity::Note);
+    assert_eq!(verdict.outcome(), Outcome::Ok);
+    // The rules are about servers: a client's common name is its own affair.
+    let client = named(
+        "old.internal",
+        &["app.internal"],
+        ExtendedKeyUsagePurpose::ClientAuth,
+    );
+    assert_eq!(codes(&client.found(Usage::Client)), [""; 0]);
+}
+
+#[test]
+fn a_chain_longer_than_peers_allow_is_refused_when_the_limit_is_known() {
+    let mut scene = Scene::right();
+    assert_eq!(codes(&scene.judge()), [""; 0]);
+    scene.policy.max_depth = Some(1);
+    assert_eq!(codes(&scene.judge()), [""; 0]);
+    scene.policy.max_depth = Some(0);
+    let verdict = scene.judge();
+    let finding = only(&verdict, "chain-too-long", Severity::Error);
+    assert_eq!(
+        finding.summary,
+        "the chain has 1 intermediate, and 0 may be there (--max-depth)"
+    );
     assert_eq!(verdict.outcome(), Outcome::Flawed);
 }
 

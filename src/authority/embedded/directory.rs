@@ -141,6 +141,11 @@ impl CaDirectory {
         Ok(true)
     }
 
+    /// Whether there is a root already, an intermediate or not.
+    pub fn has_root(dir: &Path) -> bool {
+        dir.join(ROOT).exists()
+    }
+
     pub fn path(&self) -> &Path {
         &self.dir
     }

@@ -74,7 +74,11 @@ pub struct DemandArgs {
     /// Least validity left: 21d, or 66% of the lifetime
     #[arg(long, value_name = "SPAN|PERCENT", env = "CERTBAKE_MIN_VALIDITY")]
     pub min_validity: Option<String>,
-    /// Refuse what only strict peers refuse (Python 3.13, Java); otherwise it is warned of
+    /// Most intermediates that peers allow (nginx: ssl_verify_depth, Apache: SSLVerifyDepth)
+    #[arg(long, value_name = "COUNT")]
+    pub max_depth: Option<usize>,
+    /// Refuse what only strict peers refuse (Python 3.13, Java), and with --usage server what only
+    /// linters of public authorities do (zlint); otherwise it is warned of, or noted
     #[arg(long)]
     pub strict: bool,
     /// Judge by this moment instead of now: 2026-05-01T00:00:00Z

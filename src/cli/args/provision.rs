@@ -203,7 +203,7 @@ pub struct PlacementArgs {
     #[arg(long, value_name = "SOURCE", env = "CERTBAKE_PKCS12_PASSWORD")]
     pub pkcs12_password: Option<String>,
     /// Use the old encryption that old Java and Windows need
-    #[arg(long)]
+    #[arg(long, env = "CERTBAKE_PKCS12_LEGACY", value_parser = FalseyValueParser::new())]
     pub pkcs12_legacy: bool,
     /// Owner of every file, by its name in the image or number
     #[arg(long, value_name = "USER", env = "CERTBAKE_OWNER")]

@@ -276,7 +276,14 @@ impl<'a> Authorities<'a> {
             .as_deref()
             .map(read_anchors)
             .transpose()
-            .map_err(|reason| self.error(words, "anchors", reason))?;
+            .map_err(|reason| {
+                self.error(words, "anchors", reason)
+                    .hint(if words.kind == "embedded" {
+                        "leave anchors out while the CA is not made: it vouches for its own root"
+                    } else {
+                        "give the PEM file of the roots that its certificates must lead to"
+                    })
+            })?;
         let ders: Vec<Vec<u8>> = anchors
             .iter()
             .flat_map(Anchors::certificates)

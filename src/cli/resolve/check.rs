@@ -51,6 +51,9 @@ fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
         }
         (None, Some(certificate), []) => {
             no_leftovers(&[FOR_ROOT], matches)?;
+            if anchors.is_empty() {
+                no_leftovers(&[FOR_ANCHORS], matches)?;
+            }
             Ok(Target::Credential(CredentialFiles {
                 certificate: certificate.clone(),
                 intermediates: args.credential.intermediates.clone(),
@@ -61,6 +64,9 @@ fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
         }
         (None, None, paths) => {
             no_leftovers(&[FOR_ROOT, FOR_CERT], matches)?;
+            if anchors.is_empty() {
+                no_leftovers(&[FOR_ANCHORS], matches)?;
+            }
             Ok(Target::Files {
                 paths: paths.to_vec(),
                 anchors,
@@ -79,6 +85,8 @@ type Belonging = (&'static str, &'static [&'static str]);
 
 const FOR_ROOT: Belonging = ("--root", &["config", "identity"]);
 const FOR_CERT: Belonging = ("--cert", &["intermediates", "key", "crl"]);
+/// What is about a chain that leads to anchors; an image may carry its own.
+const FOR_ANCHORS: Belonging = ("--anchors", &["crl", "strict"]);
 
 fn no_leftovers(owners: &[Belonging], matches: &ArgMatches) -> Result<(), UsageError> {
     for (owner, flags) in owners {
@@ -125,6 +133,7 @@ fn policy(args: &Args, matches: &ArgMatches) -> Result<Policy, UsageError> {
         floor_origin,
         usage,
         peer_names,
+        max_depth: demands.max_depth,
         strict: demands.strict,
         ..Policy::default()
     })

@@ -43,6 +43,11 @@ impl<'a> Draft<'a> {
         self.origins.insert(key, origin);
     }
 
+    /// Whether a flag or its variable set `key`.
+    pub fn is_set_by(&self, key: &str) -> bool {
+        self.origins.contains_key(key)
+    }
+
     /// Where a value was written: `--ttl`, `CERTBAKE_TTL`, or `certbake.toml:12`.
     pub fn origin(&self, key: &str) -> String {
         if let Some(origin) = self.origins.get(key) {

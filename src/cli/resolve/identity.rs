@@ -35,6 +35,7 @@ pub fn plan(draft: &Draft<'_>, authorities: &mut Authorities<'_>) -> Result<Iden
         usage: words.usage.unwrap_or_default(),
         key_algorithm: words.key_algorithm.unwrap_or_default(),
         ttl: words.ttl,
+        ttl_origin: draft.origin("ttl"),
         policy,
         candidates,
         deadline: words.deadline.unwrap_or(DEADLINE),
@@ -131,6 +132,17 @@ fn subject(draft: &Draft<'_>) -> Result<Subject, UsageError> {
 pub(super) fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
     let words = &draft.identity;
     let floor = floor(draft)?;
+    for (key, span) in [
+        ("ttl", words.ttl),
+        ("max_validity", words.max_validity),
+        ("deadline", words.deadline),
+    ] {
+        if span == Some(Span::seconds(0)) {
+            return Err(draft
+                .error(key, "no time at all is given")
+                .hint("write a length of time such as \"21d\" or \"36h\", or leave it out"));
+        }
+    }
     if let (Some(ttl), Some(most)) = (words.ttl, words.max_validity)
         && ttl > most
     {
@@ -140,6 +152,16 @@ pub(super) fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
                 format!("the ttl of {ttl} is longer than the {most} allowed"),
             )
             .hint("lower ttl or raise max_validity"));
+    }
+    if let (Some(most), Some(floor)) = (words.max_validity, &floor)
+        && floor.required(most.duration()) > most
+    {
+        return Err(draft
+            .error(
+                "max_validity",
+                format!("the floor of {floor} is longer than the {most} allowed, so that no certificate can be right"),
+            )
+            .hint("lower the floor or raise max_validity"));
     }
     Ok(verify::Policy {
         floor,

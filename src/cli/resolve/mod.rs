@@ -25,7 +25,7 @@ use crate::command;
 use crate::command::provision::{Identity, Plan};
 use crate::net::OnWait;
 use crate::span::Span;
-use draft::Draft;
+use draft::{Draft, origin_of};
 
 /// The file that is read when none is named.
 const DEFAULT_CONFIG: &str = "certbake.toml";
@@ -102,7 +102,7 @@ fn identities(
         .iter()
         .map(|draft| identity::plan(draft, &mut authorities))
         .collect::<Result<Vec<_>, _>>()?;
-    placements::no_two_share_a_path(&identities)?;
+    placements::no_two_share_a_path(&drafts, &identities)?;
     Ok(identities)
 }
 
@@ -125,7 +125,7 @@ fn drafts<'a>(
     let Some(source) = source else {
         return Ok(vec![alone(args, matches)?]);
     };
-    let mut drafts = chosen(args, source)?
+    let mut drafts = chosen(args, matches, source)?
         .into_iter()
         .map(|(name, identity)| Draft::of_file(name, identity.clone(), source))
         .collect::<Vec<_>>();
@@ -163,6 +163,7 @@ fn alone<'a>(args: &Args, matches: &ArgMatches) -> Result<Draft<'a>, UsageError>
 
 fn chosen<'a>(
     args: &Args,
+    matches: &ArgMatches,
     source: &'a Source,
 ) -> Result<Vec<(&'a str, &'a file::Identity)>, UsageError> {
     let all = &source.file.identity;
@@ -188,7 +189,7 @@ fn chosen<'a>(
                         .map(|meant| format!("did you mean `{meant}`? "))
                         .unwrap_or_default();
                     UsageError::new(
-                        "--identity",
+                        origin_of(matches, "identity").unwrap_or_default(),
                         format!("`{name}` is not an identity of {}", source.path.display()),
                     )
                     .hint(format!(

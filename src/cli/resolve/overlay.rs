@@ -4,8 +4,9 @@ use clap::ArgMatches;
 
 use super::draft::{Draft, origin_of};
 use crate::cli::args::provision::{PlacementArgs, PlanArgs as Args};
-use crate::cli::file::{OnShortened, Pkcs12Encryption, Pkcs12Placement, Placement};
+use crate::cli::file::{Many, OnShortened, Pkcs12Encryption, Pkcs12Placement, Placement};
 use crate::cli::usage::UsageError;
+use crate::image::Mode;
 use crate::pki::path::Usage;
 use crate::span::Span;
 
@@ -138,29 +139,37 @@ fn placements(
     words: &PlacementArgs,
     matches: &ArgMatches,
 ) -> Result<(), UsageError> {
-    let file = |path: &String, mode: &Option<String>| Placement {
-        path: path.clone(),
-        mode: mode.clone(),
-        owner: words.owner.clone(),
-        group: words.group.clone(),
-        danger_readable_key: false,
-    };
-    let placements = &mut draft.identity.placements;
-    for (paths, list, mode) in [
-        (&words.cert, &mut placements.full_chain, &words.cert_mode),
-        (&words.leaf, &mut placements.certificate, &words.cert_mode),
-        (&words.issuers, &mut placements.issuers, &words.cert_mode),
-        (&words.anchors, &mut placements.anchors, &words.cert_mode),
-        (&words.key, &mut placements.private_key, &words.key_mode),
-        (&words.combined, &mut placements.combined, &words.key_mode),
+    for (id, mode) in [
+        ("cert_mode", &words.cert_mode),
+        ("key_mode", &words.key_mode),
     ] {
-        if !paths.is_empty() {
-            *list = paths.iter().map(|path| file(path, mode)).collect();
+        if let Some(mode) = mode {
+            parse::<Mode>(matches, id, mode)?;
         }
     }
-    key_store(draft, words)?;
+    let given = &mut draft.identity.placements;
+    for (paths, list, mode) in [
+        (&words.cert, &mut given.full_chain, &words.cert_mode),
+        (&words.leaf, &mut given.certificate, &words.cert_mode),
+        (&words.issuers, &mut given.issuers, &words.cert_mode),
+        (&words.anchors, &mut given.anchors, &words.cert_mode),
+        (&words.key, &mut given.private_key, &words.key_mode),
+        (&words.combined, &mut given.combined, &words.key_mode),
+    ] {
+        if !paths.is_empty() {
+            let moved = paths.iter().map(|path| moved(list, path)).collect();
+            *list = moved;
+        }
+        for file in list.all_mut() {
+            replace(&mut file.mode, mode.as_ref());
+            replace(&mut file.owner, words.owner.as_ref());
+            replace(&mut file.group, words.group.as_ref());
+        }
+    }
+    key_store(draft, words, matches)?;
     replace(&mut draft.identity.record, words.record.as_ref());
     for (id, key) in [
+        ("key_mode", "key_mode"),
         ("cert", "placements.full_chain"),
         ("leaf", "placements.certificate"),
         ("issuers", "placements.issuers"),
@@ -175,27 +184,63 @@ fn placements(
     Ok(())
 }
 
-fn key_store(draft: &mut Draft<'_>, words: &PlacementArgs) -> Result<(), UsageError> {
-    let Some(path) = &words.pkcs12 else {
-        return Ok(());
+/// A file at another path than the configuration's only one: the rest stays as it was written there.
+fn moved(list: &Many<Placement>, path: &str) -> Placement {
+    let before = match list.all() {
+        [one] => one.clone(),
+        _ => Placement::default(),
     };
-    let Some(password) = &words.pkcs12_password else {
-        return Err(
-            UsageError::new("--pkcs12", "a PKCS#12 file needs a password")
-                .hint("give its source: --pkcs12-password env:NAME"),
-        );
-    };
-    let one = Pkcs12Placement {
-        path: path.clone(),
-        mode: words.key_mode.clone(),
-        owner: words.owner.clone(),
-        group: words.group.clone(),
-        danger_readable_key: false,
-        password: password.clone(),
-        encryption: words.pkcs12_legacy.then_some(Pkcs12Encryption::Legacy),
-        alias: None,
-    };
-    draft.identity.placements.pkcs12 = std::iter::once(one).collect();
+    Placement {
+        path: path.to_owned(),
+        ..before
+    }
+}
+
+fn key_store(
+    draft: &mut Draft<'_>,
+    words: &PlacementArgs,
+    matches: &ArgMatches,
+) -> Result<(), UsageError> {
+    let stores = &mut draft.identity.placements.pkcs12;
+    if let Some(path) = &words.pkcs12 {
+        let before = match stores.all() {
+            [one] => one.clone(),
+            _ => Pkcs12Placement::default(),
+        };
+        *stores = std::iter::once(Pkcs12Placement {
+            path: path.clone(),
+            ..before
+        })
+        .collect();
+    }
+    if stores.all().is_empty() {
+        let of_stores = ["pkcs12_password", "pkcs12_legacy"];
+        return match of_stores.iter().find_map(|id| origin_of(matches, id)) {
+            // A variable may be there for other identities of a whole build.
+            Some(origin) if origin.starts_with("--") => Err(UsageError::new(
+                origin,
+                "it belongs to --pkcs12, which is not given",
+            )),
+            _ => Ok(()),
+        };
+    }
+    for store in stores.all_mut() {
+        if let Some(password) = &words.pkcs12_password {
+            store.password.clone_from(password);
+        }
+        if words.pkcs12_legacy {
+            store.encryption = Some(Pkcs12Encryption::Legacy);
+        }
+        if store.password.is_empty() {
+            return Err(
+                UsageError::new("--pkcs12", "a PKCS#12 file needs a password")
+                    .hint("give its source: --pkcs12-password env:NAME"),
+            );
+        }
+        replace(&mut store.mode, words.key_mode.as_ref());
+        replace(&mut store.owner, words.owner.as_ref());
+        replace(&mut store.group, words.group.as_ref());
+    }
     Ok(())
 }
 

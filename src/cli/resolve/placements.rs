@@ -50,6 +50,17 @@ pub fn plan(draft: &Draft<'_>) -> Result<Vec<Placement>, UsageError> {
             )
             .hint("add private_key, combined or pkcs12 (--key, --combined, --pkcs12)"));
     }
+    if !placements
+        .iter()
+        .any(|placement| placement.content.holds_certificate())
+    {
+        return Err(draft
+            .error(
+                "placements",
+                "the certificate goes nowhere, so the private key could not be used",
+            )
+            .hint("add full_chain, certificate, combined or pkcs12 (--cert, --leaf, --combined, --pkcs12)"));
+    }
     Ok(placements)
 }
 
@@ -106,6 +117,11 @@ fn placement(
         None => Mode::new(if content.holds_key() { 0o600 } else { 0o644 }),
     };
     if content.holds_key() && mode.bits() & !WIDEST_KEY_MODE != 0 && !words.danger_readable_key {
+        let key = if draft.is_set_by("key_mode") {
+            "key_mode"
+        } else {
+            key
+        };
         return Err(draft.error(key, format!("mode {mode} lets others than owner and group at the private key {path}"))
             .hint("use 0600, or 0640 with a group of its own; danger_readable_key = true allows it all the same"));
     }
@@ -124,21 +140,30 @@ fn placement(
     })
 }
 
-/// Two identities, or two kinds of content, on one path would overwrite each other.
-pub fn no_two_share_a_path(identities: &[Identity]) -> Result<(), UsageError> {
+/// Two files on one path would overwrite each other.
+pub fn no_two_share_a_path(
+    drafts: &[Draft<'_>],
+    identities: &[Identity],
+) -> Result<(), UsageError> {
     let mut seen = std::collections::BTreeMap::new();
-    for identity in identities {
+    for (draft, identity) in drafts.iter().zip(identities) {
         for placement in &identity.placements {
-            if let Some(other) = seen.insert(placement.path.as_str(), &identity.name) {
-                return Err(UsageError::new(
-                    format!("identity.{}.placements", identity.name),
-                    format!(
-                        "{} is to hold two different things (see also identity {other})",
-                        placement.path
-                    ),
+            let path = placement.path.as_str();
+            let content = placement.content.name();
+            let Some((other, earlier)) = seen.insert(path, (&identity.name, content)) else {
+                continue;
+            };
+            let of_whom = if *other == identity.name {
+                String::new()
+            } else {
+                format!(" of identity {other}")
+            };
+            return Err(draft
+                .error(
+                    &format!("placements.{}", content.replace('-', "_")),
+                    format!("{path} is already to hold the {earlier}{of_whom}"),
                 )
                 .hint("give each file a path of its own"));
-            }
         }
     }
     Ok(())

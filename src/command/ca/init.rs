@@ -19,6 +19,9 @@ pub struct Plan {
 #[derive(Debug, Serialize)]
 pub struct Initialised {
     pub made: bool,
+    /// Whether its root was there, so that only what stood below it was made.
+    #[serde(skip)]
+    pub had_root: bool,
     #[serde(flatten)]
     pub ca: Shown,
 }
@@ -27,17 +30,25 @@ pub struct Initialised {
 /// When the directory cannot be used.
 pub fn run(plan: &Plan, context: &Context<'_>) -> Result<Initialised, Failure> {
     context.progress.step("making the CA's keys");
+    let had_root = CaDirectory::has_root(&plan.dir);
     let made = CaDirectory::make(&plan.dir, &plan.new, context.moment())?;
     let ca = CaDirectory::open(&plan.dir)?;
     Ok(Initialised {
         made,
+        had_root,
         ca: Shown::of(&ca, context.moment())?,
     })
 }
 
 impl fmt::Display for Initialised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.made {
+        if self.made && self.had_root {
+            writeln!(
+                f,
+                "made a new intermediate in {}, under the root that was there",
+                self.ca.directory
+            )?;
+        } else if self.made {
             writeln!(f, "made a CA in {}", self.ca.directory)?;
         } else {
             writeln!(

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use super::{CredentialFiles, nothing, read};
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::outcome::{IdentityReport, Report};
 use crate::pki::Chain;
 use crate::verify::{self, Evidence, Policy};
+
+const TRUST_NOT_CHECKED: Code = Code::new("trust-not-checked");
 
 pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Report) {
     let name = files.certificate.display().to_string();
@@ -23,7 +25,12 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
         findings.push(nothing(name, "the file holds no certificate"));
         return;
     };
-    bundle.extend(read::certificates(&files.intermediates, findings));
+    for link in read::certificates(&files.intermediates, findings) {
+        // A chain that is given whole has the certificate itself in it, and is no less in order.
+        if !bundle.contains(&link) {
+            bundle.push(link);
+        }
+    }
     let anchors = read::anchors(&files.anchors, findings);
     let key = files.key.as_deref().and_then(|path| spki(path, findings));
     let crls = crls(files, findings);
@@ -42,6 +49,16 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
             .into_iter()
             .map(|finding| finding.in_file(name.as_str())),
     );
+    if files.anchors.is_empty() {
+        report.findings.push(
+            Finding::note(
+                TRUST_NOT_CHECKED,
+                "no anchors were given: whether the chain can be trusted was not checked",
+            )
+            .in_file(name.as_str())
+            .hint("give the roots that peers trust: --anchors FILE"),
+        );
+    }
     report.checked = Some(bundle.len());
     report.identities.push(IdentityReport {
         name: leaf.title(),

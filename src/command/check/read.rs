@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::pki::key::KeyError;
 use crate::pki::pem::{self, Block};
-use crate::pki::{Anchors, Certificate, PrivateKey};
+use crate::pki::{Anchors, Certificate, PrivateKey, ReceivedRequest, pkcs12};
 
 const UNREADABLE: Code = Code::new("file-unreadable");
 const KEY_UNREADABLE: Code = Code::new("key-unreadable");
@@ -42,11 +42,15 @@ pub(super) struct Fault {
     /// Which PEM block, from 1.
     block: Option<usize>,
     reason: String,
+    hint: &'static str,
 }
+
+/// What to do about most of them.
+const WRITE_AGAIN: &str = "look at it with `certbake inspect`; write it again from where it came";
 
 impl Fault {
     pub(super) fn finding(self, path: &str, text: &[u8]) -> Finding {
-        let mut finding = unreadable(path, &self.reason);
+        let mut finding = unreadable(path, &self.reason).hint(self.hint);
         if let Some(block) = self.block {
             finding.line = line_of_block(text, block);
             finding = finding.fact("block", block);
@@ -71,7 +75,7 @@ pub(super) fn unreadable(path: &str, reason: &str) -> Finding {
     Finding::error(UNREADABLE, format!("reading {path}: {reason}"))
         .in_file(path)
         .fact("reason", reason)
-        .hint("look at it with `certbake inspect`; write it again from where it came")
+        .hint(WRITE_AGAIN)
 }
 
 /// There is no key in it, or none that can be used.
@@ -117,12 +121,14 @@ pub(super) fn content(bytes: &[u8]) -> Result<Content, Fault> {
     let blocks = pem::decode(bytes).map_err(|error| Fault {
         block: Some(error.block),
         reason: error.to_string(),
+        hint: WRITE_AGAIN,
     })?;
     let mut content = Content::default();
     for (at, block) in blocks.into_iter().enumerate() {
         let fault = |reason: String| Fault {
             block: Some(at + 1),
             reason: format!("PEM block {}: {reason}", at + 1),
+            hint: WRITE_AGAIN,
         };
         match block {
             Block::Certificate(der) => {
@@ -146,10 +152,20 @@ fn der(bytes: &[u8]) -> Result<Content, Fault> {
         Err(error) => match PrivateKey::from_der(bytes) {
             Ok(_) => content.keys.push(bytes.to_vec().into()),
             Err(_) if crate::pki::path::is_crl(bytes) => content.crls.push(bytes.to_vec()),
+            // Nothing for us, as in PEM.
+            Err(_) if ReceivedRequest::from_der(bytes).is_ok() => {}
+            Err(_) if pkcs12::is_key_store(bytes) => {
+                return Err(Fault {
+                    block: None,
+                    reason: "it is a PKCS#12 key store, whose password nobody gave".to_owned(),
+                    hint: "take the certificates out of it and check those: openssl pkcs12 -in FILE -nokeys -out NEW",
+                });
+            }
             Err(_) => {
                 return Err(Fault {
                     block: None,
                     reason: error.to_string(),
+                    hint: WRITE_AGAIN,
                 });
             }
         },

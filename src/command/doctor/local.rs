@@ -130,18 +130,8 @@ fn record(identity: &Identity, seen: &mut Seen) {
     let Some(file) = &identity.record else {
         return;
     };
-    let above = file.ancestors().skip(1).map(|above| {
-        if above.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            above
-        }
-    });
-    let Some(there) = above.into_iter().find(|above| above.exists()) else {
-        return;
-    };
     let what = file.display();
-    match image::can_write(there) {
+    match image::can_place(file) {
         Ok(()) => seen.look(
             &identity.name,
             "record",

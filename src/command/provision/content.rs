@@ -11,31 +11,52 @@ use crate::outcome::Outcome;
 use crate::pki::{Certificate, Credential, pem, pkcs12};
 use crate::secret::Secret;
 
+const PASSWORD_NOT_ASCII: Code = Code::new("pkcs12-password-not-ascii");
 const PKCS12_UNWRITABLE: Code = Code::new("pkcs12-unwritable");
 
 /// The passwords of key stores, read before anything is asked for: one that is missing must not
 /// cost a certificate.
-pub struct Passwords(BTreeMap<String, Secret>);
+pub struct Passwords {
+    of_paths: BTreeMap<String, Secret>,
+    pub warnings: Vec<Finding>,
+}
 
 impl Passwords {
     pub fn read(plan: &Plan) -> Result<Self, Stop> {
-        let mut passwords = BTreeMap::new();
+        let mut of_paths = BTreeMap::new();
+        let mut warnings = Vec::new();
         for identity in &plan.identities {
             for placement in &identity.placements {
                 if let Content::Pkcs12(store) = &placement.content {
                     let password = password(store).map_err(|finding| {
                         Stop::new(Outcome::Usage, finding.about(&identity.name))
                     })?;
-                    passwords.insert(placement.path.as_str().to_owned(), password);
+                    if !password.expose().is_ascii() {
+                        warnings.push(not_for_java(store).about(&identity.name));
+                    }
+                    of_paths.insert(placement.path.as_str().to_owned(), password);
                 }
             }
         }
-        Ok(Self(passwords))
+        Ok(Self { of_paths, warnings })
     }
 
     fn of(&self, placement: &Placement) -> Option<&Secret> {
-        self.0.get(placement.path.as_str())
+        self.of_paths.get(placement.path.as_str())
     }
+}
+
+/// OpenSSL and Windows read such a store; Java's key factory takes nothing but ASCII.
+fn not_for_java(store: &Pkcs12) -> Finding {
+    Finding::warning(
+        PASSWORD_NOT_ASCII,
+        format!(
+            "the key store's password ({}) has characters beyond ASCII: Java does not open the store",
+            store.password
+        ),
+    )
+    .fact("source", store.password.to_string())
+    .hint("where Java is to read it, give a password of ASCII characters")
 }
 
 /// The password of a key store, where one can be written with it.

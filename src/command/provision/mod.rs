@@ -96,9 +96,11 @@ impl From<crate::image::ImageError> for Stop {
 
 fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), Stop> {
     reachable_floors(&plan.identities)?;
+    recording::copies_can_be_written(plan)?;
     let root = ImageRoot::open(&plan.root)?;
     let slots = landing::slots(&plan.identities)?;
     let passwords = Passwords::read(plan)?;
+    report.findings.extend(passwords.warnings.iter().cloned());
     if plan.dry_run {
         let planned = Staging::rehearse(&root, slots)?;
         summary::planned(report, plan, &planned);
@@ -168,10 +170,11 @@ pub(super) fn unreachable_floor(identity: &Identity) -> Option<Finding> {
     (required > ttl).then(|| {
         Finding::error(
             TTL_BELOW_FLOOR,
-            format!("{}: a certificate of {ttl} cannot stay valid for the {required} that the build demands", identity.name),
+            format!("a certificate of {ttl} cannot stay valid for the {required} that the build demands"),
         )
         .about(&identity.name)
         .fact("ttl_seconds", ttl.as_seconds())
+        .fact("ttl_from", identity.ttl_origin.as_str())
         .fact("floor_seconds", required.as_seconds())
         .fact("floor", floor.to_string())
         .fact("floor_from", identity.policy.floor_origin.clone())

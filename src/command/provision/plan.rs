@@ -38,6 +38,8 @@ pub struct Identity {
     pub key_algorithm: KeyAlgorithm,
     /// The lifetime to ask for; `None` leaves it to the authority.
     pub ttl: Option<Span>,
+    /// Where it was written, for messages: `certbake.toml:12`, `--ttl`.
+    pub ttl_origin: String,
     pub policy: Policy,
     /// At least one. The next is asked where those before cannot be reached.
     pub candidates: Vec<Candidate>,
@@ -126,6 +128,14 @@ impl Content {
 
     pub const fn holds_key(&self) -> bool {
         matches!(self, Self::Combined | Self::Pkcs12(_) | Self::PrivateKey)
+    }
+
+    /// Whether the certificate itself is in it.
+    pub const fn holds_certificate(&self) -> bool {
+        matches!(
+            self,
+            Self::Certificate | Self::Combined | Self::FullChain | Self::Pkcs12(_)
+        )
     }
 
     /// Whether a TLS stack that is given this file can send the intermediates along.

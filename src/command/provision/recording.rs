@@ -202,6 +202,28 @@ pub fn texts(plan: &Plan, contents: &[image::Content]) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// No certificate is spent on a run that would end in a copy that cannot be written.
+pub fn copies_can_be_written(plan: &Plan) -> Result<(), Stop> {
+    for identity in &plan.identities {
+        let Some(file) = &identity.record else {
+            continue;
+        };
+        image::can_place(file).map_err(|error| {
+            Stop::new(
+                Outcome::Usage,
+                Finding::error(
+                    RECORD_UNWRITABLE,
+                    format!("the record cannot be copied to {}: {error}", file.display()),
+                )
+                .about(&identity.name)
+                .in_file(file.display().to_string())
+                .hint("nothing was asked for and nothing written: mend the path (--record, or record in the file)"),
+            )
+        })?;
+    }
+    Ok(())
+}
+
 /// Writes the copies that were asked for. The image is complete by now, so a failure here says so.
 pub fn write_outside(plan: &Plan, records: &[Vec<u8>]) -> Result<(), Stop> {
     for (identity, text) in plan.identities.iter().zip(records) {
@@ -230,16 +252,6 @@ fn write_one(file: &Path, text: &[u8]) -> Result<(), String> {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     };
-    make_directories(&directory)?;
+    image::make_dirs(&directory).map_err(|error| error.to_string())?;
     image::place_file(&directory, name, Mode::new(0o644), text).map_err(|error| error.to_string())
-}
-
-fn make_directories(directory: &Path) -> Result<(), String> {
-    if directory.as_os_str().is_empty() || directory.exists() {
-        return Ok(());
-    }
-    if let Some(parent) = directory.parent() {
-        make_directories(parent)?;
-    }
-    image::make_dir(directory, Mode::new(0o755)).map_err(|error| error.to_string())
 }

@@ -2,7 +2,7 @@
 
 use super::order::Ordered;
 use super::plan::{Candidate, Identity, Placement, Plan};
-use crate::image::{Landed, Owner, PlannedFile};
+use crate::image::{Landed, Owner, PlannedFile, running};
 use crate::outcome::{Asked, CertificateSummary, Change, IdentityReport, PlacementReport, Report};
 use crate::verify;
 
@@ -24,8 +24,8 @@ pub fn asked(identity: &Identity) -> IdentityReport {
                 what: placement.content.name().to_owned(),
                 path: placement.path.as_str().to_owned(),
                 mode: placement.mode.to_string(),
-                owner: owner(&placement.owner),
-                group: owner(&placement.group),
+                owner: owner(&placement.owner, running().0),
+                group: owner(&placement.group, running().1),
                 change: Change::NotWritten,
                 sha256: None,
             })
@@ -45,9 +45,8 @@ pub fn issued(summary: &mut IdentityReport, ordered: &Ordered) {
 /// Where it would land.
 pub fn planned(report: &mut Report, plan: &Plan, planned: &[PlannedFile]) {
     for (placement, line) in lines(report, plan) {
-        if let Some(file) = planned.iter().find(|file| file.path == placement.path) {
+        if planned.iter().any(|file| file.path == placement.path) {
             line.change = Change::WouldWrite;
-            show_owner(placement, line, file.uid, file.gid);
         }
     }
 }
@@ -62,7 +61,6 @@ pub fn landed(report: &mut Report, plan: &Plan, landed: &Landed) {
                 Change::Unchanged
             };
             line.sha256 = Some(file.sha256.clone());
-            show_owner(placement, line, file.uid, file.gid);
         }
     }
 }
@@ -79,19 +77,9 @@ fn lines<'a>(
         .flat_map(|(summary, identity)| identity.placements.iter().zip(&mut summary.placements))
 }
 
-/// Who owns a file for which no owner was named.
-fn show_owner(placement: &Placement, line: &mut PlacementReport, uid: u32, gid: u32) {
-    if matches!(placement.owner, Owner::Running) {
-        line.owner = uid.to_string();
-    }
-    if matches!(placement.group, Owner::Running) {
-        line.group = gid.to_string();
-    }
-}
-
-fn owner(owner: &Owner) -> String {
+fn owner(owner: &Owner, running: u32) -> String {
     match owner {
-        Owner::Running => "(running)".to_owned(),
+        Owner::Running => running.to_string(),
         Owner::Id(id) => id.to_string(),
         Owner::Name(name) => name.clone(),
     }

@@ -1,40 +1,13 @@
 //! The Internet profile of X.509 (RFC 5280), as far as strict peers enforce it and path validation
 //! does not: Python 3.13 and later, `openssl verify -x509_strict`, Java's PKIX.
 
-use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, NameConstraints, ParsedExtension, X509Extension};
-use x509_parser::prelude::FromDer;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::public_key::PublicKey;
 
-use super::certificate::Certificate;
+use super::{Part, Rule, Subject};
 
-/// The part that a certificate plays in a chain.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Part {
-    Leaf,
-    Intermediate,
-    Anchor,
-}
-
-/// A rule that a certificate breaks.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Breach {
-    /// What is wrong, after "it": `has no authority key identifier`.
-    pub what: &'static str,
-    /// Where the rule stands.
-    pub rule: &'static str,
-}
-
-type Rule = (&'static str, &'static str, fn(&Subject<'_>) -> bool);
-
-/// What a rule looks at.
-struct Subject<'a> {
-    part: Part,
-    certificate: &'a X509Certificate<'a>,
-}
-
-/// Each rule by what breaks it, where it stands, and whether it is broken.
-const RULES: &[Rule] = &[
+/// What strict peers enforce.
+pub const INTERNET: &[Rule] = &[
     (
         "has the serial number zero, or one longer than 20 octets",
         "RFC 5280 section 4.1.2.2",
@@ -137,69 +110,6 @@ const RULES: &[Rule] = &[
     ),
 ];
 
-/// The rules that a certificate breaks in this part; none when it cannot be read.
-pub fn breaches(certificate: &Certificate, part: Part) -> Vec<Breach> {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate.der()) else {
-        return Vec::new();
-    };
-    let subject = Subject {
-        part,
-        certificate: &parsed,
-    };
-    RULES
-        .iter()
-        .filter(|(_, _, is_broken)| is_broken(&subject))
-        .map(|&(what, rule, _)| Breach { what, rule })
-        .collect()
-}
-
-impl<'a> Subject<'a> {
-    fn extensions(&self) -> impl Iterator<Item = (&'a X509Extension<'a>, &'a ParsedExtension<'a>)> {
-        self.certificate
-            .extensions()
-            .iter()
-            .map(|extension| (extension, extension.parsed_extension()))
-    }
-
-    /// Whether there is an extension of which this holds.
-    fn any(&self, holds: impl Fn(&X509Extension<'_>, &ParsedExtension<'_>) -> bool) -> bool {
-        self.extensions()
-            .any(|(extension, parsed)| holds(extension, parsed))
-    }
-
-    fn is_authority(&self) -> bool {
-        self.part != Part::Leaf
-    }
-
-    fn is_self_issued(&self) -> bool {
-        self.certificate.subject().as_raw() == self.certificate.issuer().as_raw()
-    }
-
-    /// The key identifier of the issuer's key, as the certificate gives it.
-    fn authority_key(&self) -> Option<&'a [u8]> {
-        self.extensions().find_map(|(_, parsed)| match parsed {
-            ParsedExtension::AuthorityKeyIdentifier(identifier) => {
-                identifier.key_identifier.as_ref().map(|key| key.0)
-            }
-            _ => None,
-        })
-    }
-
-    fn subject_key(&self) -> Option<&'a [u8]> {
-        self.extensions().find_map(|(_, parsed)| match parsed {
-            ParsedExtension::SubjectKeyIdentifier(key) => Some(key.0),
-            _ => None,
-        })
-    }
-
-    fn name_constraints(&self) -> Option<&'a NameConstraints<'a>> {
-        self.extensions().find_map(|(_, parsed)| match parsed {
-            ParsedExtension::NameConstraints(constraints) => Some(constraints),
-            _ => None,
-        })
-    }
-}
-
 fn bad_serial(subject: &Subject<'_>) -> bool {
     // Nobody looks at an anchor's serial number, and well-known roots have zero.
     let serial = subject.certificate.raw_serial();
@@ -211,8 +121,7 @@ fn nameless_ca(subject: &Subject<'_>) -> bool {
 }
 
 fn no_authority_key_identifier(subject: &Subject<'_>) -> bool {
-    let stated =
-        subject.any(|_, parsed| matches!(parsed, ParsedExtension::AuthorityKeyIdentifier(_)));
+    let stated = subject.authority_key_identifier().is_some();
     // A root may leave it out, but not leave it empty.
     let excused = (subject.is_self_issued() || subject.part == Part::Anchor) && !stated;
     !excused && subject.authority_key().is_none()
@@ -273,9 +182,7 @@ fn odd_dns_name(subject: &Subject<'_>) -> bool {
         matches!(name, GeneralName::DNSName(dns)
             if !dns.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'*')))
     };
-    subject.any(|_, parsed| {
-        matches!(parsed, ParsedExtension::SubjectAlternativeName(names) if names.general_names.iter().any(is_odd))
-    })
+    subject.names().any(is_odd)
 }
 
 fn constrained_leaf(subject: &Subject<'_>) -> bool {
