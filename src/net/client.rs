@@ -134,12 +134,6 @@ impl Client {
         }
     }
 
-    /// Waits before the place is asked again for what it has not made ready, and tells so.
-    /// `asked` counts how often that was.
-    pub fn wait_for(&self, url: &Url, reason: &str, asked: u32, wait: Duration) {
-        self.pause(&Endpoint::of(url), reason.to_owned(), asked, wait);
-    }
-
     fn pause(&self, endpoint: &Endpoint, reason: String, attempts: u32, wait: Duration) {
         if let Some(tell) = &self.settings.on_wait {
             tell(&Waiting {

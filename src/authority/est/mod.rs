@@ -158,19 +158,17 @@ fn post(session: &Session, operation: &str, order: &Order) -> Result<Response, A
         .header("content-transfer-encoding", "base64")
         .until(order.deadline);
     let request = session.with_login(request);
-    let mut asked = 0_u32;
+    let waits = session.teller.waits(order.deadline);
+    let mut waits = waits.between(LEAST_WAIT, USUAL_WAIT);
     loop {
-        asked += 1;
         let response = session.ask(&request)?;
         match response.status {
             200 => return Ok(response),
             202 => {
-                let wait = response.retry_after().unwrap_or(USUAL_WAIT).max(LEAST_WAIT);
-                if Instant::now() + wait >= order.deadline {
-                    return Err(pending(asked, wait));
+                let wanted = response.retry_after().unwrap_or(USUAL_WAIT);
+                if let Err(wait) = waits.pause(Some(wanted), "the request awaits approval") {
+                    return Err(pending(waits.asked, wait));
                 }
-                let reason = "the request awaits approval";
-                session.client.wait_for(&request.url, reason, asked, wait);
             }
             _ => {
                 let what = format!("POST {operation}");

@@ -8,6 +8,7 @@ use url::Url;
 use super::settings::Checked;
 use super::wire;
 use crate::authority::connection::{Reached, read_secret, under};
+use crate::authority::waits::Teller;
 use crate::authority::{AuthorityError, answer};
 use crate::net::{Client, ClientCertificate, Request, Response};
 use crate::pki::Certificate;
@@ -17,6 +18,7 @@ use crate::secret::Secret;
 pub struct Session {
     pub client: Client,
     pub cacerts: CaCertificates,
+    pub teller: Teller,
     base: Url,
     basic: Option<(String, Secret)>,
     shows_certificate: bool,
@@ -55,6 +57,7 @@ impl Session {
                 issuers: Vec::new(),
                 date: None,
             },
+            teller: settings.connection.teller(),
             base: settings.base.clone(),
             basic,
             shows_certificate,
