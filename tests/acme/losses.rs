@@ -64,6 +64,11 @@ fn an_account_that_was_made_while_nobody_listened_is_found_by_the_next_run() {
         .unwrap();
     assert!(new.summary.contains("holds a key alone"), "{}", new.summary);
 
+    // A URL that was wrong the first time does not stand in the way of the right one.
+    let mut elsewhere = kept.clone();
+    elsewhere["directory"] = "https://ca.invalid/directory".into();
+    fs::write(&ca.account, elsewhere.to_string()).unwrap();
+
     up.store(true, Ordering::SeqCst);
     ca.issue(none()).unwrap();
     ca.issue(none()).unwrap();
@@ -72,6 +77,7 @@ fn an_account_that_was_made_while_nobody_listened_is_found_by_the_next_run() {
     assert!(asked.iter().all(|other| key(other) == key(&asked[0])));
     let known: Value = serde_json::from_slice(&fs::read(&ca.account).unwrap()).unwrap();
     assert_eq!(known["key_pkcs8"], kept["key_pkcs8"]);
+    assert_eq!(known["directory"], kept["directory"]);
     assert!(known["id"].as_str().unwrap().ends_with("/account/1"));
 }
 
