@@ -93,10 +93,6 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
         .cloned()
         // What peers take for the identity, against what merely describes it.
         .partition(|name| name.starts_with("CN=") || !is_subject_attribute(name));
-    let common_name = case.leaf().facts().common_name.clone().unwrap_or_default();
-    let echoed = grave
-        .iter()
-        .any(|name| name.eq_ignore_ascii_case(&format!("dns:{common_name}")));
     let finding = |make: fn(Code, String) -> Finding, names: Vec<String>, hint: &str| {
         make(
             UNEXPECTED.code,
@@ -112,11 +108,7 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     if !grave.is_empty() {
-        let hint = if echoed {
-            "the authority repeats the common name as a DNS name: ask for it (dns), or switch that off there (Vault: exclude_cn_from_sans)"
-        } else {
-            "ask for the name if it is wanted; if it is not, have the authority's role, profile or template take the names from the request alone"
-        };
+        let hint = repeated(&grave, asked.names, case.leaf());
         findings.push(finding(Finding::error, grave, hint));
     }
     if !other.is_empty() {
@@ -124,6 +116,20 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
         findings.push(finding(Finding::warning, other, hint));
     }
     findings
+}
+
+/// What to do about names that nobody asked for: many authorities repeat one of those that were.
+fn repeated(grave: &[String], asked: &[AltName], leaf: &Certificate) -> &'static str {
+    let common_name = leaf.facts().common_name.clone().unwrap_or_default();
+    let as_dns = format!("dns:{common_name}");
+    if grave.iter().any(|name| name.eq_ignore_ascii_case(&as_dns)) {
+        return "the authority repeats the common name as a DNS name: ask for it (dns), or switch that off there (Vault: exclude_cn_from_sans)";
+    }
+    let of_asked = |name: &AltName| name.to_string().ends_with(&format!(":{common_name}"));
+    if grave.contains(&format!("CN={common_name}")) && asked.iter().any(of_asked) {
+        return "the authority makes one of the names the common name as well: ask for that (common_name), or have its template leave it out (step-ca)";
+    }
+    "ask for the name if it is wanted; if it is not, have the authority's role, profile or template take the names from the request alone"
 }
 
 fn is_subject_attribute(name: &str) -> bool {

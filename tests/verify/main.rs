@@ -13,7 +13,7 @@ use certbake::pki::{AltName, Anchors, Chain, Floor, Subject, Usage};
 use certbake::span::Span;
 use certbake::verify::{self, Asked, CHECKS, Evidence, OnShortened, Policy, Verdict};
 use lab::{Authority, Leaf, NOW, altered, dns, window};
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, SanType};
+use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, SanType};
 use time::Duration;
 
 const DAY: Duration = Duration::DAY;
@@ -540,6 +540,24 @@ fn a_name_that_nobody_asked_for_is_refused_and_an_echo_of_the_common_name_is_exp
     let scene = Scene::with_leaf(|params| params.subject_alt_names.push(dns("*.internal")));
     let finding = only(&scene.judge(), "names-unexpected", Severity::Error);
     assert_eq!(finding.facts["unexpected"][0], "dns:*.internal");
+}
+
+#[test]
+fn a_name_that_the_authority_makes_the_common_name_is_explained() {
+    let mut scene = Scene::with_leaf(|params| {
+        params.distinguished_name = DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "app.internal");
+    });
+    scene.subject.common_name = None;
+    let finding = only(&scene.judge(), "names-unexpected", Severity::Error);
+    assert_eq!(finding.facts["unexpected"][0], "CN=app.internal");
+    assert!(
+        finding.hint.contains("ask for that (common_name)"),
+        "{}",
+        finding.hint
+    );
 }
 
 #[test]
