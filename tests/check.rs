@@ -217,6 +217,90 @@ fn a_window_that_is_too_short_ends_with_the_code_of_the_window() {
 }
 
 #[test]
+fn a_check_that_was_not_made_is_never_reported_as_passed() {
+    let desk = Desk::new();
+    let (cert, anchors, key) = desk.credential(&desk.issuing.leaf());
+    let skipped = |arguments: &[&str]| {
+        let file = desk.folder.path().join("junit.xml");
+        let report = format!("junit={}", file.display());
+        let run = check(&[&["--cert", &cert, "--report", &report], arguments].concat()).ends(0);
+        let identity = &run.report["identities"][0];
+        let codes = |key: &str| identity[key].as_array().cloned().unwrap_or_default();
+        let (made, not_made) = (codes("checks"), codes("checks_not_made"));
+        assert_eq!(made.len() + not_made.len(), certbake::verify::CHECKS.len());
+        let xml = fs::read_to_string(file).unwrap();
+        let case = |code: &Value| {
+            let name = format!("name=\"{}\"", code.as_str().unwrap());
+            let line = xml.lines().find(|line| line.contains(&name));
+            line.unwrap_or_else(|| panic!("{name} is missing: {xml}"))
+                .to_owned()
+        };
+        for code in &made {
+            assert!(!case(code).contains("<skipped"), "{}", case(code));
+        }
+        for check in &not_made {
+            let why = format!(
+                "<skipped message=\"{}\"/>",
+                check["reason"].as_str().unwrap()
+            );
+            assert!(
+                case(&check["code"]).contains(&why),
+                "{}",
+                case(&check["code"])
+            );
+        }
+        not_made
+            .iter()
+            .map(|check| check["code"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let of_orders = [
+        "lifetime-shortened",
+        "lifetime-too-long",
+        "clock-offset",
+        "names-missing",
+        "names-unexpected",
+    ];
+    let all = skipped(&[]);
+    for code in of_orders.iter().chain(&[
+        "key-mismatch",
+        "window-below-floor",
+        "name-mismatch",
+        "leaf-is-ca",
+        "usage-missing",
+        "revoked",
+        "revocation-unknown",
+        "chain-incomplete",
+        "chain-untrusted",
+        "chain-too-long",
+        "not-conforming",
+        "not-baseline",
+    ]) {
+        assert!(all.iter().any(|it| it == code), "{code} passed: {all:?}");
+    }
+    let demanding = skipped(&[
+        "--anchors",
+        &anchors,
+        "--key",
+        &key,
+        "--usage",
+        "client",
+        "--name",
+        "app.internal",
+        "--max-depth",
+        "2",
+        "--min-validity",
+        "1d",
+    ]);
+    let left = [
+        &of_orders[..],
+        &["revoked", "revocation-unknown", "not-baseline"],
+    ]
+    .concat();
+    assert_eq!(demanding, left);
+}
+
+#[test]
 fn a_key_of_another_issuance_is_found_out() {
     let desk = Desk::new();
     let (cert, ..) = desk.credential(&desk.issuing.leaf());

@@ -42,12 +42,13 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
         key: key.as_deref(),
         ..Evidence::new(report.at, &chain)
     };
+    let title = leaf.title();
     let verdict = verify::credential(&evidence, policy);
     report.findings.extend(
         verdict
             .findings
             .into_iter()
-            .map(|finding| finding.in_file(name.as_str())),
+            .map(|finding| finding.in_file(name.as_str()).about(&title)),
     );
     if files.anchors.is_empty() {
         report.findings.push(
@@ -56,14 +57,16 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
                 "no anchors were given: whether the chain can be trusted was not checked",
             )
             .in_file(name.as_str())
+            .about(&title)
             .hint("give the roots that peers trust: --anchors FILE"),
         );
     }
     report.checked = Some(bundle.len());
     report.identities.push(IdentityReport {
-        name: leaf.title(),
+        name: title,
         certificate: Some((&chain).into()),
         window: Some(verdict.summary),
+        checks: verdict.checks,
         ..IdentityReport::default()
     });
 }

@@ -7,7 +7,7 @@ use super::Stop;
 use super::approach::{Answer, Approach};
 use super::plan::{Candidate, Content, Identity};
 use crate::finding::{Code, Finding};
-use crate::outcome::{Outcome, WindowSummary};
+use crate::outcome::{Checks, Outcome, WindowSummary};
 use crate::pki::credential::CredentialError;
 use crate::pki::{Anchors, Certificate, Credential};
 use crate::verify;
@@ -24,6 +24,7 @@ pub struct Ordered {
     pub candidate: Candidate,
     /// Over the path that was verified.
     pub window: WindowSummary,
+    pub checks: Checks,
     /// `Ok` when every gate passed.
     pub outcome: Outcome,
     pub findings: Vec<Finding>,
@@ -75,6 +76,7 @@ pub fn one(approach: Approach<'_>, context: &Context<'_>) -> Result<Ordered, Sto
     Ok(Ordered {
         identity: identity.name.clone(),
         window: verdict.summary,
+        checks: verdict.checks,
         credential,
         candidate: candidate.clone(),
         outcome,
