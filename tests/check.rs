@@ -301,6 +301,22 @@ fn a_check_that_was_not_made_is_never_reported_as_passed() {
 }
 
 #[test]
+fn many_files_without_anchors_say_once_that_trust_was_not_checked() {
+    let desk = Desk::new();
+    for number in 0..3 {
+        let pem = desk.issuing.leaf().certificate.pem();
+        desk.put(&format!("all/{number}.pem"), pem);
+    }
+    let folder = desk.folder.path().join("all").display().to_string();
+    let run = check(&[&folder]).ends(0);
+    assert_eq!(run.findings(), ["trust-not-checked"]);
+    let anchors = desk.put("root.pem", desk.root.certificate.pem());
+    let run = check(&[&folder, "--anchors", &anchors]);
+    let told = run.findings();
+    assert!(!told.contains(&"trust-not-checked".to_owned()), "{told:?}");
+}
+
+#[test]
 fn a_key_of_another_issuance_is_found_out() {
     let desk = Desk::new();
     let (cert, ..) = desk.credential(&desk.issuing.leaf());
@@ -406,7 +422,8 @@ fn many_files_and_folders_are_checked_at_once_and_reported_in_their_order() {
         [
             "expired 077.pem:1",
             "expired 149.pem:1",
-            "expired single.pem:1"
+            "expired single.pem:1",
+            "trust-not-checked"
         ]
     );
     assert_eq!(run.report["identities"], Value::Array(Vec::new()));
@@ -456,7 +473,7 @@ fn an_empty_match_is_a_failure_even_beside_a_full_one() {
     desk.put("full/app.pem", desk.issuing.leaf().certificate.pem());
     desk.put("empty/readme.txt", "no certificates here");
     let run = check(&[&desk.path("full"), &desk.path("empty")]).ends(4);
-    assert_eq!(run.findings(), ["nothing-to-check empty"]);
+    assert_eq!(run.findings(), ["nothing-to-check empty", "trust-not-checked"]);
     assert_eq!(run.checked(), 1);
 
     let text = desk.path("empty/readme.txt");
@@ -484,6 +501,7 @@ fn what_cannot_be_read_is_a_finding_with_its_file_and_line() {
             format!("file-unreadable damaged.pem:{second}"),
             "file-unreadable dangling.pem".to_owned(),
             "file-unreadable missing.pem".to_owned(),
+            "trust-not-checked".to_owned(),
         ]
     );
     assert_eq!(run.checked(), 1);
@@ -517,7 +535,7 @@ fn keys_and_other_files_in_a_folder_are_passed_over() {
     assert_eq!(check(&[&desk.path("d")]).ends(0).checked(), 1);
     desk.put("d/broken.crt", [0x30, 0x82, 0xff]);
     let run = check(&[&desk.path("d")]).ends(4);
-    assert_eq!(run.findings(), ["file-unreadable broken.crt"]);
+    assert_eq!(run.findings(), ["file-unreadable broken.crt", "trust-not-checked"]);
 }
 
 #[test]

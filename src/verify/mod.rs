@@ -145,6 +145,9 @@ pub const CHECKS: &[Check] = &[
     window::ISSUER_ENDS_FIRST,
 ];
 
+/// Of a lifetime that was granted shorter than asked for, or would be.
+pub const LIFETIME_SHORTENED: Code = lifetime::SHORTENED.code;
+
 /// What the gate says.
 #[derive(Clone, Debug)]
 pub struct Verdict {

@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use super::{CredentialFiles, nothing, read};
-use crate::finding::{Code, Finding};
+use super::{CredentialFiles, nothing, read, trust_not_checked};
+use crate::finding::Finding;
 use crate::outcome::{IdentityReport, Report};
 use crate::pki::Chain;
 use crate::verify::{self, Evidence, Policy};
-
-const TRUST_NOT_CHECKED: Code = Code::new("trust-not-checked");
 
 pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Report) {
     let name = files.certificate.display().to_string();
@@ -52,13 +50,9 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
     );
     if files.anchors.is_empty() {
         report.findings.push(
-            Finding::note(
-                TRUST_NOT_CHECKED,
-                "no anchors were given: whether the chain can be trusted was not checked",
-            )
-            .in_file(name.as_str())
-            .about(&title)
-            .hint("give the roots that peers trust: --anchors FILE"),
+            trust_not_checked("the chain")
+                .in_file(name.as_str())
+                .about(&title),
         );
     }
     report.checked = Some(bundle.len());

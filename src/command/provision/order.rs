@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::Context;
+use super::super::{Context, foresee};
 use super::Stop;
 use super::approach::{Answer, Approach};
 use super::plan::{Candidate, Content, Identity};
@@ -71,6 +71,7 @@ pub fn one(approach: Approach<'_>, context: &Context<'_>) -> Result<Ordered, Sto
     let verdict = verify::credential(&evidence, &identity.policy);
     findings.extend(issued.findings);
     findings.extend(verdict.findings);
+    foresee::told_once(&mut findings);
     findings.extend(chain_not_placed(identity, &credential));
     let outcome = verify::outcome(&findings);
     Ok(Ordered {
