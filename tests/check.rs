@@ -473,7 +473,10 @@ fn an_empty_match_is_a_failure_even_beside_a_full_one() {
     desk.put("full/app.pem", desk.issuing.leaf().certificate.pem());
     desk.put("empty/readme.txt", "no certificates here");
     let run = check(&[&desk.path("full"), &desk.path("empty")]).ends(4);
-    assert_eq!(run.findings(), ["nothing-to-check empty", "trust-not-checked"]);
+    assert_eq!(
+        run.findings(),
+        ["nothing-to-check empty", "trust-not-checked"]
+    );
     assert_eq!(run.checked(), 1);
 
     let text = desk.path("empty/readme.txt");
@@ -535,7 +538,10 @@ fn keys_and_other_files_in_a_folder_are_passed_over() {
     assert_eq!(check(&[&desk.path("d")]).ends(0).checked(), 1);
     desk.put("d/broken.crt", [0x30, 0x82, 0xff]);
     let run = check(&[&desk.path("d")]).ends(4);
-    assert_eq!(run.findings(), ["file-unreadable broken.crt", "trust-not-checked"]);
+    assert_eq!(
+        run.findings(),
+        ["file-unreadable broken.crt", "trust-not-checked"]
+    );
 }
 
 #[test]
