@@ -181,12 +181,14 @@ pub fn credential(evidence: &Evidence<'_>, policy: &Policy) -> Verdict {
         }
     }
     // Whatever the checks made of it, a path that does not hold is never let through.
-    if !findings.iter().any(Finding::is_error) {
-        if let Some(finding) = trust::unexplained(&case) {
-            checks.not_made.retain(|check| check.code != finding.code);
+    if !findings.iter().any(Finding::is_error)
+        && let Some(finding) = trust::unexplained(&case)
+    {
+        checks.not_made.retain(|check| check.code != finding.code);
+        if !checks.made.contains(&finding.code) {
             checks.made.push(finding.code);
-            findings.push(finding);
         }
+        findings.push(finding);
     }
     Verdict {
         findings,
