@@ -293,6 +293,20 @@ fn a_check_is_made_where_what_it_needs_is_given() {
 }
 
 #[test]
+fn an_expired_certificate_leaves_unsaid_what_nobody_could_look_at() {
+    let desk = Desk::new();
+    let (cert, anchors, _) = desk.credential(&desk.expired());
+    let files = ["--cert", &cert, "--anchors", &anchors];
+    let run = check(&[&files[..], &["--min-validity", "1d"]].concat()).ends(3);
+    assert_eq!(run.findings(), ["expired app.crt"]);
+    let made = run.report["identities"][0]["checks"].to_string();
+    assert!(made.contains("\"expired\""), "{made}");
+    for code in ["chain-untrusted", "window-below-floor"] {
+        assert!(!made.contains(code), "{code} passed: {made}");
+    }
+}
+
+#[test]
 fn many_files_without_anchors_say_once_that_trust_was_not_checked() {
     let desk = Desk::new();
     for number in 0..3 {
