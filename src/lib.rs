@@ -33,3 +33,4 @@ pub mod pki;
 pub mod record;
 pub mod secret;
 pub mod span;
+pub mod toml_fault;

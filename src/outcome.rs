@@ -182,9 +182,33 @@ pub struct IdentityReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowSummary>,
     pub placements: Vec<PlacementReport>,
+    #[serde(flatten)]
+    pub checks: Checks,
+}
+
+/// Which checks were made of a credential, and which not.
+#[derive(Clone, Debug, Default, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct Checks {
     /// The codes of the checks that were made, whether or not they found something.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub checks: Vec<Code>,
+    #[serde(rename = "checks", skip_serializing_if = "Vec::is_empty")]
+    pub made: Vec<Code>,
+    /// The checks that were not made, each with the reason.
+    #[serde(rename = "checks_not_made", skip_serializing_if = "Vec::is_empty")]
+    pub not_made: Vec<CheckNotMade>,
+}
+
+/// A check that was not made: nothing is known of what it looks for.
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct CheckNotMade {
+    pub code: Code,
+    /// What was lacking, in words.
+    pub reason: &'static str,
+}
+
+impl CheckNotMade {
+    pub const fn new(code: Code, reason: &'static str) -> Self {
+        Self { code, reason }
+    }
 }
 
 /// What was asked for.

@@ -234,3 +234,18 @@ fn a_password_that_no_key_store_takes_is_found_before_anything_is_asked() {
     }
     assert!(!lab.path("ca").exists());
 }
+
+#[test]
+fn a_password_that_java_does_not_take_is_warned_of() {
+    let lab = Lab::new(&format!(
+        "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n{APP}"
+    ));
+    lab.write(
+        "config",
+        &lab.read("certbake.toml")
+            .replace("env:BUILD_PASSWORD", "cmd:printf pässword"),
+    );
+    let report = lab.run(&["doctor", "--config", "config"], 0);
+    let told = "pkcs12-password-not-ascii".to_owned();
+    assert!(codes(&report).contains(&told.as_str()), "{report}");
+}

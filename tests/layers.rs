@@ -25,6 +25,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("record", 0),
     ("secret", 0),
     ("span", 0),
+    ("toml_fault", 0),
 ];
 
 /// Crates that may be named only in these places.

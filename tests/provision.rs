@@ -297,7 +297,9 @@ fn a_shortened_lifetime_fails_unless_it_is_only_to_be_warned_of() {
         .provision(&[&short[..], &["--on-shortened", "warn"]].concat())
         .ends_with(0);
     let report = run.json();
-    let warned = &report["findings"].as_array().unwrap()[1];
+    let [warned] = &report["findings"].as_array().unwrap()[..] else {
+        panic!("told more than once: {report}");
+    };
     assert_eq!(warned["code"], "lifetime-shortened");
     let hint = warned["hint"].as_str().unwrap();
     assert!(!hint.contains("on_shortened"), "it is so already: {hint}");
@@ -604,6 +606,57 @@ fn anchors_that_cannot_be_read_are_told_with_what_to_give() {
 }
 
 #[test]
+fn a_floor_of_nothing_is_refused_as_a_flag_too() {
+    let lab = Lab::new();
+    for floor in ["0d", "0%", "0h0m"] {
+        let run = lab.provision(&[APP, &["--min-validity", floor]].concat());
+        let said = run.ends_with(2).json()["findings"][0]["summary"].clone();
+        assert_eq!(
+            said,
+            format!(
+                "--min-validity: \"{floor}\" demands nothing, so it is no floor: leave it out, or say how long is needed"
+            )
+        );
+        let run = lab.run(&["check", "--root", "rootfs", "--min-validity", floor]);
+        run.ends_with(2);
+    }
+}
+
+#[test]
+fn files_of_a_github_runner_that_cannot_be_written_cost_no_certificate() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("folder")).unwrap();
+    let provision = [
+        "provision",
+        "--ca",
+        "embedded",
+        "--ca-dir",
+        "ca",
+        "--root",
+        "rootfs",
+    ];
+    let command = |variable: &str, file: &str| {
+        let words = [&provision[..], APP, &["--report", "github"]].concat();
+        let mut command = lab.command(&words);
+        command.env(variable, file);
+        Run::of(command.output().unwrap())
+    };
+    for variable in ["GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"] {
+        for file in ["missing/file", "folder", "rootfs/etc/passwd/file"] {
+            let run = command(variable, file).ends_with(2);
+            let start = format!("certbake: {variable}: {file} cannot be written: ");
+            assert!(run.stderr.contains(&start), "{}", run.stderr);
+        }
+    }
+    assert!(!lab.path("ca").exists(), "the authority was opened");
+    // As people set them who try a workflow by hand.
+    let run = command("GITHUB_OUTPUT", "/dev/stdout").ends_with(0);
+    assert!(run.stdout.contains("serial<<"), "{}", run.stdout);
+    command("GITHUB_STEP_SUMMARY", "summary.md").ends_with(0);
+    assert!(lab.path("summary.md").exists());
+}
+
+#[test]
 fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
     let lab = Lab::new();
     let both = "placements.full_chain = \"/app.crt\"\nplacements.private_key = \"/app.key\"\n";
@@ -613,6 +666,24 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
             8,
             "identity.app.ttl",
             "no time at all",
+        ),
+        (
+            format!("{both}min_validity = \"0d\"\n"),
+            8,
+            "identity.app.min_validity",
+            "demands nothing",
+        ),
+        (
+            format!("{both}min_validity = \"0%\"\n"),
+            8,
+            "identity.app.min_validity",
+            "demands nothing",
+        ),
+        (
+            format!("{both}use_by.rollout = \"0d\"\n"),
+            8,
+            "identity.app.use_by",
+            "demands nothing",
         ),
         (
             format!("{both}min_validity = \"30d\"\nmax_validity = \"20d\"\n"),

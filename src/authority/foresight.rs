@@ -12,6 +12,9 @@ pub const ANSWERS: Code = Code::new("ca-answers");
 /// in seconds. It is held against the lifetime and the floor that the configuration asks for.
 pub const MOST_GRANTED: &str = "max_ttl_seconds";
 
+/// A lifetime that the authority shortens, as it says itself.
+pub const CAPPED: Code = Code::new("lifetime-capped");
+
 /// A lifetime that the authority will refuse, rather than shorten.
 pub const TTL_NOT_ALLOWED: Code = Code::new("ttl-not-allowed");
 

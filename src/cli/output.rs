@@ -1,7 +1,7 @@
 //! The streams and the report files: the only place that prints.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anstream::{AutoStream, ColorChoice};
 
@@ -10,7 +10,7 @@ use super::usage::UsageError;
 use crate::finding::{Code, Finding};
 use crate::image::{self, Mode};
 use crate::outcome::{Outcome, Report};
-use crate::report::{Selection, Style, github};
+use crate::report::{Selection, Style, exit_codes, github};
 use crate::secret_source::SecretSource;
 
 /// A report could not be written where it was to go.
@@ -51,6 +51,14 @@ impl<'a> Output<'a> {
                     .hint("its directory, or the nearest one above it that exists, must be writable, and it must not be one itself: this is checked before anything is asked for")
             })?;
         }
+        if selections.iter().any(is_for_a_runner) {
+            for (variable, file) in files_of_runner(environment) {
+                writable_by_appending(&file).map_err(|reason| {
+                    UsageError::new(variable, format!("{} cannot be written: {reason}", file.display()))
+                        .hint("the runner names the file in this variable: correct or unset it; this is checked before anything is asked for")
+                })?;
+            }
+        }
         Ok(Self {
             selections,
             environment,
@@ -65,9 +73,8 @@ impl<'a> Output<'a> {
                 None => self.to_stdout(selection, report),
                 Some(path) => to_file(selection, path, report),
             };
-            let on_actions = selection.format.name == github::FORMAT.name;
             let written = match written {
-                Ok(()) if on_actions => self.to_runner(report),
+                Ok(()) if is_for_a_runner(selection) => self.to_runner(report),
                 written => written,
             };
             if let Err(error) = written
@@ -77,13 +84,19 @@ impl<'a> Output<'a> {
                     || "standard output".to_owned(),
                     |path| path.display().to_string(),
                 );
-                complain(&Finding::error(
-                    REPORT_UNWRITABLE,
-                    format!(
-                        "the {} report could not be written to {place}: {error}",
-                        selection.format.name
-                    ),
-                ));
+                complain(
+                    &Finding::error(
+                        REPORT_UNWRITABLE,
+                        format!(
+                            "the {} report could not be written to {place}: {error}",
+                            selection.format.name
+                        ),
+                    )
+                    .hint(format!(
+                        "only the report is missing; of the run itself: {}",
+                        exit_codes::of(report.outcome).meaning
+                    )),
+                );
                 exit_code = exit_code.max(Outcome::Internal.exit_code());
             }
         }
@@ -105,17 +118,46 @@ impl<'a> Output<'a> {
     /// The step summary and the outputs of a GitHub Actions job, where the runner names the files
     /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
     fn to_runner(&self, report: &Report) -> io::Result<()> {
-        for (variable, text) in [
-            ("GITHUB_STEP_SUMMARY", github::step_summary(report)),
-            ("GITHUB_OUTPUT", github::outputs(report, &token()?)),
-        ] {
-            if let Some(file) = (self.environment)(variable).filter(|file| !file.is_empty()) {
-                image::append_line(Path::new(&file), Mode::new(0o644), text.trim_end())
-                    .map_err(io::Error::other)?;
-            }
+        for (variable, file) in files_of_runner(self.environment) {
+            let text = if variable == STEP_SUMMARY {
+                github::step_summary(report)
+            } else {
+                github::outputs(report, &token()?)
+            };
+            let text = text.trim_end();
+            let written = if image::is_stream(&file) {
+                image::write_stream(&file, format!("{text}\n").as_bytes())
+            } else {
+                image::append_line(&file, Mode::new(0o644), text)
+            };
+            written.map_err(|error| io::Error::other(format!("{variable}: {error}")))?;
         }
         Ok(())
     }
+}
+
+const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
+const OUTPUTS: &str = "GITHUB_OUTPUT";
+
+fn is_for_a_runner(selection: &Selection) -> bool {
+    selection.format.name == github::FORMAT.name
+}
+
+/// The files that a runner names, by their variables.
+fn files_of_runner(environment: Environment<'_>) -> impl Iterator<Item = (&'static str, PathBuf)> {
+    [STEP_SUMMARY, OUTPUTS]
+        .into_iter()
+        .filter_map(move |variable| {
+            let file = environment(variable).filter(|file| !file.is_empty())?;
+            Some((variable, file.into()))
+        })
+}
+
+fn writable_by_appending(path: &Path) -> io::Result<()> {
+    if image::is_stream(path) {
+        return Ok(());
+    }
+    image::can_append(path).map_err(io::Error::other)
 }
 
 /// How text may look on standard output.

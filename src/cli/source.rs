@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::file::File;
-use super::usage::{UsageError, did_you_mean};
+use super::usage::UsageError;
+use crate::toml_fault::TomlFault;
 
 /// A configuration file: its words, and the file as it was parsed.
 #[derive(Debug)]
@@ -109,123 +110,14 @@ impl Lines {
 }
 
 fn explain(path: &Path, text: &str, error: &toml::de::Error) -> UsageError {
-    let at = error.span().map_or(0, |span| span.start);
-    let message = error.message().trim();
-    let key = DeTable::parse(text)
-        .ok()
-        .map(|root| key_at(root.get_ref(), at).join("."))
-        .unwrap_or_default();
-    let (reason, hint) = match error.span().and_then(|span| text.get(span)) {
-        Some(twice) if message == "duplicate key" => (
-            format!("`{twice}` stands here for the second time"),
-            "keep one of them; two tables of one name are one table".to_owned(),
-        ),
-        _ => in_words(message),
-    };
+    let fault = TomlFault::new(text, error);
     UsageError {
         file: Some(path.display().to_string()),
-        line: Some(line_of(text, at)),
-        key,
-        reason,
-        hint,
+        line: Some(fault.line),
+        key: fault.key,
+        reason: fault.reason,
+        hint: fault.hint,
     }
-}
-
-/// serde's sentence in our words: what is wrong, and what is allowed.
-pub fn in_words(message: &str) -> (String, String) {
-    if let Some(types) = message.strip_prefix("invalid type: ") {
-        return wrong_type(types);
-    }
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let (Some(word), allowed) = (quoted.first(), quoted.get(1..).unwrap_or_default()) else {
-        return (message.to_owned(), String::new());
-    };
-    let what = if message.starts_with("unknown field") {
-        "is not a key of this table"
-    } else if message.starts_with("unknown variant") {
-        "is not allowed here"
-    } else if message.starts_with("missing field") {
-        return (format!("the key `{word}` is missing"), String::new());
-    } else {
-        return (message.to_owned(), String::new());
-    };
-    let meant = did_you_mean(word, allowed.iter().copied())
-        .map(|meant| format!("did you mean `{meant}`? "))
-        .unwrap_or_default();
-    (
-        format!("`{word}` {what}"),
-        format!("{meant}allowed: {}", allowed.join(", ")),
-    )
-}
-
-/// `integer `30`, expected a string`: both in the words of TOML, and how to write it instead.
-fn wrong_type(types: &str) -> (String, String) {
-    let (found, wanted) = types.split_once(", expected ").unwrap_or((types, ""));
-    let value = found.split('`').nth(1);
-    let shown = value.unwrap_or_else(|| found.split('"').nth(1).unwrap_or_default());
-    let found = match found.split(' ').next().unwrap_or_default() {
-        "string" => format!("the text \"{shown}\""),
-        "integer" | "floating" => format!("the number {shown}"),
-        "boolean" => shown.to_owned(),
-        "sequence" => "a list".to_owned(),
-        "map" => "a table".to_owned(),
-        _ => found.to_owned(),
-    };
-    let (wanted, hint) = match wanted {
-        "a string" if value.is_some() => (
-            "a text",
-            format!(
-                "write it in quotes: \"{shown}\"; a length of time has a unit (\"30d\"), a mode four digits (\"0640\")"
-            ),
-        ),
-        "a string" => ("a text", "write one text in quotes".to_owned()),
-        "a sequence" if found.starts_with("the text") => {
-            ("a list", format!("write it in brackets: [\"{shown}\"]"))
-        }
-        "a sequence" => ("a list", "write it in brackets".to_owned()),
-        "a boolean" => (
-            "true or false",
-            "write true or false, without quotes".to_owned(),
-        ),
-        "a map" => (
-            "a table",
-            "write a table: { key = \"value\", … }".to_owned(),
-        ),
-        other if other.starts_with("struct ") => (
-            "a table",
-            "write a table: { key = \"value\", … }, or its keys below a [heading]".to_owned(),
-        ),
-        other => (other, String::new()),
-    };
-    (format!("{found} stands where {wanted} is wanted"), hint)
-}
-
-/// The path of the key or value at a byte of the text.
-fn key_at(table: &DeTable<'_>, at: usize) -> Vec<String> {
-    let mut deepest = Vec::new();
-    for (key, value) in table.iter() {
-        let mut path = vec![key.get_ref().to_string()];
-        if let DeValue::Table(inner) = value.get_ref() {
-            let below = key_at(inner, at);
-            if !below.is_empty() {
-                path.extend(below);
-                return path;
-            }
-        }
-        if key.span().contains(&at) || value.span().contains(&at) {
-            deepest = path;
-        }
-    }
-    deepest
-}
-
-fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes()
-        .iter()
-        .take(at)
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1
 }
 
 #[cfg(test)]

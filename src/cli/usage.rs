@@ -2,6 +2,7 @@
 //! stands, what is wrong, and what is allowed.
 
 use crate::finding::{Code, Finding};
+pub use crate::toml_fault::did_you_mean;
 
 /// The command line or the environment cannot be used.
 pub const USAGE: Code = Code::new("usage-invalid");
@@ -53,16 +54,4 @@ impl UsageError {
         finding.line = self.line;
         finding
     }
-}
-
-/// "did you mean" for a word that is not among `allowed`; empty when nothing is close.
-pub fn did_you_mean<'a>(word: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    allowed
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(likeness, candidate)| {
-            *likeness > 0.8 || strsim::osa_distance(word, candidate) == 1
-        })
-        .reduce(|best, next| if next.0 > best.0 { next } else { best })
-        .map(|(_, candidate)| candidate)
 }

@@ -92,6 +92,7 @@ fn one<'a>(
         .and_then(|offset| verify::clock(offset, &identity.policy, foresight.at));
     if let Some(Ok(said)) = &mut foresight.said {
         said.extend(shortened(identity, said));
+        told_once(said);
         said.extend(clock);
     }
     foresight
@@ -182,6 +183,29 @@ pub fn outcome(said: &[Finding]) -> Outcome {
         .map(of_gate)
         .max()
         .unwrap_or(Outcome::Ok)
+}
+
+/// What the authority says of a limit is the reason of what the gate says of the lifetime: where both
+/// do, it is one statement.
+pub fn told_once(findings: &mut Vec<Finding>) {
+    let of_gate = |finding: &Finding| finding.code == verify::LIFETIME_SHORTENED;
+    if !findings.iter().any(of_gate) {
+        return;
+    }
+    let (limits, mut rest): (Vec<_>, Vec<_>) = std::mem::take(findings)
+        .into_iter()
+        .partition(|finding| finding.code == foresight::CAPPED && !finding.is_error());
+    if let (Some(limit), Some(told)) = (
+        limits.into_iter().next(),
+        rest.iter_mut().find(|it| of_gate(it)),
+    ) {
+        let reason = format!("{} ({})", limit.summary, limit.hint);
+        told.facts.insert("reason".to_owned(), reason.into());
+        for (name, fact) in limit.facts {
+            told.facts.entry(name).or_insert(fact);
+        }
+    }
+    *findings = rest;
 }
 
 /// A limit that the authority told of, held against the lifetime and the floor asked for.

@@ -38,8 +38,8 @@ pub use mode::{Mode, ModeError};
 pub use owner::{Owner, running};
 pub use path::{ImagePath, PathError};
 pub use plain::{
-    append_line, can_place, can_write, is_stream, lock_dir, make_dir, make_dirs, place_file,
-    write_stream,
+    append_line, can_append, can_place, can_write, is_stream, lock_dir, make_dir, make_dirs,
+    place_file, write_stream,
 };
 pub use prepare::{PlannedFile, Slot, Staging};
 pub use recover::{Recovery, pending, recover};

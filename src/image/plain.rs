@@ -131,6 +131,22 @@ pub fn append_line(path: &Path, mode: Mode, line: &str) -> Result<(), ImageError
     }
 }
 
+/// Whether [`append_line`] could write to a file; nothing is tried.
+///
+/// # Errors
+/// As [`append_line`].
+pub fn can_append(path: &Path) -> Result<(), ImageError> {
+    let (dir, name) = parent_of(path)?;
+    let here = dir.path_of(&name);
+    match dir.stat(&name)? {
+        None => can_write(path.parent().unwrap_or(Path::new("/"))),
+        Some(stat) => {
+            regular(&stat, &here)?;
+            accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).during("writing", &here)
+        }
+    }
+}
+
 /// Locks a directory against other runs of certbake, waiting at most `patience`.
 ///
 /// # Errors

@@ -88,9 +88,15 @@ impl FromStr for Floor {
     /// `21d` or `66%`.
     fn from_str(text: &str) -> Result<Self, FloorError> {
         let Some(number) = text.strip_suffix('%') else {
-            return Ok(Self::Absolute(text.parse()?));
+            let span: Span = text.parse()?;
+            return if span.as_seconds() == 0 {
+                Err(FloorError::nothing(text))
+            } else {
+                Ok(Self::Absolute(span))
+            };
         };
         match number.parse::<u8>() {
+            Ok(0) => Err(FloorError::nothing(text)),
             Ok(percent @ 1..=100) => Ok(Self::Percent(percent)),
             _ => Err(FloorError::Percent {
                 text: text.to_owned(),
@@ -121,8 +127,18 @@ impl fmt::Display for Floor {
 pub enum FloorError {
     #[error("\"{text}\" is not a percentage from \"1%\" to \"100%\"")]
     Percent { text: String },
+    #[error(
+        "\"{text}\" demands nothing, so it is no floor: leave it out, or say how long is needed"
+    )]
+    Nothing { text: String },
     #[error(transparent)]
     Span(#[from] SpanError),
+}
+
+impl FloorError {
+    pub fn nothing(text: impl Into<String>) -> Self {
+        Self::Nothing { text: text.into() }
+    }
 }
 
 #[cfg(test)]
@@ -175,7 +191,7 @@ mod tests {
     #[test]
     fn an_unreadable_floor_is_an_error() {
         for text in [
-            "", "0%", "101%", "%", "66.5%", "-1%", "soon", "disabled", "0",
+            "", "0%", "0d", "0d0h", "101%", "%", "66.5%", "-1%", "soon", "disabled", "0",
         ] {
             assert!(text.parse::<Floor>().is_err(), "{text}");
         }

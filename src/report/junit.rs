@@ -4,8 +4,8 @@
 use std::io::{self, Write};
 
 use super::{Format, Renderer, Style, escape, exit_codes, facts, group, page};
-use crate::finding::{Code, Finding};
-use crate::outcome::{IdentityReport, Outcome, Report, Sight};
+use crate::finding::Finding;
+use crate::outcome::{Checks, IdentityReport, Outcome, Report, Sight};
 
 pub const FORMAT: Format = Format {
     name: "junit",
@@ -16,13 +16,19 @@ pub const FORMAT: Format = Format {
 
 struct Junit;
 
+/// Of the run itself.
+static NO_CHECKS: Checks = Checks {
+    made: Vec::new(),
+    not_made: Vec::new(),
+};
+
 /// A case: a check on an identity or a file, with what it found.
 struct Case<'a> {
     name: String,
     findings: Vec<&'a Finding>,
     /// The run failed, and no finding says why.
     unexplained: Option<Outcome>,
-    /// It could not be looked at, and why.
+    /// It was not looked at, and why.
     skipped: Option<&'a str>,
 }
 
@@ -49,6 +55,11 @@ struct Suite<'a> {
 impl Suite<'_> {
     fn failures(&self) -> usize {
         self.cases.iter().filter(|case| case.failed()).count()
+    }
+
+    fn skipped(&self) -> usize {
+        let skipped = |case: &&Case<'_>| case.skipped.is_some();
+        self.cases.iter().filter(skipped).count()
     }
 }
 
@@ -80,7 +91,7 @@ fn suites(report: &Report) -> Vec<Suite<'_>> {
         .filter(|finding| !finding.identity.as_deref().is_some_and(known));
     let mut run = Suite {
         name: report.command,
-        cases: by_check(of_run, &[]),
+        cases: by_check(of_run, &NO_CHECKS),
     };
     // What was found wrong is among the findings.
     for look in report
@@ -117,7 +128,12 @@ fn suite<'a>(identity: &'a IdentityReport, report: &'a Report) -> Suite<'a> {
     let mut cases = by_check(findings, &identity.checks);
     if cases.is_empty() {
         // Nothing found and no checks named: the identity itself is the case.
-        cases.push(Case::new(report.command.to_owned()));
+        let came_to_nothing = report.exit_code != 0 && identity.certificate.is_none();
+        cases.push(Case {
+            skipped: came_to_nothing
+                .then_some("the run ended before there was a certificate to judge"),
+            ..Case::new(report.command.to_owned())
+        });
     }
     Suite {
         name: &identity.name,
@@ -125,11 +141,17 @@ fn suite<'a>(identity: &'a IdentityReport, report: &'a Report) -> Suite<'a> {
     }
 }
 
-/// A case for each check that was made, and one for each other code and file that was found.
-fn by_check<'a>(findings: impl Iterator<Item = &'a Finding>, made: &[Code]) -> Vec<Case<'a>> {
+/// A case for each check, skipped where it was not made, and one for each other code and file that
+/// was found.
+fn by_check<'a>(findings: impl Iterator<Item = &'a Finding>, checks: &'a Checks) -> Vec<Case<'a>> {
+    let made = &checks.made;
     let mut cases: Vec<Case<'a>> = made
         .iter()
         .map(|code| Case::new(code.to_string()))
+        .chain(checks.not_made.iter().map(|check| Case {
+            skipped: Some(check.reason),
+            ..Case::new(check.code.to_string())
+        }))
         .collect();
     let mut places: std::collections::HashMap<String, usize> = cases
         .iter()
@@ -149,6 +171,7 @@ fn by_check<'a>(findings: impl Iterator<Item = &'a Finding>, made: &[Code]) -> V
             cases.push(Case::new(name));
             cases.len() - 1
         });
+        cases[index].skipped = None;
         cases[index].findings.push(finding);
     }
     cases
@@ -157,10 +180,11 @@ fn by_check<'a>(findings: impl Iterator<Item = &'a Finding>, made: &[Code]) -> V
 fn write_suite(suite: &Suite<'_>, report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        r#"  <testsuite name="{}" tests="{}" failures="{}" errors="0" timestamp="{}">"#,
+        r#"  <testsuite name="{}" tests="{}" failures="{}" errors="0" skipped="{}" timestamp="{}">"#,
         attribute(suite.name),
         suite.cases.len(),
         suite.failures(),
+        suite.skipped(),
         crate::finding::rfc3339(report.at).trim_end_matches('Z')
     )?;
     for case in &suite.cases {

@@ -124,6 +124,30 @@ impl<'a> Case<'a> {
     }
 }
 
+/// For checks that can be made of every case.
+pub(super) fn always(_: &Case<'_>) -> Option<&'static str> {
+    None
+}
+
+const NO_ANCHORS: &str = "no anchors were given";
+
+pub(super) fn without_anchors(case: &Case<'_>) -> Option<&'static str> {
+    case.trust.is_none().then_some(NO_ANCHORS)
+}
+
+pub(super) fn without_order(case: &Case<'_>) -> Option<&'static str> {
+    case.evidence
+        .asked
+        .is_none()
+        .then_some("no order is known that it could be compared with")
+}
+
+/// What it is to be good for is known from the usage demanded, or from being led to anchors.
+pub(super) fn without_purpose(case: &Case<'_>) -> Option<&'static str> {
+    (case.usage().is_none() && case.trust.is_none())
+        .then_some("neither a usage nor anchors were given")
+}
+
 /// Now; but where a certificate starts within the tolerance, that start: it is warned of as not valid
 /// yet, and must lead to the anchors all the same.
 fn moment_of_path(evidence: &Evidence<'_>, now: OffsetDateTime, tolerance: Span) -> OffsetDateTime {

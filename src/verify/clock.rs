@@ -12,8 +12,17 @@ pub(super) const OFFSET: Check = Check {
     code: Code::new("clock-offset"),
     summary: "the authority's clock and this machine's agree",
     outcome: Outcome::Window,
+    not_made: nothing_to_compare,
     run: offset,
 };
+
+fn nothing_to_compare(case: &Case<'_>) -> Option<&'static str> {
+    if case.evidence.clock_offset.is_none() {
+        return Some("the authority's time is not known");
+    }
+    let most = case.policy.max_clock_offset;
+    most.is_none().then_some("no max_clock_offset is set")
+}
 
 fn offset(case: &Case<'_>) -> Vec<Finding> {
     case.evidence

@@ -8,6 +8,12 @@ pub(super) const TOO_LONG: Check = Check {
     code: Code::new("chain-too-long"),
     summary: "the chain has no more intermediates than peers allow",
     outcome: Outcome::Flawed,
+    not_made: |case| {
+        let limit = case.policy.max_depth;
+        limit
+            .is_none()
+            .then_some("no limit is set to the chain's length")
+    },
     run: too_long,
 };
 

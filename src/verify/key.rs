@@ -9,6 +9,12 @@ pub(super) const MISMATCH: Check = Check {
     code: Code::new("key-mismatch"),
     summary: "the certificate is for the private key beside it",
     outcome: Outcome::Flawed,
+    not_made: |case| {
+        case.evidence
+            .key
+            .is_none()
+            .then_some("no private key was given")
+    },
     run: mismatch,
 };
 

@@ -15,6 +15,7 @@ pub(super) const SHORTENED: Check = Check {
     code: Code::new("lifetime-shortened"),
     summary: "the lifetime granted is the lifetime asked for",
     outcome: Outcome::Window,
+    not_made: no_ttl_asked,
     run: shortened,
 };
 
@@ -22,6 +23,12 @@ pub(super) const TOO_LONG: Check = Check {
     code: Code::new("lifetime-too-long"),
     summary: "the lifetime granted is not above max_validity",
     outcome: Outcome::Flawed,
+    not_made: |case| {
+        case.policy
+            .max_validity
+            .is_none()
+            .then_some("no max_validity is set")
+    },
     run: too_long,
 };
 
@@ -31,6 +38,11 @@ fn granted(case: &Case<'_>) -> Duration {
     let window = case.leaf().window();
     let now = case.now + case.evidence.clock_offset.unwrap_or_default();
     window.not_after - window.not_before.max(now)
+}
+
+fn no_ttl_asked(case: &Case<'_>) -> Option<&'static str> {
+    let asked = case.evidence.asked.and_then(|asked| asked.ttl);
+    asked.is_none().then_some("no lifetime was asked for")
 }
 
 fn shortened(case: &Case<'_>) -> Vec<Finding> {

@@ -4,7 +4,7 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::finding::{Code, Finding};
-use crate::outcome::{Outcome, WindowSummary};
+use crate::outcome::{CheckNotMade, Checks, Outcome, WindowSummary};
 use crate::pki::chain::EffectiveWindow;
 use crate::pki::{AltName, Anchors, Certificate, Chain, Floor, Subject, Usage};
 use crate::span::Span;
@@ -113,6 +113,8 @@ pub struct Check {
     pub summary: &'static str,
     /// How a run ends when this is an error: [`Outcome::Window`] or [`Outcome::Flawed`].
     pub outcome: Outcome,
+    /// Why it cannot be made of this case, where it cannot.
+    not_made: fn(&Case<'_>) -> Option<&'static str>,
     run: fn(&Case<'_>) -> Vec<Finding>,
 }
 
@@ -143,10 +145,14 @@ pub const CHECKS: &[Check] = &[
     window::ISSUER_ENDS_FIRST,
 ];
 
+/// Of a lifetime that was granted shorter than asked for, or would be.
+pub const LIFETIME_SHORTENED: Code = lifetime::SHORTENED.code;
+
 /// What the gate says.
 #[derive(Clone, Debug)]
 pub struct Verdict {
     pub findings: Vec<Finding>,
+    pub checks: Checks,
     /// Over the path that was verified, or over the chain as it came when there were no anchors or
     /// no path.
     pub window: EffectiveWindow,
@@ -163,13 +169,30 @@ impl Verdict {
 /// Runs every check. Findings about the same thing are not repeated under a second code.
 pub fn credential(evidence: &Evidence<'_>, policy: &Policy) -> Verdict {
     let case = Case::new(evidence, policy);
-    let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| (check.run)(&case)).collect();
+    let mut findings = Vec::new();
+    let mut checks = Checks::default();
+    for check in CHECKS {
+        match (check.not_made)(&case) {
+            None => {
+                checks.made.push(check.code);
+                findings.extend((check.run)(&case));
+            }
+            Some(reason) => checks.not_made.push(CheckNotMade::new(check.code, reason)),
+        }
+    }
     // Whatever the checks made of it, a path that does not hold is never let through.
-    if !findings.iter().any(Finding::is_error) {
-        findings.extend(trust::unexplained(&case));
+    if !findings.iter().any(Finding::is_error)
+        && let Some(finding) = trust::unexplained(&case)
+    {
+        checks.not_made.retain(|check| check.code != finding.code);
+        if !checks.made.contains(&finding.code) {
+            checks.made.push(finding.code);
+        }
+        findings.push(finding);
     }
     Verdict {
         findings,
+        checks,
         summary: case.window_summary(),
         window: case.window,
     }
@@ -184,6 +207,22 @@ pub fn recorded(
     now: OffsetDateTime,
 ) -> Option<Finding> {
     window::recorded(not_after, limited_by, required, now)
+}
+
+/// The checks that [`recorded`] makes.
+pub fn checks_by_record(floor: bool, why_not: &'static str) -> Checks {
+    let mut checks = Checks::default();
+    for check in CHECKS {
+        match check.code {
+            code if code == window::EXPIRED.code => checks.made.push(code),
+            code if code == window::BELOW_FLOOR.code && floor => checks.made.push(code),
+            code if code == window::BELOW_FLOOR.code => checks
+                .not_made
+                .push(CheckNotMade::new(code, window::NO_FLOOR)),
+            code => checks.not_made.push(CheckNotMade::new(code, why_not)),
+        }
+    }
+    checks
 }
 
 /// Holds the authority's clock, `offset` ahead of ours, against the policy.

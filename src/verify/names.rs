@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::case::without_order;
 use super::{Asked, Case, Check};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
@@ -13,6 +14,7 @@ pub(super) const MISSING: Check = Check {
     code: Code::new("names-missing"),
     summary: "every name asked for is in the certificate",
     outcome: Outcome::Flawed,
+    not_made: without_order,
     run: missing,
 };
 
@@ -20,6 +22,7 @@ pub(super) const UNEXPECTED: Check = Check {
     code: Code::new("names-unexpected"),
     summary: "no name is in the certificate that was not asked for",
     outcome: Outcome::Flawed,
+    not_made: without_order,
     run: unexpected,
 };
 
@@ -27,6 +30,7 @@ pub(super) const PEER_NAME: Check = Check {
     code: Code::new("name-mismatch"),
     summary: "the certificate is valid for the name that peers look for",
     outcome: Outcome::Flawed,
+    not_made: no_peer_name,
     run: peer_name,
 };
 
@@ -138,6 +142,13 @@ fn is_subject_attribute(name: &str) -> bool {
         (Some(equals), Some(colon)) => equals < colon,
         (equals, _) => equals.is_some(),
     }
+}
+
+fn no_peer_name(case: &Case<'_>) -> Option<&'static str> {
+    let names = &case.policy.peer_names;
+    names
+        .is_empty()
+        .then_some("no name was given that peers look for")
 }
 
 fn peer_name(case: &Case<'_>) -> Vec<Finding> {

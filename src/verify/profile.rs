@@ -1,5 +1,6 @@
 //! Would strict peers take the chain too, and linters of public authorities.
 
+use super::case::without_anchors;
 use super::{Case, Check, Link};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
@@ -10,6 +11,7 @@ pub(super) const NOT_CONFORMING: Check = Check {
     code: Code::new("not-conforming"),
     summary: "every certificate keeps the rules of RFC 5280 that strict peers enforce",
     outcome: Outcome::Flawed,
+    not_made: without_anchors,
     run: not_conforming,
 };
 
@@ -17,6 +19,7 @@ pub(super) const NOT_BASELINE: Check = Check {
     code: Code::new("not-baseline"),
     summary: "a server's certificates keep the rules that linters of public authorities enforce",
     outcome: Outcome::Flawed,
+    not_made: no_server_to_judge,
     run: not_baseline,
 };
 
@@ -38,10 +41,14 @@ fn not_conforming(case: &Case<'_>) -> Vec<Finding> {
 }
 
 /// The Baseline Requirements are about servers alone.
-fn not_baseline(case: &Case<'_>) -> Vec<Finding> {
+fn no_server_to_judge(case: &Case<'_>) -> Option<&'static str> {
     if case.usage() != Some(Usage::Server) {
-        return Vec::new();
+        return Some("it is about servers' certificates alone");
     }
+    without_anchors(case)
+}
+
+fn not_baseline(case: &Case<'_>) -> Vec<Finding> {
     let make = if case.policy.strict {
         Finding::error
     } else {
@@ -65,14 +72,13 @@ fn not_baseline(case: &Case<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// The links that break one of the rules. Only for chains that are led to anchors: this is about what
-/// others would say of them.
+/// The links that break one of the rules. Asked only of chains that are led to anchors: this is about
+/// what others would say of them.
 fn broken<'a>(
     case: &'a Case<'_>,
     rules: &'static [Rule],
 ) -> impl Iterator<Item = (Link<'a>, Vec<Breach>)> {
     case.links_to_anchor()
-        .filter(|_| case.trust.is_some())
         .map(|link| {
             let part = match link {
                 Link::Leaf(_) => Part::Leaf,

@@ -1,5 +1,6 @@
 //! Are keys and signatures strong enough to be accepted by today's peers.
 
+use super::case::always;
 use super::{Case, Check};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
@@ -14,6 +15,7 @@ pub(super) const WEAK_KEY: Check = Check {
     code: Code::new("weak-key"),
     summary: "every key is RSA of 2048 bits and more, ECDSA on a NIST curve, or Ed25519",
     outcome: Outcome::Flawed,
+    not_made: always,
     run: weak_key,
 };
 
@@ -21,6 +23,7 @@ pub(super) const WEAK_SIGNATURE: Check = Check {
     code: Code::new("weak-signature"),
     summary: "no certificate below the root is signed with SHA-1 or MD5",
     outcome: Outcome::Flawed,
+    not_made: always,
     run: weak_signature,
 };
 

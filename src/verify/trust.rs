@@ -1,5 +1,6 @@
 //! Does the chain lead to the anchors, in order, unrevoked: webpki's typed reasons turned into facts.
 
+use super::case::without_anchors;
 use super::{Case, Check, Link, strength, usage, window};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
@@ -10,6 +11,7 @@ pub(super) const INCOMPLETE: Check = Check {
     code: Code::new("chain-incomplete"),
     summary: "every issuer between the certificate and the anchors is there",
     outcome: Outcome::Flawed,
+    not_made: ended_before_issuers,
     run: incomplete,
 };
 
@@ -17,6 +19,7 @@ pub(super) const UNTRUSTED: Check = Check {
     code: Code::new("chain-untrusted"),
     summary: "the chain verifies to one of the anchors",
     outcome: Outcome::Flawed,
+    not_made: ended_elsewhere,
     run: untrusted,
 };
 
@@ -24,6 +27,12 @@ pub(super) const MISORDERED: Check = Check {
     code: Code::new("chain-misordered"),
     summary: "the chain is delivered leaf first, each certificate followed by its issuer",
     outcome: Outcome::Flawed,
+    not_made: |case| {
+        let bundle = case.evidence.bundle;
+        bundle
+            .is_none()
+            .then_some("the chain is put in order before it is judged")
+    },
     run: misordered,
 };
 
@@ -31,6 +40,7 @@ pub(super) const REVOKED: Check = Check {
     code: Code::new("revoked"),
     summary: "no link of the chain is on a revocation list",
     outcome: Outcome::Flawed,
+    not_made: no_lists_to_search,
     run: revoked,
 };
 
@@ -38,6 +48,7 @@ pub(super) const REVOCATION_UNKNOWN: Check = Check {
     code: Code::new("revocation-unknown"),
     summary: "the revocation lists given cover the chain and can be used",
     outcome: Outcome::Flawed,
+    not_made: no_lists_to_use,
     run: revocation_unknown,
 };
 
@@ -53,6 +64,42 @@ fn missing_issuer<'a>(case: &'a Case<'_>) -> Option<Link<'a>> {
     let known = |certificate: &crate::pki::Certificate| certificate.facts().subject_der == *wanted;
     let delivered = case.evidence.bundle.unwrap_or(&case.chain.roots);
     (!anchors.iter().any(known) && !delivered.iter().any(known)).then_some(top)
+}
+
+/// Another fault ended the validation of the path, so that nothing more is known of it.
+const ENDED_EARLIER: &str = "path validation ended at a fault that another check names";
+
+fn ended_before_issuers(case: &Case<'_>) -> Option<&'static str> {
+    let other = path_error(case).is_some_and(|error| error != &PathError::UnknownIssuer);
+    without_anchors(case)
+        .or_else(|| (other && missing_issuer(case).is_some()).then_some(ENDED_EARLIER))
+}
+
+fn ended_elsewhere(case: &Case<'_>) -> Option<&'static str> {
+    let elsewhere = path_error(case).is_some_and(|error| is_said_elsewhere(case, error));
+    without_anchors(case).or_else(|| elsewhere.then_some(ENDED_EARLIER))
+}
+
+fn no_lists_to_search(case: &Case<'_>) -> Option<&'static str> {
+    no_lists(case).or_else(|| match path_error(case) {
+        None | Some(PathError::CertRevoked) => None,
+        Some(_) => Some(ENDED_EARLIER),
+    })
+}
+
+fn no_lists_to_use(case: &Case<'_>) -> Option<&'static str> {
+    no_lists(case).or_else(|| {
+        let error = path_error(case)?;
+        let known = crl_fault(error).is_some() || odd_list(case).is_some();
+        (!known).then_some(ENDED_EARLIER)
+    })
+}
+
+fn no_lists(case: &Case<'_>) -> Option<&'static str> {
+    if case.evidence.crls.is_empty() {
+        return Some("no revocation lists were given");
+    }
+    without_anchors(case)
 }
 
 fn incomplete(case: &Case<'_>) -> Vec<Finding> {
@@ -76,10 +123,10 @@ fn incomplete(case: &Case<'_>) -> Vec<Finding> {
 }
 
 fn untrusted(case: &Case<'_>) -> Vec<Finding> {
-    match path_error(case) {
-        Some(error) if !is_said_elsewhere(case, error) => vec![does_not_lead_there(case, error)],
-        _ => Vec::new(),
-    }
+    path_error(case)
+        .map(|error| does_not_lead_there(case, error))
+        .into_iter()
+        .collect()
 }
 
 /// The path does not hold, whether or not another check was to say why.

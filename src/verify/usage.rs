@@ -1,5 +1,6 @@
 //! May the certificate be used for what it is wanted for.
 
+use super::case::without_purpose;
 use super::{Case, Check, Link};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
@@ -9,6 +10,7 @@ pub(super) const MISSING: Check = Check {
     code: Code::new("usage-missing"),
     summary: "the certificate and every intermediate allow the usage wanted",
     outcome: Outcome::Flawed,
+    not_made: without_purpose,
     run: missing,
 };
 
@@ -16,6 +18,7 @@ pub(super) const LEAF_IS_CA: Check = Check {
     code: Code::new("leaf-is-ca"),
     summary: "the certificate is not a certificate authority's",
     outcome: Outcome::Flawed,
+    not_made: without_purpose,
     run: leaf_is_ca,
 };
 
@@ -108,8 +111,7 @@ fn unstated(case: &Case<'_>, usage: Usage) -> Option<Finding> {
 
 fn leaf_is_ca(case: &Case<'_>) -> Vec<Finding> {
     let leaf = case.leaf();
-    let expected_leaf = case.usage().is_some() || case.trust.is_some();
-    if !expected_leaf || !leaf.facts().is_ca {
+    if !leaf.facts().is_ca {
         return Vec::new();
     }
     vec![

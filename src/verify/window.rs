@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+use super::case::always;
 use super::{Case, Check, Link, Policy};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
@@ -12,6 +13,7 @@ pub(super) const EXPIRED: Check = Check {
     code: Code::new("expired"),
     summary: "no link of the chain has expired",
     outcome: Outcome::Window,
+    not_made: always,
     run: expired,
 };
 
@@ -19,6 +21,7 @@ pub(super) const NOT_YET_VALID: Check = Check {
     code: Code::new("not-yet-valid"),
     summary: "every link of the chain is valid already",
     outcome: Outcome::Window,
+    not_made: always,
     run: not_yet_valid,
 };
 
@@ -26,6 +29,7 @@ pub(super) const BELOW_FLOOR: Check = Check {
     code: Code::new("window-below-floor"),
     summary: "the effective window is open for as long as the build needs",
     outcome: Outcome::Window,
+    not_made: no_floor_to_hold,
     run: below_floor,
 };
 
@@ -33,6 +37,7 @@ pub(super) const ISSUER_ENDS_FIRST: Check = Check {
     code: Code::new("issuer-ends-first"),
     summary: "no intermediate ends before the certificate it issued",
     outcome: Outcome::Window,
+    not_made: always,
     run: issuer_ends_first,
 };
 
@@ -95,14 +100,26 @@ fn not_yet_valid(case: &Case<'_>) -> Vec<Finding> {
         .collect()
 }
 
+pub(super) const NO_FLOOR: &str = "no floor is demanded";
+
+fn no_floor_to_hold(case: &Case<'_>) -> Option<&'static str> {
+    if case.policy.floor.is_none() {
+        return Some(NO_FLOOR);
+    }
+    // `expired` says so.
+    let remaining = case.window.window.remaining(case.now);
+    remaining
+        .is_negative()
+        .then_some("the window has ended already")
+}
+
 fn below_floor(case: &Case<'_>) -> Vec<Finding> {
     let (Some(floor), Some(required)) = (&case.policy.floor, case.required()) else {
         return Vec::new();
     };
     let window = &case.window.window;
     let remaining = window.remaining(case.now);
-    // Once it is past, `expired` says so.
-    if remaining >= required.duration() || remaining.is_negative() {
+    if remaining >= required.duration() {
         return Vec::new();
     }
     let left = Span::from(remaining);

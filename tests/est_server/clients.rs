@@ -356,6 +356,17 @@ fn a_server_that_cannot_start_says_why_and_ends_with_2() {
     assert!(!said.contains("xyzzy"), "{said}");
     let said = refuse(&[&login[..], &["--ttl", "0d"]].concat());
     assert!(said.contains("--ttl"), "{said}");
+    let users = directory.path().join("users.toml");
+    fs::write(&users, "[user.builder]\nmax_tll = \"14d\"\n").unwrap();
+    let said = refuse(&["--users", users.to_str().unwrap()]);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "user.builder.max_tll: `max_tll` is not a key of this table",
+        "users.toml:2",
+        "did you mean `max_ttl`? allowed: password, allowed_names, max_ttl",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
     let said = refuse(&["--users", "/nowhere/users.toml"]);
     assert!(said.contains("/nowhere/users.toml"), "{said}");
 }

@@ -145,6 +145,22 @@ fn a_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[test]
+fn a_body_announced_as_too_large_is_refused_before_it_comes() {
+    let lab = Lab::new();
+    let mut stream = tls(&lab, "http/1.1");
+    stream
+        .write_all(b"POST /.well-known/est/simpleenroll HTTP/1.1\r\nhost: lab\r\ncontent-length: 1000000\r\n\r\nMII")
+        .unwrap();
+    let answer = String::from_utf8(rest(&mut stream)).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(
+        answer.contains("a request has at most 65536 bytes"),
+        "{answer}"
+    );
+    lab.assert_alive();
+}
+
+#[test]
 fn connections_that_stay_idle_are_closed_in_both_versions_of_http() {
     let lab = Lab::new();
     for protocol in ["http/1.1", "h2"] {

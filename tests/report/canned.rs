@@ -2,8 +2,8 @@
 
 use certbake::finding::{Code, Finding};
 use certbake::outcome::{
-    Asked, AuthorityPlace, CertificateSummary, Change, FloorSummary, IdentityReport, Look, Outcome,
-    PlacementReport, Report, Sight, WindowSummary,
+    Asked, AuthorityPlace, CertificateSummary, Change, CheckNotMade, Checks, FloorSummary,
+    IdentityReport, Look, Outcome, PlacementReport, Report, Sight, WindowSummary,
 };
 use certbake::span::Span;
 use serde_json::json;
@@ -122,6 +122,20 @@ fn issued(name: &str, days: i64, floor: i64, limit: Option<&str>) -> IdentityRep
         }),
         rebuild_by: Some(not_after - Duration::days(floor)),
     });
+    identity.checks = Checks {
+        made: [
+            "key-mismatch",
+            "window-below-floor",
+            "names-missing",
+            "lifetime-shortened",
+        ]
+        .map(Code::new)
+        .to_vec(),
+        not_made: vec![CheckNotMade::new(
+            Code::new("revoked"),
+            "no revocation lists were given",
+        )],
+    };
     identity
 }
 
@@ -392,7 +406,7 @@ fn revoked() -> Report {
     identity.asked = None;
     identity.window = None;
     identity.placements.clear();
-    identity.checks.clear();
+    identity.checks = Checks::default();
     report.identities.push(identity);
     report.findings.push(
         Finding::note(

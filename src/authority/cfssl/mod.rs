@@ -28,7 +28,6 @@ use crate::span::Span;
 const OPEN: Code = Code::new("cfssl-open");
 const REPLAYABLE: Code = Code::new("cfssl-replayable");
 const SAID: Code = Code::new("ca-said");
-const CAPPED: Code = Code::new("lifetime-capped");
 const USAGE_MISSING: Code = Code::new("usage-missing");
 
 /// The row of the catalogue.
@@ -152,7 +151,7 @@ impl Cfssl {
         {
             findings.push(
                 Finding::warning(
-                    CAPPED,
+                    foresight::CAPPED,
                     format!("{asked} was asked for, and {profile} grants {most} at most"),
                 )
                 .fact("asked_seconds", asked.as_seconds())

@@ -13,7 +13,6 @@ use crate::pki::request::san;
 use crate::pki::{Certificate, ReceivedRequest, Usage};
 use crate::span::Span;
 
-const CAPPED: Code = Code::new("lifetime-capped");
 const ISSUER_ENDS: Code = Code::new("embedded-ca-ends-first");
 const PARTLY: Code = Code::new("request-partly-granted");
 
@@ -137,7 +136,7 @@ impl CaDirectory {
 
 fn capped(terms: &Terms<'_>) -> Finding {
     Finding::warning(
-        CAPPED,
+        foresight::CAPPED,
         format!(
             "{} was asked for, and the CA grants {} at most",
             terms.ttl, terms.max_ttl

@@ -21,12 +21,10 @@ use super::{
     Ability, Authority, AuthorityError, Depth, Entry, Issued, Opened, Order, Preflight, Reason,
     Revocation, Revoke, Settings, SettingsError, answer, foresight, with_connection,
 };
-use crate::finding::{Code, Finding};
+use crate::finding::Finding;
 use crate::net::{Repeat, Request, Response};
 use crate::outcome::AuthorityPlace;
 use crate::span::Span;
-
-const CAPPED: Code = Code::new("lifetime-capped");
 
 /// The row of the catalogue.
 pub const ENTRY: Entry = Entry {
@@ -244,7 +242,7 @@ impl Preflight for GcpCas {
         {
             found.push(
                 Finding::warning(
-                    CAPPED,
+                    foresight::CAPPED,
                     format!("{asked} is asked for, and the pool would grant {granted}"),
                 )
                 .fact("asked_seconds", asked.as_seconds())

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
-use super::pki::{self, CAPPED};
+use super::pki;
 use super::refusal::TurnedDown;
 use super::role::Role;
 use super::server::data;
 use super::session::Session;
 use super::settings::Checked;
+use crate::authority::foresight::CAPPED;
 use crate::authority::{AuthorityError, Order, answer, foresight};
 use crate::finding::Finding;
 use crate::pki::Certificate;

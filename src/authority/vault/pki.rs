@@ -10,6 +10,7 @@ use super::refusal::TurnedDown;
 use super::server::{Server, read};
 use super::session::Session;
 use super::settings::Checked;
+use crate::authority::foresight;
 use crate::authority::{AuthorityError, Issued, Order, Revocation, answer};
 use crate::finding::{Code, Finding};
 use crate::line;
@@ -18,7 +19,6 @@ use crate::pki::{AltName, Certificate, Chain, SigningRequest, pem};
 
 pub const SAID: Code = Code::new("ca-said");
 pub const ON_LEASE: Code = Code::new("vault-certificate-on-lease");
-pub const CAPPED: Code = Code::new("lifetime-capped");
 
 /// Warnings about fields that we send for roles that read them there, while others take them from
 /// the request: the same values stand in both.
@@ -199,7 +199,7 @@ pub fn warnings(warnings: Vec<String>) -> Vec<Finding> {
             let capped = said.contains("maxTTL") || said.contains("max_ttl");
             let (code, hint) = if capped {
                 (
-                    CAPPED,
+                    foresight::CAPPED,
                     "ask for a shorter ttl, or raise max_ttl of the role and of the mount",
                 )
             } else {

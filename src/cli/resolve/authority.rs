@@ -11,10 +11,11 @@ use super::{Outside, relative_to};
 use crate::authority::{CATALOGUE, Entry, Settings, SettingsError};
 use crate::cli::args::provision::CaArgs;
 use crate::cli::file;
-use crate::cli::source::{Source, in_words};
+use crate::cli::source::Source;
 use crate::cli::usage::{UsageError, did_you_mean};
 use crate::command::provision::Candidate;
 use crate::pki::{Anchors, Certificate, pem};
+use crate::toml_fault::in_words;
 
 /// Flags that set a key of an authority's table, and which.
 pub const FLAGS: [(&str, &str); 8] = [

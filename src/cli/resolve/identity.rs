@@ -6,6 +6,7 @@ use super::{placements, relative_to};
 use crate::cli::file::OnShortened;
 use crate::cli::usage::UsageError;
 use crate::command::provision::Identity;
+use crate::pki::window::FloorError;
 use crate::pki::{AltName, Floor, Subject};
 use crate::span::Span;
 use crate::verify;
@@ -193,12 +194,20 @@ fn floor(draft: &Draft<'_>) -> Result<Option<Floor>, UsageError> {
         (None, Some(facts)) if facts.is_empty() => Err(draft
             .error("use_by", "no facts are stated")
             .hint("for example image_max_age = \"30d\", instance_life = \"7d\", rollout = \"1d\"")),
-        (None, Some(facts)) => Ok(Some(Floor::Sum(
-            facts
-                .iter()
-                .map(|(name, span)| (name.clone(), *span))
-                .collect(),
-        ))),
+        (None, Some(facts)) => {
+            let floor = Floor::Sum(
+                facts
+                    .iter()
+                    .map(|(name, span)| (name.clone(), *span))
+                    .collect(),
+            );
+            if facts.values().all(|span| span.as_seconds() == 0) {
+                return Err(
+                    draft.error("use_by", FloorError::nothing(floor.to_string()).to_string())
+                );
+            }
+            Ok(Some(floor))
+        }
         (None, None) => Ok(None),
     }
 }

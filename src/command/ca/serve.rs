@@ -87,8 +87,12 @@ fn users(path: &Path) -> Result<Users, Failure> {
         let mut finding = Finding::error(USERS, format!("reading the users: {error}"))
             .in_file(path.display().to_string())
             .hint("docs/est-server.md shows what the file may say");
-        if let UsersError::Text { line, .. } = error {
-            finding.line = line;
+        if let UsersError::Text(fault) = error {
+            finding.line = Some(fault.line);
+            finding = finding.fact("key", fault.key);
+            if !fault.hint.is_empty() {
+                finding = finding.hint(fault.hint);
+            }
         }
         usage(finding)
     })

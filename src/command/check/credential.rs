@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use super::{CredentialFiles, nothing, read};
-use crate::finding::{Code, Finding};
+use super::{CredentialFiles, nothing, read, trust_not_checked};
+use crate::finding::Finding;
 use crate::outcome::{IdentityReport, Report};
 use crate::pki::Chain;
 use crate::verify::{self, Evidence, Policy};
-
-const TRUST_NOT_CHECKED: Code = Code::new("trust-not-checked");
 
 pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Report) {
     let name = files.certificate.display().to_string();
@@ -42,28 +40,27 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
         key: key.as_deref(),
         ..Evidence::new(report.at, &chain)
     };
+    let title = leaf.title();
     let verdict = verify::credential(&evidence, policy);
     report.findings.extend(
         verdict
             .findings
             .into_iter()
-            .map(|finding| finding.in_file(name.as_str())),
+            .map(|finding| finding.in_file(name.as_str()).about(&title)),
     );
     if files.anchors.is_empty() {
         report.findings.push(
-            Finding::note(
-                TRUST_NOT_CHECKED,
-                "no anchors were given: whether the chain can be trusted was not checked",
-            )
-            .in_file(name.as_str())
-            .hint("give the roots that peers trust: --anchors FILE"),
+            trust_not_checked("the chain")
+                .in_file(name.as_str())
+                .about(&title),
         );
     }
     report.checked = Some(bundle.len());
     report.identities.push(IdentityReport {
-        name: leaf.title(),
+        name: title,
         certificate: Some((&chain).into()),
         window: Some(verdict.summary),
+        checks: verdict.checks,
         ..IdentityReport::default()
     });
 }

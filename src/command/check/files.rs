@@ -13,7 +13,7 @@ use std::thread;
 
 use time::OffsetDateTime;
 
-use super::{nothing, read};
+use super::{nothing, read, trust_not_checked};
 use crate::finding::Finding;
 use crate::outcome::Report;
 use crate::pki::{Anchors, Certificate, Chain};
@@ -48,6 +48,9 @@ pub(super) fn check(paths: &[PathBuf], anchors: &[PathBuf], policy: &Policy, rep
         .findings
         .extend(tally.findings.into_iter().map(|(_, finding)| finding));
     report.checked = Some(tally.checked.iter().sum());
+    if tally.led_nowhere {
+        report.findings.push(trust_not_checked("what was found"));
+    }
 }
 
 /// A file to be looked at.
@@ -67,6 +70,8 @@ struct Tally {
     faulty: Vec<bool>,
     /// With the number of the item, so that the order does not depend on the threads.
     findings: Vec<(usize, Finding)>,
+    /// An end-entity certificate was looked at without anchors to lead it to.
+    led_nowhere: bool,
 }
 
 impl Tally {
@@ -75,6 +80,7 @@ impl Tally {
             checked: vec![0; arguments],
             faulty: vec![false; arguments],
             findings: Vec::new(),
+            led_nowhere: false,
         }
     }
 
@@ -91,6 +97,7 @@ impl Tally {
             *mine |= theirs;
         }
         self.findings.extend(other.findings);
+        self.led_nowhere |= other.led_nowhere;
     }
 }
 
@@ -197,6 +204,8 @@ impl Gate<'_> {
             }
         };
         tally.checked[item.argument] += certificates.len();
+        let any_end = || certificates.iter().any(|(it, _)| !it.facts().is_ca);
+        tally.led_nowhere |= self.anchors.is_none() && any_end();
         let findings = self.judge(&certificates).map(|(block, finding)| {
             let mut finding = finding.in_file(name());
             finding.line = read::line_of_block(buffer, block);

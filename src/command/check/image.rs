@@ -277,6 +277,10 @@ impl<'a> Identity<'a> {
         let bundle = self.bundle();
         let Some((leaf, others)) = bundle.split_first() else {
             self.judge_by_record(policy, report.at);
+            summary.checks = verify::checks_by_record(
+                policy.floor.is_some(),
+                "no certificate could be read: the record alone was looked at",
+            );
             return summary;
         };
         let chain = Chain::above(leaf.clone(), others.to_vec());
@@ -294,6 +298,7 @@ impl<'a> Identity<'a> {
         report.checked = Some(report.checked.unwrap_or(0) + bundle.len());
         summary.certificate = Some((&chain).into());
         summary.window = Some(verdict.summary);
+        summary.checks = verdict.checks;
         summary
     }
 

@@ -19,6 +19,7 @@ use crate::pki::Floor;
 use crate::verify::{self, Policy};
 
 const NOTHING: Code = Code::new("nothing-to-check");
+const TRUST_NOT_CHECKED: Code = Code::new("trust-not-checked");
 
 /// What is to be checked, and against what.
 #[derive(Clone, Debug)]
@@ -102,6 +103,15 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
     }
     report.conclude(verify::outcome(&report.findings));
     report
+}
+
+/// Without anchors, nothing is known of who vouches for it.
+fn trust_not_checked(what: &str) -> Finding {
+    Finding::note(
+        TRUST_NOT_CHECKED,
+        format!("no anchors were given: whether {what} can be trusted was not checked"),
+    )
+    .hint("give the roots that peers trust: --anchors FILE")
 }
 
 /// A check that looked at nothing has proved nothing.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Plan, Seen};
-use crate::command::provision::{Content, Identity, Stop, password, slots};
+use crate::command::provision::{Content, Identity, Stop, not_for_java, password, slots};
 use crate::finding::Finding;
 use crate::image::{self, ImageRoot, Staging};
 use crate::outcome::{Outcome, Sight};
@@ -90,7 +90,12 @@ fn passwords(identities: &[Identity], seen: &mut Seen) {
             }
             let place = format!("{} opens {}", store.password, placement.path);
             match password(store) {
-                Ok(_) => seen.look("secrets", "read", Sight::Fine, place),
+                Ok(password) => {
+                    seen.look("secrets", "read", Sight::Fine, place);
+                    let warning = not_for_java(store, &password);
+                    let about = |finding: Finding| finding.about(&identity.name);
+                    seen.found(Outcome::Ok, warning.map(about).into_iter().collect());
+                }
                 Err(finding) => {
                     let said = format!("{} cannot be used", store.password);
                     seen.look("secrets", "read", Sight::Wrong, said);

@@ -106,6 +106,7 @@ impl<'a> Approach<'a> {
     fn nothing_against(&mut self) -> Result<(), Stop> {
         let shortened = foresee::shortened(self.identity, &self.findings);
         self.findings.extend(shortened);
+        foresee::told_once(&mut self.findings);
         let outcome = foresee::outcome(&self.findings);
         if outcome == Outcome::Ok {
             return Ok(());

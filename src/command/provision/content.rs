@@ -31,9 +31,8 @@ impl Passwords {
                     let password = password(store).map_err(|finding| {
                         Stop::new(Outcome::Usage, finding.about(&identity.name))
                     })?;
-                    if !password.expose().is_ascii() {
-                        warnings.push(not_for_java(store).about(&identity.name));
-                    }
+                    let warning = not_for_java(store, &password);
+                    warnings.extend(warning.map(|it| it.about(&identity.name)));
                     of_paths.insert(placement.path.as_str().to_owned(), password);
                 }
             }
@@ -47,16 +46,19 @@ impl Passwords {
 }
 
 /// OpenSSL and Windows read such a store; Java's key factory takes nothing but ASCII.
-fn not_for_java(store: &Pkcs12) -> Finding {
-    Finding::warning(
-        PASSWORD_NOT_ASCII,
-        format!(
-            "the key store's password ({}) has characters beyond ASCII: Java does not open the store",
-            store.password
-        ),
+pub fn not_for_java(store: &Pkcs12, password: &Secret) -> Option<Finding> {
+    if password.expose().is_ascii() {
+        return None;
+    }
+    let summary = format!(
+        "the key store's password ({}) has characters beyond ASCII: Java does not open the store",
+        store.password
+    );
+    Some(
+        Finding::warning(PASSWORD_NOT_ASCII, summary)
+            .fact("source", store.password.to_string())
+            .hint("where Java is to read it, give a password of ASCII characters"),
     )
-    .fact("source", store.password.to_string())
-    .hint("where Java is to read it, give a password of ASCII characters")
 }
 
 /// The password of a key store, where one can be written with it.

@@ -9,7 +9,7 @@ mod plan;
 mod recording;
 mod summary;
 
-pub(super) use content::password;
+pub(super) use content::{not_for_java, password};
 pub(super) use landing::slots;
 pub use plan::{Candidate, Content, Identity, Pkcs12, Placement, Plan};
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::super::Context;
+use super::super::{Context, foresee};
 use super::Stop;
 use super::approach::{Answer, Approach};
 use super::plan::{Candidate, Content, Identity};
 use crate::finding::{Code, Finding};
-use crate::outcome::{Outcome, WindowSummary};
+use crate::outcome::{Checks, Outcome, WindowSummary};
 use crate::pki::credential::CredentialError;
 use crate::pki::{Anchors, Certificate, Credential};
 use crate::verify;
@@ -24,6 +24,7 @@ pub struct Ordered {
     pub candidate: Candidate,
     /// Over the path that was verified.
     pub window: WindowSummary,
+    pub checks: Checks,
     /// `Ok` when every gate passed.
     pub outcome: Outcome,
     pub findings: Vec<Finding>,
@@ -70,11 +71,13 @@ pub fn one(approach: Approach<'_>, context: &Context<'_>) -> Result<Ordered, Sto
     let verdict = verify::credential(&evidence, &identity.policy);
     findings.extend(issued.findings);
     findings.extend(verdict.findings);
+    foresee::told_once(&mut findings);
     findings.extend(chain_not_placed(identity, &credential));
     let outcome = verify::outcome(&findings);
     Ok(Ordered {
         identity: identity.name.clone(),
         window: verdict.summary,
+        checks: verdict.checks,
         credential,
         candidate: candidate.clone(),
         outcome,

@@ -4,7 +4,6 @@ use super::order::Ordered;
 use super::plan::{Candidate, Identity, Placement, Plan};
 use crate::image::{Landed, Owner, PlannedFile, running};
 use crate::outcome::{Asked, CertificateSummary, Change, IdentityReport, PlacementReport, Report};
-use crate::verify;
 
 /// What is asked for, before anything happened.
 pub fn asked(identity: &Identity) -> IdentityReport {
@@ -38,7 +37,7 @@ pub fn asked(identity: &Identity) -> IdentityReport {
 pub fn issued(summary: &mut IdentityReport, ordered: &Ordered) {
     summary.authority = Some(ordered.candidate.place());
     summary.certificate = Some(CertificateSummary::from(ordered.credential.chain()));
-    summary.checks = verify::CHECKS.iter().map(|check| check.code).collect();
+    summary.checks = ordered.checks.clone();
     summary.window = Some(ordered.window.clone());
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -187,7 +187,13 @@ impl Connections {
 
     async fn answer(&self, request: Request<Incoming>, client: Arc<[Certificate]>) -> Answer {
         let (head, body) = request.into_parts();
-        let body = match read(body, self.limits.body).await {
+        let limit = self.limits.body;
+        if body.size_hint().lower() > limit as u64 {
+            // Answered before it comes, and read on, or the client would see its connection break.
+            tokio::spawn(timeout(self.limits.request, read(body, limit)));
+            return too_large(limit);
+        }
+        let body = match read(body, limit).await {
             Ok(body) => body,
             Err(refusal) => return refusal,
         };
@@ -234,12 +240,16 @@ async fn read(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Answer> {
         }
     }
     if size > limit {
-        return Err(Answer::refusal(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("a request has at most {limit} bytes"),
-        ));
+        return Err(too_large(limit));
     }
     Ok(kept)
+}
+
+fn too_large(limit: usize) -> Answer {
+    Answer::refusal(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("a request has at most {limit} bytes"),
+    )
 }
 
 fn response(answer: Answer) -> Response<Full<Bytes>> {
@@ -255,7 +265,7 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
             HeaderValue::from_static(value),
         );
     }
-    if answer.status == StatusCode::REQUEST_TIMEOUT {
+    if [StatusCode::REQUEST_TIMEOUT, StatusCode::PAYLOAD_TOO_LARGE].contains(&answer.status) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response

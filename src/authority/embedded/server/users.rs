@@ -13,6 +13,7 @@ use crate::pki::digest::sha256;
 use crate::secret::Secret;
 use crate::secret_source::{SecretSource, SecretSourceError};
 use crate::span::Span;
+use crate::toml_fault::TomlFault;
 
 /// One user.
 #[derive(Debug)]
@@ -71,12 +72,8 @@ impl Users {
     /// # Errors
     /// What in the text, or which password, cannot be used.
     pub fn parse(text: &str, directory: &Path) -> Result<Self, UsersError> {
-        let file: File = toml::from_str(text).map_err(|error| UsersError::Text {
-            line: error
-                .span()
-                .map(|span| text[..span.start].matches('\n').count() + 1),
-            reason: error.message().to_owned(),
-        })?;
+        let file: File =
+            toml::from_str(text).map_err(|error| UsersError::Text(TomlFault::new(text, &error)))?;
         let mut users = Vec::new();
         for (name, words) in file.user {
             // RFC 7617 section 2: the first colon ends the user's name.
@@ -154,12 +151,8 @@ fn basic(header: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 /// Why the users cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum UsersError {
-    #[error("{reason}")]
-    Text {
-        /// From 1.
-        line: Option<usize>,
-        reason: String,
-    },
+    #[error("{0}")]
+    Text(TomlFault),
     #[error("{name:?} cannot be a user's name: it is empty, or holds a colon or control character")]
     Name { name: String },
     #[error("user {name}: {source}")]
