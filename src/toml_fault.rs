@@ -138,7 +138,7 @@ fn key_at(table: &DeTable<'_>, at: usize) -> Vec<String> {
     deepest
 }
 
-pub fn line_of(text: &str, at: usize) -> usize {
+fn line_of(text: &str, at: usize) -> usize {
     text.as_bytes()
         .iter()
         .take(at)
