@@ -29,17 +29,55 @@ pub struct Cli {
     pub verb: Verb,
 }
 
+// Each is described here for `certbake --help`, since its own words are made when it is called.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Verb {
+    /// Ask a CA for fresh certificates and land them in an image root
     Provision(Box<provision::Args>),
+    /// Look at everything that would keep provision from its end, without asking for a certificate
     Doctor(Box<doctor::Args>),
+    /// Hold certificates against the gate, offline: in an image, in files, in folders
     Check(Box<check::Args>),
+    /// Show what is in files: certificates, keys, requests, chains, key stores
     Inspect(inspect::Args),
+    /// Have a certificate revoked by the authority that issued it
     Revoke(Box<revoke::Args>),
+    /// Write a configuration file with every setting explained
     Init(init::Args),
+    /// List the kinds of certificate authorities, or show every setting of one
     Authorities(authorities::Args),
+    /// Make, show and serve the embedded CA
     Ca(ca::Args),
+    /// Write shell completions
     Completions(generated::Completions),
+    /// Write a man page
     Man(generated::Man),
+    /// Write a JSON Schema, for editors and for programs that read what certbake writes
     Schema(generated::Schema),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::*;
+
+    #[test]
+    fn a_command_is_described_in_the_list_as_in_its_own_help() {
+        fn described(command: &Command) -> Vec<(String, String)> {
+            let below = command.get_subcommands();
+            below
+                .map(|below| {
+                    let about = below.get_about().map(ToString::to_string);
+                    (below.get_name().to_owned(), about.unwrap_or_default())
+                })
+                .collect()
+        }
+        let listed = described(&Cli::command());
+        let mut built = Cli::command();
+        built.build();
+        assert_eq!(listed, described(&built));
+        assert!(listed.iter().all(|(_, about)| !about.is_empty()));
+    }
 }
