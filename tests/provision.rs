@@ -60,18 +60,7 @@ impl Lab {
 
     /// `provision` with the embedded CA and a JSON report, plus `more`.
     fn provision(&self, more: &[&str]) -> Run {
-        let fixed = [
-            "provision",
-            "--ca",
-            "embedded",
-            "--ca-dir",
-            "ca",
-            "--root",
-            "rootfs",
-            "--report",
-            "json",
-        ];
-        self.run(&[&fixed[..], more].concat())
+        self.run(&[EMBEDDED, &["--report", "json"], more].concat())
     }
 
     /// Every file in the image root: path, mode, owner, content, modification time.
@@ -145,6 +134,17 @@ impl Run {
             .collect()
     }
 }
+
+/// What asks a CA in the folder `ca`.
+const EMBEDDED: &[&str] = &[
+    "provision",
+    "--ca",
+    "embedded",
+    "--ca-dir",
+    "ca",
+    "--root",
+    "rootfs",
+];
 
 const APP: &[&str] = &[
     "--common-name",
@@ -626,17 +626,8 @@ fn a_floor_of_nothing_is_refused_as_a_flag_too() {
 fn files_of_a_github_runner_that_cannot_be_written_cost_no_certificate() {
     let lab = Lab::new();
     std::fs::create_dir(lab.path("folder")).unwrap();
-    let provision = [
-        "provision",
-        "--ca",
-        "embedded",
-        "--ca-dir",
-        "ca",
-        "--root",
-        "rootfs",
-    ];
     let command = |variable: &str, file: &str| {
-        let words = [&provision[..], APP, &["--report", "github"]].concat();
+        let words = [EMBEDDED, APP, &["--report", "github"]].concat();
         let mut command = lab.command(&words);
         command.env(variable, file);
         Run::of(command.output().unwrap())
@@ -736,22 +727,7 @@ fn places_of_reports_and_records_that_cannot_be_written_are_refused_before_anyth
     let lab = Lab::new();
     std::fs::create_dir(lab.path("out")).unwrap();
     for report in ["json=out", "json=rootfs/etc/passwd/report.json", "json="] {
-        let run = lab.run(
-            &[
-                &[
-                    "provision",
-                    "--ca",
-                    "embedded",
-                    "--ca-dir",
-                    "ca",
-                    "--root",
-                    "rootfs",
-                ],
-                APP,
-                &["--report", report],
-            ]
-            .concat(),
-        );
+        let run = lab.run(&[EMBEDDED, APP, &["--report", report]].concat());
         run.ends_with(2);
     }
     let twice = [
@@ -839,19 +815,7 @@ fn a_dry_run_tells_what_would_be_done_and_does_nothing() {
 #[test]
 fn the_record_tells_the_build_and_repeats_with_source_date_epoch() {
     let lab = Lab::new();
-    let words = [
-        &[
-            "provision",
-            "--ca",
-            "embedded",
-            "--ca-dir",
-            "ca",
-            "--root",
-            "rootfs",
-        ],
-        APP,
-    ]
-    .concat();
+    let words = [EMBEDDED, APP].concat();
     let mut command = lab.command(&words);
     command
         .env("SOURCE_DATE_EPOCH", "1590710400")

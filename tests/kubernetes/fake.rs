@@ -1,14 +1,12 @@
 //! An API server as the scripts speak it, and the authority on it.
 
-use std::path::Path;
-
-use certbake::authority::{CATALOGUE, Opened, Order, Settings, SettingsError};
+use certbake::authority::{Opened, Order, SettingsError};
 use certbake::pki::{KeyAlgorithm, PrivateKey, SigningRequest, Subject, Usage, pem};
 use certbake::span::Span;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use crate::support::contract::{PATIENCE, Protocol, credential};
+use crate::support::contract::{self, PATIENCE, Protocol};
 use crate::support::{Asked, FakeServer, Lab, Reply};
 
 pub const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -142,18 +140,10 @@ pub fn well(lab: &Lab, asked: &Asked) -> Reply {
 
 /// The authority on a server that answers by the script, by token.
 pub fn lab_with(
-    mut script: impl FnMut(&Lab, &Asked) -> Reply + Send + 'static,
+    script: impl FnMut(&Lab, &Asked) -> Reply + Send + 'static,
     change: impl FnOnce(&mut toml::Table),
 ) -> (Lab, FakeServer, Opened) {
-    let lab = Lab::new("Lab");
-    let serving = lab.clone();
-    let server = FakeServer::https(&lab.server(), move |asked| script(&serving, asked));
-    let (file, source) = credential();
-    let mut table = Kubernetes.settings(&server, &source);
-    change(&mut table);
-    let opened = open_in(table, &lab.anchors(), &[]).unwrap();
-    file.keep().unwrap();
-    (lab, server, opened)
+    contract::lab_with(&Kubernetes, script, &[], |_, table| change(table))
 }
 
 pub fn open_in(
@@ -161,23 +151,11 @@ pub fn open_in(
     anchors: &[Vec<u8>],
     environment: &[(&str, &str)],
 ) -> Result<Opened, SettingsError> {
-    let entry = CATALOGUE
+    let environment: Vec<_> = environment
         .iter()
-        .find(|entry| entry.kind == "kubernetes")
-        .unwrap();
-    let lookup = |name: &str| {
-        let found = environment.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| (*value).to_owned())
-    };
-    (entry.open)(&Settings {
-        name: "lab",
-        table,
-        anchors,
-        directory: Path::new("."),
-        now: time::OffsetDateTime::now_utc(),
-        environment: &lookup,
-        on_wait: None,
-    })
+        .map(|(name, value)| (*name, (*value).to_owned()))
+        .collect();
+    contract::try_open_in("kubernetes", table, anchors, &environment)
 }
 
 pub fn order_with(algorithm: KeyAlgorithm, organization: Option<&str>, ttl: i64) -> Order {
