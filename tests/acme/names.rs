@@ -1,23 +1,15 @@
 //! Which names ACME can prove.
 
-use std::time::Instant;
-
 use certbake::authority::{Depth, Order};
-use certbake::pki::{AltName, KeyAlgorithm, PrivateKey, SigningRequest, Subject, Usage};
+use certbake::pki::{AltName, KeyAlgorithm};
 
 use crate::fake::{Ca, none, settings_error};
-use crate::support::contract::PATIENCE;
+use crate::support::contract::order_of;
 
 fn order_for(common_name: Option<&str>, names: Vec<AltName>) -> Order {
-    let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
-    let subject = Subject {
-        common_name: common_name.map(str::to_owned),
-        ..Subject::default()
-    };
     Order {
-        request: SigningRequest::new(&key, subject, names, Usage::Client).unwrap(),
         ttl: None,
-        deadline: Instant::now() + PATIENCE,
+        ..order_of(KeyAlgorithm::EcdsaP256, common_name, names).1
     }
 }
 

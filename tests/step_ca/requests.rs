@@ -2,7 +2,7 @@
 
 use certbake::authority::{AuthorityError, Depth, Order};
 use certbake::finding::Severity;
-use certbake::pki::{AltName, KeyAlgorithm, PrivateKey, SigningRequest, Subject, Usage, digest};
+use certbake::pki::{AltName, KeyAlgorithm, PrivateKey, digest};
 use certbake::span::Span;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::json;
@@ -10,22 +10,11 @@ use serde_json::json;
 use crate::fake::{
     KEY_ID, StepCa, body_of, builder, lab_with, ott_of, paths, provisioners, request_of,
 };
-use crate::support::contract::{PATIENCE, Protocol, Run, order};
+use crate::support::contract::{self, PATIENCE, Protocol, Run, order};
 use crate::support::{Lab, Reply};
 
 pub fn order_of(common_name: Option<&str>, names: Vec<AltName>) -> (PrivateKey, Order) {
-    let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
-    let subject = Subject {
-        common_name: common_name.map(str::to_owned),
-        ..Subject::default()
-    };
-    let request = SigningRequest::new(&key, subject, names, Usage::Client).unwrap();
-    let order = Order {
-        request,
-        ttl: Some(Span::seconds(3600)),
-        deadline: std::time::Instant::now() + PATIENCE,
-    };
-    (key, order)
+    contract::order_of(KeyAlgorithm::EcdsaP256, common_name, names)
 }
 
 fn sign(lab: &Lab, request: &[u8]) -> Reply {

@@ -12,7 +12,9 @@ use certbake::authority::{
 };
 use certbake::finding::Finding;
 use certbake::net::OnWait;
-use certbake::pki::{AltName, Certificate, Chain, PrivateKey, SigningRequest, Subject, Usage};
+use certbake::pki::{
+    AltName, Certificate, Chain, KeyAlgorithm, PrivateKey, SigningRequest, Subject, Usage,
+};
 use certbake::span::Span;
 
 use super::{Asked, FakeServer, Lab, Reply};
@@ -141,17 +143,27 @@ pub fn order(patience: Duration) -> (PrivateKey, Order) {
 }
 
 pub fn order_for(name: &str, patience: Duration) -> (PrivateKey, Order) {
-    let key = PrivateKey::generate(certbake::pki::KeyAlgorithm::EcdsaP256).unwrap();
+    let names = vec![AltName::dns("app.internal").unwrap()];
+    let (key, order) = order_of(KeyAlgorithm::EcdsaP256, Some(name), names);
+    let deadline = Instant::now() + patience;
+    (key, Order { deadline, ..order })
+}
+
+/// An order for these names and no others, for an hour.
+pub fn order_of(
+    algorithm: KeyAlgorithm,
+    common_name: Option<&str>,
+    names: Vec<AltName>,
+) -> (PrivateKey, Order) {
+    let key = PrivateKey::generate(algorithm).unwrap();
     let subject = Subject {
-        common_name: Some(name.to_owned()),
+        common_name: common_name.map(str::to_owned),
         ..Subject::default()
     };
-    let names = vec![AltName::dns("app.internal").unwrap()];
-    let request = SigningRequest::new(&key, subject, names, Usage::Client).unwrap();
     let order = Order {
-        request,
+        request: SigningRequest::new(&key, subject, names, Usage::Client).unwrap(),
         ttl: Some(Span::seconds(3600)),
-        deadline: Instant::now() + patience,
+        deadline: Instant::now() + PATIENCE,
     };
     (key, order)
 }

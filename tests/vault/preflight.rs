@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use certbake::authority::{AuthorityError, Depth, Order};
 use certbake::finding::Finding;
-use certbake::pki::{AltName, KeyAlgorithm, PrivateKey, SigningRequest, Subject, Usage};
+use certbake::pki::{AltName, KeyAlgorithm};
 use certbake::span::Span;
 use serde_json::{Value, json};
 
 use crate::fake::{Bench, answer, body, errors, logged_in, signed};
-use crate::support::contract::{PATIENCE, order};
+use crate::support::contract::{PATIENCE, order, order_of};
 use crate::support::{Asked, Lab, Reply};
 
 const ROLE: &str = "/v1/pki/roles/app";
@@ -161,15 +161,9 @@ fn the_issuer_that_the_role_names_is_the_one_looked_at() {
 }
 
 fn order_with(key: KeyAlgorithm, common_name: Option<&str>, names: Vec<AltName>) -> Order {
-    let key = PrivateKey::generate(key).unwrap();
-    let subject = Subject {
-        common_name: common_name.map(str::to_owned),
-        ..Subject::default()
-    };
     Order {
-        request: SigningRequest::new(&key, subject, names, Usage::Client).unwrap(),
         ttl: None,
-        deadline: Instant::now() + PATIENCE,
+        ..order_of(key, common_name, names).1
     }
 }
 
