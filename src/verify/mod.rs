@@ -30,8 +30,8 @@ pub struct Evidence<'a> {
     /// the run began, or a certificate issued meanwhile looks as if it were from the future.
     pub now: OffsetDateTime,
     pub chain: &'a Chain,
-    /// The certificates as they were delivered, leaf and roots included, where their order matters
-    /// and where paths other than through `chain` may be tried.
+    /// The certificates as peers are given them, where their order matters and where paths other
+    /// than through `chain` may be tried.
     pub bundle: Option<&'a [Certificate]>,
     /// The roots that the chain must lead to.
     pub anchors: Option<&'a Anchors>,

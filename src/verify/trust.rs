@@ -31,7 +31,7 @@ pub(super) const MISORDERED: Check = Check {
         let bundle = case.evidence.bundle;
         bundle
             .is_none()
-            .then_some("the chain is put in order before it is judged")
+            .then_some("it is not known in which order the chain is delivered")
     },
     run: misordered,
 };
@@ -62,8 +62,9 @@ fn missing_issuer<'a>(case: &'a Case<'_>) -> Option<Link<'a>> {
     let wanted = &top.certificate().facts().issuer_der;
     let anchors = case.evidence.anchors?.certificates();
     let known = |certificate: &crate::pki::Certificate| certificate.facts().subject_der == *wanted;
-    let delivered = case.evidence.bundle.unwrap_or(&case.chain.roots);
-    (!anchors.iter().any(known) && !delivered.iter().any(known)).then_some(top)
+    let delivered = case.evidence.bundle.unwrap_or_default();
+    let mut known_ones = anchors.iter().chain(delivered).chain(&case.chain.roots);
+    (!known_ones.any(known)).then_some(top)
 }
 
 /// Another fault ended the validation of the path, so that nothing more is known of it.

@@ -1,5 +1,6 @@
 //! The whole program, from its example.
 
+use certbake::pki::{Certificate, pem};
 use serde_json::json;
 
 use crate::fake::{Api, json_reply, set, sign};
@@ -20,6 +21,29 @@ fn bake(mut script: impl FnMut(&Lab, &Asked) -> Reply + Send + 'static, change: 
 #[test]
 fn a_certificate_lands() {
     bake(sign, "").is_good(&[CANARY]);
+}
+
+#[test]
+fn a_chain_that_came_in_disorder_lands_in_order_and_is_checked_as_it_lands() {
+    let baked = bake(
+        |lab, asked| {
+            let request = Api.ordered(asked).unwrap();
+            Api.issued(&[lab.root(), lab.issuing(), lab.sign(&request)])
+        },
+        "",
+    );
+    baked.is_good(&[CANARY]);
+    let landed = std::fs::read(baked.landed("etc/app/client.crt")).unwrap();
+    let titles: Vec<String> = pem::certificates(&landed)
+        .unwrap()
+        .into_iter()
+        .map(|der| Certificate::from_der(der).unwrap().title())
+        .collect();
+    assert_eq!(titles, ["app", "Lab Issuing"]);
+    let checks = baked.report["identities"][0]["checks"].as_array().unwrap();
+    assert!(checks.contains(&json!("chain-misordered")), "{checks:?}");
+    let findings = baked.report["findings"].to_string();
+    assert!(!findings.contains("chain-misordered"), "{findings}");
 }
 
 #[test]

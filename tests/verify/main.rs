@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use certbake::finding::{Finding, Severity};
 use certbake::outcome::Outcome;
-use certbake::pki::{AltName, Anchors, Chain, Floor, Subject, Usage};
+use certbake::pki::{AltName, Anchors, Certificate, Chain, Floor, Subject, Usage, pem};
 use certbake::span::Span;
 use certbake::verify::{self, Asked, CHECKS, Evidence, OnShortened, Policy, Verdict};
 use lab::{Authority, Leaf, NOW, altered, dns, window};
@@ -466,6 +466,34 @@ fn a_bundle_out_of_order_is_warned_of_and_still_verified() {
     let finding = only(&verdict, "chain-misordered", Severity::Warning);
     assert_eq!(finding.facts["expected"][1], "Lab Second");
     assert_eq!(verdict.outcome(), Outcome::Ok);
+}
+
+#[test]
+fn a_chain_that_was_arranged_wrong_is_noticed_in_what_is_written_of_it() {
+    let scene = Scene::right();
+    let second = scene.issuing.intermediate("Lab Second");
+    let leaf = second.leaf();
+    let issuers = [second.certificate, scene.issuing.certificate.clone()];
+    for (intermediates, said) in [
+        (issuers.to_vec(), 0),
+        (issuers.iter().rev().cloned().collect(), 1),
+    ] {
+        let chain = Chain {
+            leaf: leaf.certificate.clone(),
+            intermediates,
+            roots: Vec::new(),
+        };
+        let written: Vec<_> = pem::certificates(chain.pem().as_bytes())
+            .unwrap()
+            .into_iter()
+            .map(|der| Certificate::from_der(der).unwrap())
+            .collect();
+        let verdict = scene.judge_chain(&chain, |evidence| {
+            evidence.bundle = Some(&written);
+            evidence.key = Some(leaf.key.spki());
+        });
+        assert_eq!(codes(&verdict), vec!["chain-misordered"; said]);
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::plan::{Candidate, Content, Identity};
 use crate::finding::{Code, Finding};
 use crate::outcome::{Checks, Outcome, WindowSummary};
 use crate::pki::credential::CredentialError;
-use crate::pki::{Anchors, Certificate, Credential};
+use crate::pki::{Anchors, Certificate, Chain, Credential, pem};
 use crate::verify;
 
 const KEY_MISMATCH: Code = Code::new("key-mismatch");
@@ -56,7 +56,9 @@ pub fn one(approach: Approach<'_>, context: &Context<'_>) -> Result<Ordered, Sto
             }
         })?;
     let now = context.moment();
+    let bundle = as_it_lands(credential.chain());
     let evidence = verify::Evidence {
+        bundle: Some(&bundle),
         anchors: Some(credential.anchors()),
         key: Some(credential.key().spki()),
         asked: Some(verify::Asked {
@@ -83,6 +85,13 @@ pub fn one(approach: Approach<'_>, context: &Context<'_>) -> Result<Ordered, Sto
         outcome,
         findings,
     })
+}
+
+/// The chain as peers will be given it, read out of the text that the placements hold.
+fn as_it_lands(chain: &Chain) -> Vec<Certificate> {
+    let written = pem::certificates(chain.pem().as_bytes()).unwrap_or_default();
+    let known = |der: &Vec<u8>| chain.certificates().find(|link| link.der() == der).cloned();
+    written.iter().filter_map(known).collect()
 }
 
 fn unassembled(error: &CredentialError) -> Finding {
