@@ -720,6 +720,33 @@ fn an_image_as_it_was_baked_passes_by_its_records_and_by_the_configuration() {
 }
 
 #[test]
+fn an_image_without_anchors_says_of_whom_trust_was_not_checked() {
+    let config = CONFIG.replace("anchors = \"/etc/app/ca.crt\"\n", "");
+    let image = Image::baked_with(&config);
+    let human = image.desk.path().join("human.txt");
+    let told = image.check(&["--report", &format!("human={}", human.display())]);
+    let told = told.ends(0);
+    assert_eq!(told.findings(), ["trust-not-checked"]);
+    assert_eq!(told.report["findings"][0]["identity"], "app-server");
+    let printed = fs::read_to_string(human).unwrap();
+    let sentence = "whether the chain can be trusted was not checked";
+    assert!(printed.contains(sentence), "{printed}");
+
+    // Given on the command line, pinned by the configuration, or placed in the image.
+    let root = image.desk.path().join("ca/root.pem").display().to_string();
+    let given = image.check(&["--anchors", &root]).ends(0);
+    let pinned = format!("anchors = \"{root}\"\ndir = \"ca\"");
+    fs::write(image.config(), config.replace("dir = \"ca\"", &pinned)).unwrap();
+    let pinned = image.certbake(&["check"]).ends(0);
+    let placed = Image::baked().check(&[]).ends(0);
+    for run in [given, pinned, placed] {
+        assert_eq!(run.findings(), [""; 0]);
+        let checks = run.report["identities"][0]["checks"].to_string();
+        assert!(checks.contains("chain-untrusted"), "{checks}");
+    }
+}
+
+#[test]
 fn an_image_that_has_grown_too_old_fails_by_the_floor_that_was_recorded() {
     let image = Image::baked();
     let later = in_days(10);

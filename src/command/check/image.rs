@@ -5,7 +5,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use super::read::{self, Content};
-use super::{Expected, ImageTarget, nothing, placement};
+use super::{Expected, ImageTarget, nothing, placement, trust_not_checked};
 use crate::finding::{Code, Finding};
 use crate::image::{self, ImageError, ImagePath, ImageRoot};
 use crate::outcome::{AuthorityPlace, Change, IdentityReport, Outcome, PlacementReport, Report};
@@ -295,6 +295,9 @@ impl<'a> Identity<'a> {
         };
         let verdict = verify::credential(&evidence, policy);
         self.findings.extend(verdict.findings);
+        if anchors.is_none() {
+            self.findings.push(trust_not_checked("the chain"));
+        }
         report.checked = Some(report.checked.unwrap_or(0) + bundle.len());
         summary.certificate = Some((&chain).into());
         summary.window = Some(verdict.summary);
