@@ -5,12 +5,13 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use certbake::authority::{AuthorityError, Depth, Opened, Reason, Revocation};
 use certbake::pki::{Certificate, pem};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
+use support::baking::Baked;
 use support::contract::{self, CANARY, PATIENCE, Protocol, Run};
 use support::{Asked, FakeServer, Lab, Reply};
 
@@ -384,6 +385,32 @@ fn a_certificate_is_revoked_by_its_serial_and_twice_is_no_error() {
     let asked = body(&server.asked()[0]);
     assert_eq!(asked["RevocationReason"], "KEY_COMPROMISE");
     assert_eq!(asked["CertificateSerial"], certificate.facts().serial);
+}
+
+#[test]
+fn a_program_that_never_gives_credentials_takes_no_longer_than_the_deadline() {
+    let lab = Lab::new("Lab");
+    let server = FakeServer::https(&lab.server(), |_| Reply::Close);
+    let mut table = AwsPca.settings(&server, "");
+    table.retain(|key, _| !key.contains("access_key"));
+    let profiles = tempfile::NamedTempFile::new().unwrap();
+    let slow = "[profile slow]\ncredential_process = sleep 20\n";
+    std::fs::write(profiles.path(), slow).unwrap();
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_CONFIG_FILE", profiles.path().to_str().unwrap()),
+        ("AWS_PROFILE", "slow"),
+        ("CERTBAKE_DEADLINE", "1s"),
+    ];
+    let started = Instant::now();
+    let baked = Baked::provision("aws-pca", &table, &lab.anchors(), &variables);
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert_eq!(baked.code, 6, "{}", baked.printed);
+    let finding = &baked.report["findings"][0];
+    assert_eq!(finding["code"], "aws-credentials");
+    let summary = finding["summary"].as_str().unwrap();
+    assert!(summary.ends_with("came by the deadline"), "{summary}");
+    assert!(server.asked().is_empty());
 }
 
 #[test]

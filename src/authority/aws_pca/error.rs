@@ -170,6 +170,16 @@ pub fn no_credentials(reason: &str) -> AuthorityError {
     ))
 }
 
+/// The chain was still looking when the deadline passed.
+pub fn credentials_too_late() -> AuthorityError {
+    AuthorityError::Unreachable(Box::new(
+        Finding::error(CREDENTIALS, "no AWS credentials came by the deadline").hint(
+            "run the profile's credential_process by hand, or `aws sts get-caller-identity`, and see \
+             what does not answer; or give the order a longer deadline",
+        ),
+    ))
+}
+
 fn turned_down(what: &str, status: u16, code: Option<&str>, said: Option<&[u8]>) -> AuthorityError {
     let said = said.and_then(|text| line::harmless(text, 300));
     let row = EXCEPTIONS

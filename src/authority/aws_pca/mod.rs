@@ -72,8 +72,9 @@ struct AwsPca {
 }
 
 impl AwsPca {
-    fn session(&self) -> Result<Arc<Session>, AuthorityError> {
-        self.session.get(|| Session::open(&self.settings))
+    fn session(&self, deadline: Instant) -> Result<Arc<Session>, AuthorityError> {
+        let open = || Session::open(&self.settings, deadline);
+        self.session.get(open)
     }
 
     fn waits(&self, deadline: Instant) -> Waits {
@@ -197,7 +198,7 @@ impl AwsPca {
 
 impl Authority for AwsPca {
     fn issue(&self, order: &Order) -> Result<Issued, AuthorityError> {
-        let session = self.session()?;
+        let session = self.session(order.deadline)?;
         let algorithm = self.signing_algorithm(&session, order.deadline)?;
         let transport = session.transport(order.deadline);
         let arn = self.order(&session, &transport, order, algorithm)?;
@@ -233,7 +234,7 @@ impl Preflight for AwsPca {
         if order.ttl.is_none() {
             return Err(ttl_needed());
         }
-        let session = self.session()?;
+        let session = self.session(order.deadline)?;
         // Asked for its algorithm anyway; where that is set, the login may not be allowed to ask.
         if depth == Depth::Order && self.settings.signing_algorithm.is_some() {
             return Ok(Vec::new());
@@ -298,7 +299,7 @@ impl AwsPca {
 
 impl Revoke for AwsPca {
     fn revoke(&self, revocation: &Revocation<'_>) -> Result<Vec<Finding>, AuthorityError> {
-        let session = self.session()?;
+        let session = self.session(revocation.deadline)?;
         let (client, transport) = (session.client(), session.transport(revocation.deadline));
         let reason = match revocation.reason {
             Reason::Unspecified => RevocationReason::Unspecified,

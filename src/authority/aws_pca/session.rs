@@ -11,6 +11,7 @@ use aws_sdk_acmpca::types::{CertificateAuthority, CertificateAuthorityUsageMode}
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use time::OffsetDateTime;
 use tokio::runtime::Runtime;
+use tokio::time::timeout_at;
 
 use super::error;
 use super::settings::Checked;
@@ -45,19 +46,15 @@ pub struct Described {
 
 impl Session {
     /// Finds credentials and makes the client; the CA itself is not asked yet.
-    pub fn open(settings: &Checked) -> Result<Self, AuthorityError> {
+    pub fn open(settings: &Checked, deadline: Instant) -> Result<Self, AuthorityError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| error::no_credentials(&error.to_string()))?;
         let (given, withheld) = given_credentials(settings)?;
-        let config = runtime.block_on(load(settings, given))?;
-        let credentials = config
-            .credentials_provider()
-            .ok_or_else(|| error::no_credentials("the chain is empty"))?;
-        let credentials = runtime
-            .block_on(credentials.provide_credentials())
-            .map_err(|e| error::no_credentials(&error::innermost(&e)))?;
+        let (config, credentials) = runtime
+            .block_on(async { timeout_at(deadline.into(), log_in(settings, given)).await })
+            .unwrap_or_else(|_| Err(error::credentials_too_late()))?;
         let Reached { client: net, .. } = settings.connection.open(None, None)?;
         let mut own = aws_sdk_acmpca::config::Builder::from(&config)
             .retry_config(RetryConfig::disabled())
@@ -161,6 +158,21 @@ fn given_credentials(
     );
     let withheld = std::iter::once(secret).chain(token).collect();
     Ok((Some(credentials), withheld))
+}
+
+async fn log_in(
+    settings: &Checked,
+    given: Option<Credentials>,
+) -> Result<(SdkConfig, Credentials), AuthorityError> {
+    let config = load(settings, given).await?;
+    let chain = config
+        .credentials_provider()
+        .ok_or_else(|| error::no_credentials("the chain is empty"))?;
+    let credentials = chain
+        .provide_credentials()
+        .await
+        .map_err(|e| error::no_credentials(&error::innermost(&e)))?;
+    Ok((config, credentials))
 }
 
 async fn load(settings: &Checked, given: Option<Credentials>) -> Result<SdkConfig, AuthorityError> {
