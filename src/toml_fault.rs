@@ -33,7 +33,7 @@ impl TomlFault {
             _ => in_words(message),
         };
         Self {
-            line: line_of(text, at),
+            line: LineEnds::of(text).line_of(at),
             key,
             reason,
             hint,
@@ -138,13 +138,18 @@ fn key_at(table: &DeTable<'_>, at: usize) -> Vec<String> {
     deepest
 }
 
-fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes()
-        .iter()
-        .take(at)
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1
+/// Where the lines of a text end, for asking often on which line something stands.
+pub struct LineEnds(Vec<usize>);
+
+impl LineEnds {
+    pub fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line of a byte, from 1.
+    pub fn line_of(&self, at: usize) -> usize {
+        self.0.partition_point(|end| *end < at) + 1
+    }
 }
 
 /// "did you mean" for a word that is not among `allowed`; empty when nothing is close.

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::file::File;
 use super::usage::UsageError;
-use crate::toml_fault::TomlFault;
+use crate::toml_fault::{LineEnds, TomlFault};
 
 /// A configuration file: its words, and the file as it was parsed.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Source {
 
 impl Lines {
     fn of(text: &str) -> Self {
-        let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+        let ends = LineEnds::of(text);
         let table = DeTable::parse(text);
         table.map_or_else(
             |_| Self::default(),
@@ -95,10 +95,9 @@ impl Lines {
         )
     }
 
-    fn below(table: &DeTable<'_>, ends: &[usize]) -> Self {
+    fn below(table: &DeTable<'_>, ends: &LineEnds) -> Self {
         let keys = table.iter().map(|(name, value)| {
-            let start = name.span().start;
-            let line = ends.partition_point(|end| *end < start) + 1;
+            let line = ends.line_of(name.span().start);
             let below = match value.get_ref() {
                 DeValue::Table(inner) => Self::below(inner, ends),
                 _ => Self::default(),
