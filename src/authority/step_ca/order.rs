@@ -10,9 +10,8 @@ use super::session::{self, Api, Session};
 use super::settings::Checked;
 use super::token::{Bearer, Claims, Purpose, Token, unusable};
 use crate::authority::jws::Signer;
-use crate::authority::{AuthorityError, Current, Issued, Order, answer};
+use crate::authority::{AuthorityError, Current, Issued, Order, answer, received};
 use crate::net::{Failure, NetError, Repeat, Request, Response};
-use crate::pki::Chain;
 
 /// Each attempt leaves a used token in the CA's database.
 const MOST_TOKENS: u32 = 10;
@@ -243,20 +242,11 @@ fn issued(
         answer.cert_chain
     };
     let certificates = session::certificates(what, &pems, response)?;
-    let chain = Chain::arrange(certificates.clone(), order.request.spki())
-        .map_err(|error| answer::unusable(what, &error.to_string(), response))?;
-    // The leaf first.
-    let mut ders = vec![chain.leaf.der().to_vec()];
-    ders.extend(
-        certificates
-            .iter()
-            .filter(|certificate| **certificate != chain.leaf)
-            .map(|certificate| certificate.der().to_vec()),
-    );
+    let issued = received::issued(certificates, order.request.spki())
+        .map_err(|reason| answer::unusable(what, &reason, response))?;
     Ok(Issued {
-        certificates: ders,
         anchors: session.roots.clone(),
         date: response.date,
-        findings: Vec::new(),
+        ..issued
     })
 }
