@@ -7,8 +7,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use certbake::authority::{AuthorityError, Depth, Opened, Reason, Revocation};
-use certbake::pki::{Certificate, pem};
+use certbake::authority::{AuthorityError, Depth, Opened, Reason};
+use certbake::pki::pem;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use support::baking::Baked;
@@ -334,11 +334,7 @@ fn limits_of_the_ca_are_known_before_the_order() {
         order.ttl = Some("8d".parse().unwrap());
         let preflight = opened(&server, &lab, |_| {}).preflight.unwrap();
         let findings = preflight.preflight(&order, Depth::Order).unwrap();
-        let codes: Vec<_> = findings
-            .iter()
-            .map(|finding| finding.code.as_str())
-            .collect();
-        assert_eq!(codes, [code]);
+        assert_eq!(contract::codes(&findings), [code]);
         assert!(findings[0].is_error());
     }
 }
@@ -370,16 +366,11 @@ fn a_certificate_is_revoked_by_its_serial_and_twice_is_no_error() {
         1 => Reply::ok("").header("content-type", "application/x-amz-json-1.1"),
         _ => exception(400, "RequestAlreadyProcessedException", "already revoked"),
     });
-    let certificate = Certificate::from_der(lab.client("app").chain[0].clone()).unwrap();
+    let certificate = lab.client("app").certificate();
     let revoke = opened(&server, &lab, |_| {}).revoke.unwrap();
     for _ in 0..2 {
         revoke
-            .revoke(&Revocation {
-                certificate: &certificate,
-                key: None,
-                reason: Reason::KeyCompromise,
-                deadline: std::time::Instant::now() + PATIENCE,
-            })
+            .revoke(&contract::revocation(&certificate, Reason::KeyCompromise))
             .unwrap();
     }
     let asked = body(&server.asked()[0]);

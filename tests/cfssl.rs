@@ -5,16 +5,14 @@
 
 mod support;
 
-use std::time::Instant;
-
 use aws_lc_rs::hmac;
-use certbake::authority::{AuthorityError, Depth, Opened, Reason, Revocation};
+use certbake::authority::{AuthorityError, Depth, Opened, Reason};
 use certbake::finding::Finding;
 use certbake::pki::{Certificate, pem};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use support::baking::{self, Baked};
-use support::contract::{CANARY, PATIENCE, Protocol, open, order, try_open};
+use support::contract::{CANARY, PATIENCE, Protocol, open, order, revocation, try_open};
 use support::{Asked, FakeServer, Lab, Reply};
 
 /// Hexadecimal, as cfssl wants it; stands where other protocols have the canary.
@@ -507,12 +505,7 @@ mod revocations {
         );
         let request = order(PATIENCE).1.request;
         let certificate = Certificate::from_der(lab.sign(request.der())).unwrap();
-        let revocation = Revocation {
-            certificate: &certificate,
-            key: None,
-            reason: Reason::KeyCompromise,
-            deadline: Instant::now() + PATIENCE,
-        };
+        let revocation = revocation(&certificate, Reason::KeyCompromise);
         assert_eq!(opened.revoke.unwrap().revoke(&revocation).unwrap(), []);
         let body = body(server.asked().last().unwrap());
         assert_eq!(body["reason"], "keyCompromise");
@@ -527,13 +520,8 @@ mod revocations {
     #[test]
     fn a_server_without_a_store_says_so() {
         let (lab, _server, opened) = lab_with(aside, |_| {});
-        let certificate = Certificate::from_der(lab.client("app").chain[0].clone()).unwrap();
-        let revocation = Revocation {
-            certificate: &certificate,
-            key: None,
-            reason: Reason::Unspecified,
-            deadline: Instant::now() + PATIENCE,
-        };
+        let certificate = lab.client("app").certificate();
+        let revocation = revocation(&certificate, Reason::Unspecified);
         let error = opened.revoke.unwrap().revoke(&revocation).unwrap_err();
         assert!(error.into_finding().hint.contains("-db-config"));
     }

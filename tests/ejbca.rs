@@ -7,13 +7,14 @@ mod support;
 
 use std::time::Duration;
 
-use certbake::authority::{AuthorityError, Depth, Opened, Reason, Revocation};
+use certbake::authority::{AuthorityError, Depth, Opened, Reason};
 use certbake::pki::{Certificate, pem, pkcs7};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use support::baking::{self, Baked};
 use support::contract::{
-    CANARY, PATIENCE, Protocol, Run, credential, lab_with as on_server, order, told, try_open,
+    CANARY, PATIENCE, Protocol, Run, credential, lab_with as on_server, order, revocation, told,
+    try_open,
 };
 use support::{Asked, FakeServer, Lab, Reply};
 
@@ -510,7 +511,7 @@ mod preflight {
     }
 }
 
-mod revocation {
+mod revocations {
     use super::*;
 
     fn revoke(
@@ -530,13 +531,11 @@ mod revocation {
             },
             |_| {},
         );
-        let certificate = Certificate::from_der(lab.client("app").chain[0].clone()).unwrap();
-        let revoked = opened.revoke.unwrap().revoke(&Revocation {
-            certificate: &certificate,
-            key: None,
-            reason: Reason::KeyCompromise,
-            deadline: std::time::Instant::now() + PATIENCE,
-        });
+        let certificate = lab.client("app").certificate();
+        let revoked = opened
+            .revoke
+            .unwrap()
+            .revoke(&revocation(&certificate, Reason::KeyCompromise));
         (server, certificate, revoked)
     }
 

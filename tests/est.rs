@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use certbake::authority::{AuthorityError, Current, Depth, Opened};
 use certbake::outcome::Outcome;
-use certbake::pki::{Certificate, Chain, PrivateKey, digest, pem, pkcs7};
+use certbake::pki::{Certificate, PrivateKey, digest, pem, pkcs7};
 use data_encoding::{BASE64, BASE64_MIME};
 use support::contract::{
-    CANARY, PATIENCE, Protocol, Run, credential, open, order, order_for, try_open,
+    CANARY, PATIENCE, Protocol, Run, arranged, credential, open, order, order_for, try_open,
 };
 use support::{Asked, FakeServer, Lab, Reply};
 
@@ -540,16 +540,21 @@ mod certificates_as_login {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    #[test]
-    fn a_client_certificate_from_files_is_shown_and_its_key_must_be_private() {
-        let lab = Lab::new("Lab");
+    /// A server that wants a client certificate, and signs.
+    fn enrolling(lab: &Lab) -> FakeServer {
         let serving = lab.clone();
-        let server = FakeServer::mtls(&lab.server(), &lab.anchors(), move |asked| {
+        FakeServer::mtls(&lab.server(), &lab.anchors(), move |asked| {
             match Est.ordered(asked) {
                 Some(request) => sign(&serving, &request),
                 None => Est.aside(&serving, asked),
             }
-        });
+        })
+    }
+
+    #[test]
+    fn a_client_certificate_from_files_is_shown_and_its_key_must_be_private() {
+        let lab = Lab::new("Lab");
+        let server = enrolling(&lab);
         let builder = lab.client("builder");
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = (folder.path().join("b.pem"), folder.path().join("b.key"));
@@ -597,13 +602,7 @@ mod certificates_as_login {
     #[test]
     fn a_renewal_shows_the_current_certificate_and_may_bring_a_new_key() {
         let lab = Lab::new("Lab");
-        let serving = lab.clone();
-        let server = FakeServer::mtls(&lab.server(), &lab.anchors(), move |asked| {
-            match Est.ordered(asked) {
-                Some(request) => sign(&serving, &request),
-                None => Est.aside(&serving, asked),
-            }
-        });
+        let server = enrolling(&lab);
         let present = lab.client("app");
         let key = PrivateKey::from_der(&present.key).unwrap();
         let url = server.origin();
@@ -684,12 +683,7 @@ mod estserver {
         let opened = open("est", table(&server, &password), &anchors);
         let (key, order) = order(PATIENCE);
         let issued = opened.authority.issue(&order).unwrap();
-        let certificates = issued
-            .certificates
-            .iter()
-            .map(|der| Certificate::from_der(der.clone()).unwrap())
-            .collect();
-        let chain = Chain::arrange(certificates, key.spki()).unwrap();
+        let chain = arranged(&issued, &key);
         let root = Certificate::from_der(anchors[0].clone()).unwrap();
         assert_eq!(chain.leaf.facts().common_name.as_deref(), Some("app"));
         assert_eq!(chain.leaf.window().not_after, root.window().not_after);

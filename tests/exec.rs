@@ -13,12 +13,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use certbake::authority::{
-    Ability, AuthorityError, CATALOGUE, Current, Depth, Issued, Opened, Reason, Revocation,
+    Ability, AuthorityError, CATALOGUE, Current, Depth, Issued, Opened, Reason,
 };
 use certbake::finding::Finding;
-use certbake::pki::{Certificate, Chain, PrivateKey, pem};
+use certbake::pki::{Certificate, PrivateKey, pem};
 use support::Lab;
-use support::contract::{CANARY, PATIENCE, credential, on_wait, open, order, told, try_open};
+use support::contract::{
+    CANARY, PATIENCE, arranged, credential, open, open_beside, order, revocation, told, try_open,
+};
 use tempfile::TempDir;
 
 /// Hands the request to the test, and the test's answer out.
@@ -83,17 +85,7 @@ impl Workshop {
     fn open_with(&self, change: impl FnOnce(&mut toml::Table)) -> Opened {
         let mut table = self.table();
         change(&mut table);
-        let entry = CATALOGUE.iter().find(|entry| entry.kind == "exec").unwrap();
-        (entry.open)(&certbake::authority::Settings {
-            name: "lab",
-            table,
-            anchors: &[],
-            directory: self.folder.path(),
-            now: time::OffsetDateTime::now_utc(),
-            environment: &|name| std::env::var(name).ok(),
-            on_wait: Some(on_wait()),
-        })
-        .unwrap()
+        open_beside(self.folder.path(), "exec", table)
     }
 
     fn issue(&self, patience: Duration) -> (PrivateKey, Result<Issued, AuthorityError>) {
@@ -187,12 +179,7 @@ mod answers {
         });
         let (key, issued) = shop.issue(PATIENCE);
         let issued = issued.unwrap();
-        let certificates = issued
-            .certificates
-            .iter()
-            .map(|der| Certificate::from_der(der.clone()).unwrap())
-            .collect();
-        let chain = Chain::arrange(certificates, key.spki()).unwrap();
+        let chain = arranged(&issued, &key);
         assert_eq!(chain.intermediates.len(), 1);
         assert_eq!(issued.anchors, [shop.lab.root()]);
     }
@@ -558,22 +545,18 @@ mod abilities {
         let opened = shop.open_with(|table| {
             table.insert("revoke".to_owned(), vec!["./revoke"].into());
         });
-        let certificate = Certificate::from_der(shop.lab.client("app").chain[0].clone()).unwrap();
-        let revocation = |reason| Revocation {
-            certificate: &certificate,
-            key: None,
-            reason,
-            deadline: Instant::now() + PATIENCE,
-        };
+        let certificate = shop.lab.client("app").certificate();
         let revoke = opened.revoke.unwrap();
-        revoke.revoke(&revocation(Reason::Superseded)).unwrap();
+        revoke
+            .revoke(&revocation(&certificate, Reason::Superseded))
+            .unwrap();
         let serial = certificate.facts().serial.to_ascii_uppercase();
         assert_eq!(
             shop.read("revoked"),
             format!("{}revoke {serial} superseded\n", certificate.pem())
         );
         let error = revoke
-            .revoke(&revocation(Reason::KeyCompromise))
+            .revoke(&revocation(&certificate, Reason::KeyCompromise))
             .unwrap_err();
         assert!(refused(error).summary.ends_with("not by you"));
     }

@@ -8,12 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use certbake::authority::{
-    AuthorityError, CATALOGUE, Current, Depth, Issued, Opened, Order, Reason, Revocation, Settings,
+    AuthorityError, CATALOGUE, Current, Depth, Opened, Order, Reason, Revocation, Settings,
 };
 use certbake::finding::Finding;
-use certbake::pki::{
-    AltName, Certificate, Chain, KeyAlgorithm, PrivateKey, SigningRequest, Subject, Usage, pem,
-};
+use certbake::pki::{AltName, Certificate, Chain, KeyAlgorithm, PrivateKey, pem};
 use certbake::span::Span;
 use serde_json::json;
 use time::OffsetDateTime;
@@ -21,6 +19,7 @@ use time::OffsetDateTime;
 use crate::servers::pebble::{EXTERNAL_ACCOUNT, Options, Pebble};
 use crate::servers::step::StepCa;
 use crate::servers::{curl, free_port};
+use crate::support::contract::{arranged, order_of, revocation};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -57,7 +56,6 @@ fn http_01(pebble: &Pebble) -> toml::Table {
 }
 
 fn order(names: &[&str]) -> (PrivateKey, Order) {
-    let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
     let names = names
         .iter()
         .map(|name| match name.parse::<IpAddr>() {
@@ -65,28 +63,19 @@ fn order(names: &[&str]) -> (PrivateKey, Order) {
             Err(_) => AltName::dns(name).unwrap(),
         })
         .collect();
-    let request = SigningRequest::new(&key, Subject::default(), names, Usage::Client).unwrap();
+    let (key, order) = order_of(KeyAlgorithm::EcdsaP256, None, names);
     let order = Order {
-        request,
         ttl: Some(Span::seconds(7200)),
         deadline: Instant::now() + PATIENCE,
+        ..order
     };
     (key, order)
-}
-
-fn chain(issued: &Issued, key: &PrivateKey) -> Chain {
-    let certificates = issued
-        .certificates
-        .iter()
-        .map(|der| Certificate::from_der(der.clone()).unwrap())
-        .collect();
-    Chain::arrange(certificates, key.spki()).unwrap()
 }
 
 fn issued(opened: &Opened, names: &[&str]) -> (PrivateKey, Chain, Vec<Finding>) {
     let (key, order) = order(names);
     let issued = opened.authority.issue(&order).unwrap();
-    let chain = chain(&issued, &key);
+    let chain = arranged(&issued, &key);
     (key, chain, issued.findings)
 }
 
@@ -309,7 +298,7 @@ fn a_renewal_says_what_it_replaces_and_once_only() {
     for _ in 0..2 {
         let (key, order) = order(&["app.example"]);
         let issued = renew.renew(&order, &current).unwrap();
-        assert_ne!(chain(&issued, &key).leaf, first.leaf);
+        assert_ne!(arranged(&issued, &key).leaf, first.leaf);
         codes.push(
             issued
                 .findings
@@ -340,10 +329,8 @@ fn a_certificate_is_revoked_by_its_account_or_by_its_own_key() {
         };
         for _ in 0..2 {
             let revocation = Revocation {
-                certificate: &chain.leaf,
                 key: by_key.then_some(&key),
-                reason: Reason::KeyCompromise,
-                deadline: Instant::now() + PATIENCE,
+                ..revocation(&chain.leaf, Reason::KeyCompromise)
             };
             revoking
                 .revoke

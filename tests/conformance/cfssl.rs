@@ -4,9 +4,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use certbake::authority::{AuthorityError, Depth, Opened, Reason, Revocation};
+use certbake::authority::{AuthorityError, Depth, Opened, Reason};
 use certbake::finding::Finding;
 use certbake::pki::{Certificate, pem};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::servers::cfssl::{Cfssl, KEY, LABEL, PROFILE, Transport};
 use crate::servers::{assert_openssl_verifies, program, run};
 use crate::support::baking::Baked;
-use crate::support::contract::{PATIENCE, open, order};
+use crate::support::contract::{PATIENCE, open, order, revocation};
 
 /// The fixture itself: `cfssl gencert` gets a certificate, its request signed with the HMAC key.
 #[test]
@@ -277,12 +277,7 @@ fn without_a_store_nothing_is_revoked_and_that_is_said() {
     let opened = opened(&server, Transport::Tls, |_| {});
     let issued = opened.authority.issue(&order(PATIENCE).1).unwrap();
     let certificate = Certificate::from_der(issued.certificates[0].clone()).unwrap();
-    let revocation = Revocation {
-        certificate: &certificate,
-        key: None,
-        reason: Reason::Superseded,
-        deadline: Instant::now() + PATIENCE,
-    };
+    let revocation = revocation(&certificate, Reason::Superseded);
     let finding = refused(opened.revoke.unwrap().revoke(&revocation).unwrap_err());
     assert!(finding.hint.contains("-db-config"), "{}", finding.hint);
 }

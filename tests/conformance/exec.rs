@@ -5,14 +5,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use certbake::authority::{CATALOGUE, Opened, Reason, Revocation, Settings};
+use certbake::authority::{Opened, Reason};
 use certbake::pki::{Certificate, pem};
 use tempfile::TempDir;
 
 use crate::servers::{assert_openssl_verifies, installed, run};
-use crate::support::contract::{PATIENCE, order};
+use crate::support::contract::{PATIENCE, open_beside, order, revocation};
 
 /// A copy of one example, its CA made.
 struct Example {
@@ -72,17 +72,7 @@ impl Example {
         let mut table = config["ca"]["lab"].as_table().unwrap().clone();
         table.remove("kind");
         table.remove("anchors");
-        let entry = CATALOGUE.iter().find(|entry| entry.kind == "exec").unwrap();
-        (entry.open)(&Settings {
-            name: "lab",
-            table,
-            anchors: &[],
-            directory: self.folder.path(),
-            now: time::OffsetDateTime::now_utc(),
-            environment: &|name| std::env::var(name).ok(),
-            on_wait: None,
-        })
-        .unwrap()
+        open_beside(self.folder.path(), "exec", table)
     }
 }
 
@@ -112,12 +102,7 @@ fn openssl_ca_signs_refuses_and_revokes() {
     assert!(printed(&output).contains("30 days at most, and 60 were asked for"));
 
     let revoke = example.open().revoke.unwrap();
-    let revocation = Revocation {
-        certificate: &baked,
-        key: None,
-        reason: Reason::KeyCompromise,
-        deadline: Instant::now() + PATIENCE,
-    };
+    let revocation = revocation(&baked, Reason::KeyCompromise);
     revoke.revoke(&revocation).unwrap();
     revoke.revoke(&revocation).unwrap();
     let database = fs::read_to_string(example.path("ca/index.txt")).unwrap();

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use certbake::authority::{AuthorityError, CATALOGUE, Depth, Opened, Reason, Revocation, Settings};
+use certbake::authority::{AuthorityError, CATALOGUE, Depth, Opened, Reason, Settings};
 use certbake::pki::{Certificate, pem};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::servers::{Running, assert_openssl_verifies, curl, free_port, installed};
-use crate::support::contract::{PATIENCE, order_for};
+use crate::support::contract::{PATIENCE, order_for, revocation};
 
 struct Service {
     url: String,
@@ -201,12 +201,7 @@ fn the_login_is_tried_before_an_order_and_a_certificate_is_taken_back() {
     assert_eq!(found[0].code.as_str(), "ca-answers");
     let issued = opened.authority.issue(&order).unwrap();
     let certificate = Certificate::from_der(issued.certificates[0].clone()).unwrap();
-    let revocation = Revocation {
-        certificate: &certificate,
-        key: None,
-        reason: Reason::Superseded,
-        deadline: Instant::now() + PATIENCE,
-    };
+    let revocation = revocation(&certificate, Reason::Superseded);
     let revoke = opened.revoke.unwrap();
     revoke.revoke(&revocation).unwrap();
     revoke.revoke(&revocation).unwrap();

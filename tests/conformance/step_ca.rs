@@ -4,18 +4,14 @@ mod broken;
 mod logins;
 mod orders;
 
-use std::time::{Duration, Instant};
-
 use certbake::authority::{AuthorityError, CATALOGUE, Issued, Opened, Order, Settings};
 use certbake::finding::Finding;
-use certbake::pki::{
-    AltName, Certificate, Chain, KeyAlgorithm, PrivateKey, SigningRequest, Subject, Usage,
-};
-use certbake::span::Span;
+use certbake::pki::{AltName, Certificate, Chain, KeyAlgorithm, PrivateKey};
 use time::OffsetDateTime;
 
 use crate::servers::assert_openssl_verifies;
 use crate::servers::step::{PROVISIONER, StepCa};
+use crate::support::contract::{self, PATIENCE, arranged};
 
 /// The fixture itself: Smallstep's client gets a certificate, and gets another after a restart.
 #[test]
@@ -79,39 +75,16 @@ fn open_at(table: toml::Table, now: OffsetDateTime) -> Opened {
 
 /// CN=app and app.internal, for an hour, by a new key.
 fn order() -> (PrivateKey, Order) {
-    order_of(Some("app"), vec![AltName::dns("app.internal").unwrap()])
+    contract::order(PATIENCE)
 }
 
 fn order_of(common_name: Option<&str>, names: Vec<AltName>) -> (PrivateKey, Order) {
-    let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
-    let order = order_with(&key, common_name, names);
-    (key, order)
-}
-
-fn order_with(key: &PrivateKey, common_name: Option<&str>, names: Vec<AltName>) -> Order {
-    let subject = Subject {
-        common_name: common_name.map(str::to_owned),
-        ..Subject::default()
-    };
-    Order {
-        request: SigningRequest::new(key, subject, names, Usage::Client).unwrap(),
-        ttl: Some(Span::seconds(3600)),
-        deadline: Instant::now() + Duration::from_secs(20),
-    }
-}
-
-fn chain_of(issued: &Issued, key: &PrivateKey) -> Chain {
-    let certificates = issued
-        .certificates
-        .iter()
-        .map(|der| Certificate::from_der(der.clone()).unwrap())
-        .collect();
-    Chain::arrange(certificates, key.spki()).unwrap()
+    contract::order_of(KeyAlgorithm::EcdsaP256, common_name, names)
 }
 
 /// What was issued leads to the CA's root, as OpenSSL sees it, and has these names.
 fn assert_issued(ca: &StepCa, issued: &Issued, key: &PrivateKey, names: &[&str]) -> Chain {
-    let chain = chain_of(issued, key);
+    let chain = arranged(issued, key);
     assert_eq!(chain.intermediates.len(), 1);
     let mut came: Vec<String> = chain
         .leaf

@@ -23,7 +23,7 @@ use tempfile::NamedTempFile;
 
 use crate::servers::vault::{MOUNT, ROLE, Vault};
 use crate::servers::{assert_openssl_verifies, curl};
-use crate::support::contract::{PATIENCE, open, order};
+use crate::support::contract::{PATIENCE, codes, open, order};
 
 /// certbake's authority on this Vault.
 fn authority(vault: &Vault, auth: toml::Table, change: impl FnOnce(&mut toml::Table)) -> Opened {
@@ -103,13 +103,6 @@ fn serial(certificate: &Certificate) -> String {
     let digits = certificate.facts().serial.as_bytes().chunks(2);
     let octets: Vec<_> = digits.map(|it| str::from_utf8(it).unwrap()).collect();
     octets.join(":")
-}
-
-fn codes(findings: &[Finding]) -> Vec<&str> {
-    findings
-        .iter()
-        .map(|finding| finding.code.as_str())
-        .collect()
 }
 
 /// The fixture itself: Vault's own command line gets a certificate, two levels below the root.

@@ -1,15 +1,13 @@
 //! A certificate is taken back.
 
-use std::time::Instant;
-
-use certbake::authority::{AuthorityError, Reason, Revocation};
+use certbake::authority::{AuthorityError, Reason};
 use certbake::finding::Finding;
 use certbake::pki::Certificate;
 use serde_json::{Value, json};
 
 use crate::fake::{POOL, answer, by_the_proto, lab_with, parameter};
 use crate::support::FakeServer;
-use crate::support::contract::PATIENCE;
+use crate::support::contract::revocation;
 
 fn revoke(
     list: Value,
@@ -29,13 +27,11 @@ fn revoke(
         &[],
         |_, _| {},
     );
-    let certificate = Certificate::from_der(lab.client("app").chain[0].clone()).unwrap();
-    let revoked = opened.revoke.unwrap().revoke(&Revocation {
-        certificate: &certificate,
-        key: None,
-        reason: Reason::Superseded,
-        deadline: Instant::now() + PATIENCE,
-    });
+    let certificate = lab.client("app").certificate();
+    let revoked = opened
+        .revoke
+        .unwrap()
+        .revoke(&revocation(&certificate, Reason::Superseded));
     (server, certificate, revoked)
 }
 

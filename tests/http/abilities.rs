@@ -1,12 +1,10 @@
 //! Preflight, renewal and revocation.
 
-use std::time::Instant;
-
-use certbake::authority::{AuthorityError, Current, Depth, Reason, Revocation};
+use certbake::authority::{AuthorityError, Current, Depth, Reason};
 use certbake::pki::{Certificate, PrivateKey};
 
 use crate::fake::{Api, SIGN, body, csr, lab_with, set, sign};
-use crate::support::contract::{PATIENCE, Protocol, credential, open, order};
+use crate::support::contract::{PATIENCE, Protocol, credential, open, order, revocation};
 use crate::support::{FakeServer, Lab, Reply};
 
 #[test]
@@ -39,13 +37,8 @@ fn a_renewal_shows_the_current_certificate() {
 #[test]
 fn a_revocation_has_the_certificate_in_scope() {
     let (lab, server, opened) = lab_with(|_, _| Reply::status(204), |_| {});
-    let certificate = Certificate::from_der(lab.client("app").chain[0].clone()).unwrap();
-    let revocation = Revocation {
-        certificate: &certificate,
-        key: None,
-        reason: Reason::KeyCompromise,
-        deadline: Instant::now() + PATIENCE,
-    };
+    let certificate = lab.client("app").certificate();
+    let revocation = revocation(&certificate, Reason::KeyCompromise);
     assert_eq!(opened.revoke.unwrap().revoke(&revocation).unwrap(), []);
     let asked = &server.asked()[0];
     let serial = &certificate.facts().serial;

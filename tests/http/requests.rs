@@ -1,12 +1,12 @@
 //! What is sent, by the templates of the settings.
 
-use certbake::pki::PrivateKey;
+use certbake::pki::{AltName, KeyAlgorithm};
 use data_encoding::BASE64;
 use serde_json::json;
 
 use crate::fake::{Api, SIGN, body, csr, lab_with, pem_of, set, sign};
 use crate::support::Reply;
-use crate::support::contract::{CANARY, PATIENCE, Protocol, Run, credential, order};
+use crate::support::contract::{CANARY, PATIENCE, Protocol, Run, credential, order, order_of};
 
 #[test]
 fn the_order_stands_in_the_body_as_the_template_says() {
@@ -90,22 +90,12 @@ fn values_in_the_path_cannot_leave_their_place() {
             );
         },
     );
-    let key = PrivateKey::generate(certbake::pki::KeyAlgorithm::EcdsaP256).unwrap();
-    let (_other, mut order) = order(PATIENCE);
-    order.request = certbake::pki::SigningRequest::new(
-        &key,
-        certbake::pki::Subject {
-            common_name: Some("../../admin?x#y".to_owned()),
-            ..Default::default()
-        },
-        vec![
-            certbake::pki::AltName::uri("spiffe://lab/a").unwrap(),
-            certbake::pki::AltName::dns("a.lab").unwrap(),
-            certbake::pki::AltName::dns("b.lab").unwrap(),
-        ],
-        certbake::pki::Usage::Client,
-    )
-    .unwrap();
+    let names = vec![
+        AltName::uri("spiffe://lab/a").unwrap(),
+        AltName::dns("a.lab").unwrap(),
+        AltName::dns("b.lab").unwrap(),
+    ];
+    let (_key, order) = order_of(KeyAlgorithm::EcdsaP256, Some("../../admin?x#y"), names);
     let _ = opened.authority.issue(&order);
     assert_eq!(
         server.asked()[0].path,

@@ -238,22 +238,18 @@ fn a_kill_while_a_failed_set_is_taken_back_leaves_the_old_set_or_the_new_one() {
 
 #[test]
 fn a_kill_while_an_interrupted_run_is_completed_leaves_it_to_the_next() {
-    if available() {
-        let arrange = || cut_short("renameat2", 2);
-        Sweep {
-            arrange: &arrange,
-            task: "recover",
-            inject: vec![],
-            ends: LANDED,
-        }
-        .run();
-    }
+    kill_while_recovering("renameat2", 2);
 }
 
 #[test]
 fn a_kill_while_an_interrupted_run_is_taken_back_leaves_it_to_the_next() {
+    kill_while_recovering("mkdirat", 3);
+}
+
+/// What a run left that was killed before its `nth` call of `name`.
+fn kill_while_recovering(name: &str, nth: usize) {
     if available() {
-        let arrange = || cut_short("mkdirat", 3);
+        let arrange = || cut_short(name, nth);
         Sweep {
             arrange: &arrange,
             task: "recover",

@@ -14,22 +14,11 @@ use super::{PATIENCE, run};
 /// With the server's own words, when it answers 400 or more.
 pub fn json(url: &str, anchors: Option<&Path>, arguments: &[&str], body: Option<&Value>) -> Value {
     let body = body.map(Value::to_string);
-    let mut all = vec![
-        "--silent",
-        "--show-error",
-        "--fail-with-body",
-        "--max-time",
-        "30",
-        url,
-    ];
-    if let Some(anchors) = anchors {
-        all.extend(["--cacert", anchors.to_str().unwrap()]);
-    }
+    let mut all = arguments.to_vec();
     if let Some(body) = &body {
         all.extend(["--data-binary", body]);
     }
-    all.extend(arguments);
-    let answer = run("curl", all);
+    let answer = fetched(url, anchors, &all);
     if answer.is_empty() {
         return Value::Null;
     }
@@ -38,6 +27,10 @@ pub fn json(url: &str, anchors: Option<&Path>, arguments: &[&str], body: Option<
 
 /// What stands at `url`, such as a PEM file.
 pub fn text(url: &str, anchors: Option<&Path>) -> String {
+    String::from_utf8(fetched(url, anchors, &[])).unwrap()
+}
+
+fn fetched(url: &str, anchors: Option<&Path>, arguments: &[&str]) -> Vec<u8> {
     let mut all = vec![
         "--silent",
         "--show-error",
@@ -49,7 +42,8 @@ pub fn text(url: &str, anchors: Option<&Path>) -> String {
     if let Some(anchors) = anchors {
         all.extend(["--cacert", anchors.to_str().unwrap()]);
     }
-    String::from_utf8(run("curl", all)).unwrap()
+    all.extend(arguments);
+    run("curl", all)
 }
 
 /// Waits until `url` answers with success: a server may listen before it is ready.

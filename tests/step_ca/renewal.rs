@@ -1,13 +1,11 @@
 //! With the current certificate: renewed, rekeyed, renewed after its end, taken back.
 
-use std::time::Instant;
-
 use certbake::authority::{AuthorityError, Current, Opened, Order, Reason, Revocation};
-use certbake::pki::{Certificate, PrivateKey, SigningRequest, Subject, Usage};
+use certbake::pki::PrivateKey;
 use serde_json::json;
 
 use crate::fake::{StepCa, body_of, builder, ott_of, provisioners, refusal, token_of};
-use crate::support::contract::{PATIENCE, Protocol, open, order};
+use crate::support::contract::{PATIENCE, Protocol, open, order, order_by, revocation};
 use crate::support::{Asked, FakeServer, Identity, Lab, Reply};
 
 /// A server that wants a client certificate, and the authority on it.
@@ -29,15 +27,9 @@ fn on(lab: &Lab, server: &FakeServer) -> Opened {
 
 /// An order for this key, or for a new one.
 fn order_with(key: Option<&PrivateKey>) -> Order {
-    let (_, order) = order(PATIENCE);
-    let Some(key) = key else { return order };
-    let subject = Subject {
-        common_name: Some("app".to_owned()),
-        ..Subject::default()
-    };
-    Order {
-        request: SigningRequest::new(key, subject, vec![], Usage::Client).unwrap(),
-        ..order
+    match key {
+        Some(key) => order_by(key, Some("app"), Vec::new()),
+        None => order(PATIENCE).1,
     }
 }
 
@@ -176,15 +168,6 @@ fn the_current_certificate_is_a_login_of_its_own() {
     assert_eq!(server.asked()[0].path, "/1.0/rekey");
 }
 
-fn revocation<'a>(certificate: &'a Certificate, key: Option<&'a PrivateKey>) -> Revocation<'a> {
-    Revocation {
-        certificate,
-        key,
-        reason: Reason::KeyCompromise,
-        deadline: Instant::now() + PATIENCE,
-    }
-}
-
 #[test]
 fn a_certificate_is_taken_back_by_a_token_for_its_serial_number() {
     let lab = Lab::new("Lab");
@@ -199,9 +182,11 @@ fn a_certificate_is_taken_back_by_a_token_for_its_serial_number() {
             "/1.0/revoke" => reply.clone(),
             _ => provisioners(&[builder(json!({}))]),
         });
-        let certificate = Certificate::from_der(lab.client("app").chain[0].clone()).unwrap();
+        let certificate = lab.client("app").certificate();
         let revoke = on(&lab, &server).revoke.unwrap();
-        let notes = revoke.revoke(&revocation(&certificate, None)).unwrap();
+        let notes = revoke
+            .revoke(&revocation(&certificate, Reason::KeyCompromise))
+            .unwrap();
         assert_eq!(notes[0].code.as_str(), "revocation-passive");
         let asked = &server.asked()[1];
         let body = body_of(asked);
@@ -232,14 +217,18 @@ fn without_a_provisioners_key_a_certificate_is_taken_back_by_its_own() {
         token = "env:CERTBAKE_TEST_UNSET"
     };
     let revoke = open("step-ca", table, &lab.anchors()).revoke.unwrap();
-    let certificate = Certificate::from_der(identity.chain[0].clone()).unwrap();
+    let certificate = identity.certificate();
     let key = key_of(&identity);
-    revoke
-        .revoke(&revocation(&certificate, Some(&key)))
-        .unwrap();
+    let by_its_key = Revocation {
+        key: Some(&key),
+        ..revocation(&certificate, Reason::KeyCompromise)
+    };
+    revoke.revoke(&by_its_key).unwrap();
     let asked = &server.asked()[0];
     assert_eq!(asked.client_certificate.as_ref(), Some(&identity.chain[0]));
     assert!(body_of(asked).get("ott").is_none());
-    let error = revoke.revoke(&revocation(&certificate, None)).unwrap_err();
+    let error = revoke
+        .revoke(&revocation(&certificate, Reason::KeyCompromise))
+        .unwrap_err();
     assert!(matches!(error, AuthorityError::Settings(_)), "{error}");
 }

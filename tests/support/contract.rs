@@ -17,6 +17,7 @@ use certbake::pki::{
 };
 use certbake::span::Span;
 
+pub use super::orders::*;
 use super::{Asked, FakeServer, Lab, Reply};
 
 /// Stands in every credential that a test gives, and must never be seen again.
@@ -92,14 +93,30 @@ pub fn try_open_in(
         let found = environment.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| value.clone())
     };
+    open_at(Path::new("."), kind, table, anchors, &lookup)
+}
+
+/// From settings in this directory, with our own environment.
+pub fn open_beside(directory: &Path, kind: &str, table: toml::Table) -> Opened {
+    let ours = |name: &str| std::env::var(name).ok();
+    open_at(directory, kind, table, &[], &ours).unwrap()
+}
+
+fn open_at(
+    directory: &Path,
+    kind: &str,
+    table: toml::Table,
+    anchors: &[Vec<u8>],
+    environment: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<Opened, SettingsError> {
     let entry = CATALOGUE.iter().find(|entry| entry.kind == kind).unwrap();
     (entry.open)(&Settings {
         name: "lab",
         table,
         anchors,
-        directory: Path::new("."),
+        directory,
         now: time::OffsetDateTime::now_utc(),
-        environment: &lookup,
+        environment,
         on_wait: Some(on_wait()),
     })
 }
@@ -137,39 +154,12 @@ pub fn told() -> Vec<String> {
     TOLD.take()
 }
 
-/// An order for a fresh key that must have ended after `patience`.
-pub fn order(patience: Duration) -> (PrivateKey, Order) {
-    order_for("app", patience)
+pub fn codes(findings: &[Finding]) -> Vec<&str> {
+    findings
+        .iter()
+        .map(|finding| finding.code.as_str())
+        .collect()
 }
-
-pub fn order_for(name: &str, patience: Duration) -> (PrivateKey, Order) {
-    let names = vec![AltName::dns("app.internal").unwrap()];
-    let (key, order) = order_of(KeyAlgorithm::EcdsaP256, Some(name), names);
-    let deadline = Instant::now() + patience;
-    (key, Order { deadline, ..order })
-}
-
-/// An order for these names and no others, for an hour.
-pub fn order_of(
-    algorithm: KeyAlgorithm,
-    common_name: Option<&str>,
-    names: Vec<AltName>,
-) -> (PrivateKey, Order) {
-    let key = PrivateKey::generate(algorithm).unwrap();
-    let subject = Subject {
-        common_name: common_name.map(str::to_owned),
-        ..Subject::default()
-    };
-    let order = Order {
-        request: SigningRequest::new(&key, subject, names, Usage::Client).unwrap(),
-        ttl: Some(Span::seconds(3600)),
-        deadline: Instant::now() + PATIENCE,
-    };
-    (key, order)
-}
-
-/// Long enough for everything here but where a case says that it waits.
-pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// One run: the server answers orders by `replies`, everything else as it should.
 pub struct Run {
@@ -249,15 +239,6 @@ impl Run {
             other => panic!("not unusable: {other:?}"),
         }
     }
-}
-
-fn arranged(issued: &Issued, key: &PrivateKey) -> Chain {
-    let certificates = issued
-        .certificates
-        .iter()
-        .map(|der| Certificate::from_der(der.clone()).unwrap())
-        .collect();
-    Chain::arrange(certificates, key.spki()).unwrap()
 }
 
 pub fn can_do_what_its_row_says(protocol: &'static dyn Protocol) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use certbake::pki::Certificate;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
@@ -13,6 +14,13 @@ use time::{Duration, OffsetDateTime};
 pub struct Identity {
     pub chain: Vec<Vec<u8>>,
     pub key: Vec<u8>,
+}
+
+impl Identity {
+    /// The leaf.
+    pub fn certificate(&self) -> Certificate {
+        Certificate::from_der(self.chain[0].clone()).unwrap()
+    }
 }
 
 #[derive(Clone)]

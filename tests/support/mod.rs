@@ -12,6 +12,7 @@ pub mod baking;
 pub mod contract;
 pub mod http2;
 pub mod lab;
+pub mod orders;
 pub mod server;
 
 pub use http2::Http2Server;

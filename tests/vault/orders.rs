@@ -3,13 +3,11 @@
 use std::time::{Duration, Instant};
 
 use certbake::authority::Order;
-use certbake::pki::{
-    AltName, Certificate, KeyAlgorithm, PrivateKey, SigningRequest, Subject, Usage,
-};
+use certbake::pki::{AltName, Certificate, KeyAlgorithm};
 use serde_json::json;
 
 use crate::fake::{Bench, Vault, answer, body, signed, with};
-use crate::support::contract::{CANARY, PATIENCE, Protocol};
+use crate::support::contract::{CANARY, PATIENCE, Protocol, order_of};
 
 #[test]
 fn an_order_is_one_request_with_everything_in_it() {
@@ -39,7 +37,6 @@ fn an_order_is_one_request_with_everything_in_it() {
 #[test]
 fn names_go_to_the_fields_that_vault_has_for_them() {
     let bench = Bench::new(|_, _| None);
-    let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
     let names = vec![
         AltName::dns("a.internal").unwrap(),
         AltName::email("ops@lab.internal").unwrap(),
@@ -48,11 +45,9 @@ fn names_go_to_the_fields_that_vault_has_for_them() {
         AltName::ip("2001:db8::1").unwrap(),
         AltName::uri("spiffe://lab/app").unwrap(),
     ];
-    let request = SigningRequest::new(&key, Subject::default(), names, Usage::Client).unwrap();
     let order = Order {
-        request,
         ttl: None,
-        deadline: Instant::now() + PATIENCE,
+        ..order_of(KeyAlgorithm::EcdsaP256, None, names).1
     };
     bench.opened.authority.issue(&order).unwrap();
     let body = body(&bench.server.asked()[0]);

@@ -9,7 +9,7 @@ use certbake::span::Span;
 use serde_json::{Value, json};
 
 use crate::fake::{Bench, answer, body, errors, logged_in, signed};
-use crate::support::contract::{PATIENCE, order, order_of};
+use crate::support::contract::{PATIENCE, codes, order, order_of};
 use crate::support::{Asked, Lab, Reply};
 
 const ROLE: &str = "/v1/pki/roles/app";
@@ -53,13 +53,6 @@ fn look(bench: &Bench, order: &Order, depth: Depth) -> Result<Vec<Finding>, Auth
 
 fn whole(bench: &Bench) -> Result<Vec<Finding>, AuthorityError> {
     look(bench, &order(PATIENCE).1, Depth::Whole)
-}
-
-fn codes(findings: &[Finding]) -> Vec<&str> {
-    findings
-        .iter()
-        .map(|finding| finding.code.as_str())
-        .collect()
 }
 
 #[test]

@@ -9,11 +9,9 @@ use certbake::span::Span;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{
-    assert_issued, chain_of, jwk, open, open_at, order, order_of, order_with, refused, settings,
-    with,
-};
+use super::{assert_issued, jwk, open, open_at, order, order_of, refused, settings, with};
 use crate::servers::step::{PASSWORD, StepCa};
+use crate::support::contract::{arranged, order_by, revocation};
 
 #[test]
 fn a_password_and_a_fingerprint_are_enough() {
@@ -128,13 +126,13 @@ fn a_certificate_is_renewed_by_its_key_and_rekeyed_by_another() {
     let opened = open(jwk(&ca));
     let (key, first) = order();
     let issued = opened.authority.issue(&first).unwrap();
-    let old = chain_of(&issued, &key);
+    let old = arranged(&issued, &key);
     let current = Current {
         chain: &issued.certificates,
         key: &key,
     };
     let renew = opened.renew.unwrap();
-    let again = order_with(&key, Some("app"), vec![]);
+    let again = order_by(&key, Some("app"), vec![]);
     let renewed = renew.renew(&again, &current).unwrap();
     let chain = assert_issued(&ca, &renewed, &key, &["dns:app.internal"]);
     assert_ne!(chain.leaf.facts().serial, old.leaf.facts().serial);
@@ -219,10 +217,10 @@ fn an_expired_certificate_is_renewed_only_where_the_ca_allows_it() {
             chain: &issued.certificates,
             key: &key,
         };
-        let again = order_with(&key, Some("app"), vec![]);
+        let again = order_by(&key, Some("app"), vec![]);
         let renewed = opened.renew.unwrap().renew(&again, &current);
         if allowed {
-            let chain = chain_of(&renewed.unwrap(), &key);
+            let chain = arranged(&renewed.unwrap(), &key);
             assert_eq!(chain.leaf.facts().common_name.as_deref(), Some("app"));
         } else {
             let finding = refused(renewed);
@@ -245,21 +243,19 @@ fn a_certificate_is_taken_back_by_the_provisioner_or_by_its_own_key_and_then_not
         let (key, order) = order();
         let issued = by_provisioner.authority.issue(&order).unwrap();
         let certificate = Certificate::from_der(issued.certificates[0].clone()).unwrap();
-        let revocation = || Revocation {
-            certificate: &certificate,
+        let by_its_key = || Revocation {
             key: Some(&key),
-            reason: Reason::KeyCompromise,
-            deadline: order.deadline,
+            ..revocation(&certificate, Reason::KeyCompromise)
         };
         let revoke = revoking.revoke.as_ref().unwrap();
-        let notes = revoke.revoke(&revocation()).unwrap();
+        let notes = revoke.revoke(&by_its_key()).unwrap();
         assert_eq!(notes[0].code.as_str(), "revocation-passive");
-        revoke.revoke(&revocation()).unwrap();
+        revoke.revoke(&by_its_key()).unwrap();
         let current = Current {
             chain: &issued.certificates,
             key: &key,
         };
-        let again = order_with(&key, Some("app"), vec![]);
+        let again = order_by(&key, Some("app"), vec![]);
         let renew = by_provisioner.renew.as_ref().unwrap();
         let finding = refused(renew.renew(&again, &current));
         assert_eq!(finding.code.as_str(), "renewal-not-allowed");
@@ -372,7 +368,7 @@ fn orders_at_the_same_time_take_one_login() {
             .map(|_| {
                 scope.spawn(|| {
                     let (key, order) = order();
-                    chain_of(&opened.authority.issue(&order).unwrap(), &key);
+                    arranged(&opened.authority.issue(&order).unwrap(), &key);
                     key
                 })
             })

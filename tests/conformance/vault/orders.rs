@@ -1,16 +1,14 @@
 //! Orders, renewals and revocations, by a token that is there already, and through the binary.
 
-use std::fs;
-use std::time::Instant;
-
-use certbake::authority::{Current, Reason, Revocation};
+use certbake::authority::{Current, Reason};
 use certbake::pki::{Certificate, PrivateKey, pem};
 use serde_json::json;
+use std::fs;
 
 use super::{ROLE, authority, bake, builder, by_token, leaf, root, secret, serial};
 use crate::servers::assert_openssl_verifies;
 use crate::servers::vault::{MOUNT, Vault};
-use crate::support::contract::{PATIENCE, order};
+use crate::support::contract::{PATIENCE, order, revocation};
 
 #[test]
 fn a_request_is_signed_two_levels_below_the_root() {
@@ -117,12 +115,7 @@ fn a_certificate_is_revoked_stored_or_not_and_twice_is_no_error() {
         let (_key, order) = order(PATIENCE);
         let certificate = leaf(&opened.authority.issue(&order).unwrap());
         for _ in 0..2 {
-            let revocation = Revocation {
-                certificate: &certificate,
-                key: None,
-                reason: Reason::Superseded,
-                deadline: Instant::now() + PATIENCE,
-            };
+            let revocation = revocation(&certificate, Reason::Superseded);
             opened.revoke.as_ref().unwrap().revoke(&revocation).unwrap();
         }
         let state = vault.read(&format!("{MOUNT}/cert/{}", serial(&certificate)));
@@ -133,13 +126,8 @@ fn a_certificate_is_revoked_stored_or_not_and_twice_is_no_error() {
     }
     // Somebody else's is none of this mount's business.
     let lab = crate::support::Lab::new("Other");
-    let foreign = certbake::pki::Certificate::from_der(lab.client("x").chain[0].clone()).unwrap();
-    let revocation = Revocation {
-        certificate: &foreign,
-        key: None,
-        reason: Reason::default(),
-        deadline: Instant::now() + PATIENCE,
-    };
+    let foreign = lab.client("x").certificate();
+    let revocation = revocation(&foreign, Reason::default());
     let error = opened.revoke.unwrap().revoke(&revocation).unwrap_err();
     assert!(error.to_string().contains("not found"), "{error}");
 }
