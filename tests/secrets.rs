@@ -83,39 +83,29 @@ impl Lab {
         self.dir.path().join(name)
     }
 
-    fn provision(&mut self, password: &str, more: &[&str]) -> Output {
-        let output = Command::new(env!("CARGO_BIN_EXE_certbake"))
-            .args([
-                "provision",
-                "--ca",
-                "est",
-                "--ca-url",
-                &self.url,
-                "--ca-anchors",
-                "ca/root.pem",
-                "--ca-user",
-                "builder",
-            ])
-            .args([
-                "--ca-password",
-                password,
-                "--common-name",
-                "app",
-                "--root",
-                "rootfs",
-                "--cert",
-                "/tls.crt",
-                "--key",
-                "/tls.key",
-            ])
+    /// Bakes a key store, for which `STORE` is still to be set.
+    fn baking(&self, password: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_certbake"));
+        command
+            .args(["provision", "--root", "rootfs", "--common-name", "app"])
+            .args(["--ca", "est", "--ca-url", &self.url])
+            .args(["--ca-anchors", "ca/root.pem"])
+            .args(["--ca-user", "builder", "--ca-password", password])
             .args(["--pkcs12", "/tls.p12", "--pkcs12-password", "env:STORE"])
-            .args(more)
             .env("RIGHT", EST_PASSWORD)
+            .current_dir(self.dir.path());
+        command
+    }
+
+    fn provision(&mut self, password: &str, more: &[&str]) -> Output {
+        let output = self
+            .baking(password)
+            .args(["--cert", "/tls.crt", "--key", "/tls.key"])
+            .args(more)
             .env("WRONG", WRONG_PASSWORD)
             .env("STORE", STORE_PASSWORD)
             .env("GITHUB_STEP_SUMMARY", self.path("summary.md"))
             .env("GITHUB_OUTPUT", self.path("output.txt"))
-            .current_dir(self.dir.path())
             .output()
             .unwrap();
         self.printed.extend_from_slice(&output.stdout);
@@ -230,38 +220,11 @@ fn a_github_runner_is_told_to_hide_every_line_of_every_secret() {
         "no runner reads this"
     );
 
-    let output = Command::new(env!("CARGO_BIN_EXE_certbake"))
-        .args([
-            "provision",
-            "--ca",
-            "est",
-            "--ca-url",
-            &lab.url,
-            "--ca-anchors",
-            "ca/root.pem",
-            "--ca-user",
-            "builder",
-        ])
-        .args([
-            "--ca-password",
-            "env:RIGHT",
-            "--common-name",
-            "app",
-            "--root",
-            "rootfs",
-        ])
-        .args([
-            "--pkcs12",
-            "/tls.p12",
-            "--pkcs12-password",
-            "env:STORE",
-            "--report",
-            "github",
-        ])
-        .env("RIGHT", EST_PASSWORD)
+    let output = lab
+        .baking("env:RIGHT")
+        .args(["--report", "github"])
         .env("STORE", "canary-store-c46a\nsecond line")
         .env("GITHUB_ACTIONS", "true")
-        .current_dir(lab.dir.path())
         .output()
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
