@@ -92,6 +92,11 @@ pub trait Preflight: Send + Sync {
     /// # Errors
     /// As [`Authority::issue`], as far as it can be known without an order.
     fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError>;
+
+    /// Whether anything is known at [`Depth::Order`]; if not, it is not asked for.
+    fn looks_before_orders(&self) -> bool {
+        true
+    }
 }
 
 /// How much a preflight looks at.

@@ -1,8 +1,7 @@
 //! "Still at it": what is being waited for, on stderr, once a wait is longer than a second.
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::command::Progress;
@@ -15,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// soon over do not wake it.
 pub struct Waiting {
     heard: Arc<Heard>,
-    teller: Mutex<Option<JoinHandle<()>>>,
+    teller: Once,
 }
 
 #[derive(Default)]
@@ -37,7 +36,7 @@ impl Waiting {
     pub fn new() -> Self {
         Self {
             heard: Arc::default(),
-            teller: Mutex::new(None),
+            teller: Once::new(),
         }
     }
 
@@ -51,13 +50,12 @@ impl Waiting {
         })
     }
 
-    /// No more steps: nothing is written to stderr after this.
+    /// No more steps: nothing is written to stderr after this. The teller is not waited for.
     pub fn end(&self) {
-        self.heard.state().ended = true;
-        self.heard.changed.notify_one();
-        let mut teller = self.teller.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = teller.take() {
-            let _ = thread.join();
+        let mut state = self.heard.state();
+        state.ended = true;
+        if state.rests {
+            self.heard.changed.notify_one();
         }
     }
 }
@@ -70,10 +68,9 @@ impl Progress for Waiting {
             self.heard.changed.notify_one();
         }
         drop(state);
-        let mut teller = self.teller.lock().unwrap_or_else(PoisonError::into_inner);
-        teller.get_or_insert_with(|| {
+        self.teller.call_once(|| {
             let heard = Arc::clone(&self.heard);
-            std::thread::spawn(move || heard.tell())
+            std::thread::spawn(move || heard.tell());
         });
     }
 }
@@ -89,11 +86,10 @@ impl Heard {
             let begun = state.step.as_ref().map(|(_, begun)| *begun);
             state.rests = begun.is_none();
             state = match begun.map(|begun| PATIENCE.saturating_sub(begun.elapsed())) {
+                // Said before the state is let go, so that the end waits for what is being said.
                 Some(Duration::ZERO) => {
-                    let step = state.step.take();
-                    drop(state);
-                    step.iter().for_each(|(step, _)| say(step));
-                    self.state()
+                    state.step.take().iter().for_each(|(step, _)| say(step));
+                    state
                 }
                 Some(left) => {
                     let waited = self.changed.wait_timeout(state, left);

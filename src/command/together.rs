@@ -1,10 +1,11 @@
 //! The same work on many things at the same time.
 
+use std::iter::Enumerate;
 use std::num::NonZero;
-use std::sync::mpsc::{self, Sender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+use std::vec::IntoIter;
 
 /// The threads to begin with: while one waits for an answer, its processor works for another.
 const A_PROCESSOR: usize = 2;
@@ -19,44 +20,80 @@ pub fn together<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -
     if items.len() == 1 {
         return items.into_iter().map(|item| Some(work(item))).collect();
     }
-    let mut answers: Vec<_> = items.iter().map(|_| None).collect();
-    let queue = Mutex::new(items.into_iter().enumerate());
-    let take = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let (tell, told) = mpsc::channel();
-    let work_through = |tell: Sender<(usize, R)>| {
-        while let Some((at, item)) = take() {
-            // There is somebody to hear it until every thread has ended.
-            let _ = tell.send((at, work(item)));
-        }
+    let all = Together {
+        answers: Mutex::new(items.iter().map(|_| None).collect()),
+        queue: Mutex::new(items.into_iter().enumerate()),
+        drained: Condvar::new(),
     };
     thread::scope(|scope| {
         let mut threads = Vec::new();
         let mut more = A_PROCESSOR * thread::available_parallelism().map_or(1, NonZero::get);
         loop {
-            let left = queue.lock().unwrap_or_else(PoisonError::into_inner).len();
-            if left == 0 {
+            let left = held(&all.queue).len();
+            threads.extend((0..more.min(left)).map(|_| scope.spawn(|| all.work_through(&work))));
+            if all.watch() {
                 break;
             }
-            for _ in 0..more.min(left) {
-                let tell = tell.clone();
-                threads.push(scope.spawn(|| work_through(tell)));
-            }
-            more = match told.recv_timeout(STALL) {
-                Ok((at, answer)) => {
-                    answers[at] = Some(answer);
-                    0
-                }
-                Err(_) => threads.len(),
-            };
-        }
-        drop(tell);
-        for (at, answer) in told {
-            answers[at] = Some(answer);
+            more = threads.len();
         }
         // A panic has left its answer out; it need not be told again.
         threads.into_iter().for_each(|thread| drop(thread.join()));
     });
-    answers
+    all.answers
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Together<T, R> {
+    queue: Mutex<Enumerate<IntoIter<T>>>,
+    /// Nobody need be sent for what is in the queue.
+    drained: Condvar,
+    answers: Mutex<Vec<Option<R>>>,
+}
+
+impl<T, R> Together<T, R> {
+    fn work_through(&self, work: impl Fn(T) -> R) {
+        while let Some((at, item)) = self.next() {
+            let answer = work(item);
+            held(&self.answers)[at] = Some(answer);
+        }
+    }
+
+    fn next(&self) -> Option<(usize, T)> {
+        let mut queue = held(&self.queue);
+        let next = queue.next();
+        if queue.len() == 0 {
+            self.drained.notify_one();
+        }
+        next
+    }
+
+    /// Waits until all are being worked on, or for long enough to see that nothing moves; tells which.
+    fn watch(&self) -> bool {
+        loop {
+            let before = self.answered();
+            let queue = held(&self.queue);
+            let waited = self
+                .drained
+                .wait_timeout_while(queue, STALL, |queue| queue.len() > 0);
+            let (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if queue.len() == 0 {
+                return true;
+            }
+            drop(queue);
+            if self.answered() == before {
+                return false;
+            }
+        }
+    }
+
+    fn answered(&self) -> usize {
+        held(&self.answers).iter().flatten().count()
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,13 +4,15 @@
 use std::fmt;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
 
 use rustix::fs::{
     self, Access, AtFlags, OFlags, RenameFlags, StatVfs, Statx, StatxAttributes, StatxFlags,
 };
 use rustix::io::Errno;
 
-use super::error::{During, ImageError};
+use super::error::{During, ImageError, Reason};
+use super::label::Label;
 use super::mode::Mode;
 use super::path;
 
@@ -101,10 +103,6 @@ impl Stat {
         }
     }
 
-    pub(super) fn device(&self) -> (u32, u32) {
-        (self.0.stx_dev_major, self.0.stx_dev_minor)
-    }
-
     pub(super) fn identity(&self) -> Identity {
         (self.0.stx_dev_major, self.0.stx_dev_minor, self.0.stx_ino)
     }
@@ -145,6 +143,10 @@ impl Stat {
 pub(super) struct Dir {
     fd: OwnedFd,
     path: String,
+    /// What an open directory cannot lose.
+    identity: OnceLock<Identity>,
+    /// As it was when it was first asked for.
+    label: OnceLock<Option<Label>>,
 }
 
 impl Dir {
@@ -153,6 +155,16 @@ impl Dir {
         Self {
             fd,
             path: path.into(),
+            identity: OnceLock::new(),
+            label: OnceLock::new(),
+        }
+    }
+
+    /// [`Dir::new`] of a directory that has been examined.
+    pub(super) fn known(fd: OwnedFd, path: &str, identity: Identity) -> Self {
+        Self {
+            identity: identity.into(),
+            ..Self::new(fd, path)
         }
     }
 
@@ -168,6 +180,28 @@ impl Dir {
     /// The directory's own facts.
     pub(super) fn own_stat(&self) -> Result<Stat, ImageError> {
         stat_fd(&self.fd).during("examining", &self.path)
+    }
+
+    pub(super) fn identity(&self) -> Result<Identity, ImageError> {
+        match self.identity.get() {
+            Some(identity) => Ok(*identity),
+            None => {
+                let identity = self.own_stat()?.identity();
+                Ok(*self.identity.get_or_init(|| identity))
+            }
+        }
+    }
+
+    /// The directory's SELinux label, where it has one.
+    pub(super) fn label(&self) -> Result<Option<&Label>, ImageError> {
+        let label = match self.label.get() {
+            Some(label) => label,
+            None => {
+                let label = Label::of(self.readable()?, &self.path)?;
+                self.label.get_or_init(|| label)
+            }
+        };
+        Ok(label.as_ref())
     }
 
     /// What `name` stands for, a symbolic link being itself; `None` when there is no such name.
@@ -232,17 +266,43 @@ impl Dir {
         self.open_regular(name, OFlags::WRONLY, "opening for writing")
     }
 
+    /// The regular file `name`, where there is one, and nothing to read it by where somebody else's may
+    /// be replaced but not looked into.
+    pub(super) fn look_into(&self, name: &str) -> Result<Option<(Stat, Option<File>)>, ImageError> {
+        let Some(stat) = self.stat(name)? else {
+            return Ok(None);
+        };
+        match self.open_examined(name, &stat, OFlags::RDONLY, "opening") {
+            Ok((file, stat)) => Ok(Some((stat, Some(file)))),
+            Err(ImageError::Io {
+                reason: Reason(Errno::ACCESS),
+                ..
+            }) => Ok(Some((stat, None))),
+            Err(error) => Err(error),
+        }
+    }
+
     fn open_regular(
         &self,
         name: &str,
         access: OFlags,
         doing: &'static str,
     ) -> Result<(File, Stat), ImageError> {
+        let stat = self.stat(name)?.ok_or_else(|| ImageError::Missing {
+            path: self.path_of(name),
+        })?;
+        self.open_examined(name, &stat, access, doing)
+    }
+
+    fn open_examined(
+        &self,
+        name: &str,
+        stat: &Stat,
+        access: OFlags,
+        doing: &'static str,
+    ) -> Result<(File, Stat), ImageError> {
         let path = self.path_of(name);
-        let stat = self
-            .stat(name)?
-            .ok_or_else(|| ImageError::Missing { path: path.clone() })?;
-        regular(&stat, &path)?;
+        regular(stat, &path)?;
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let fd = fs::openat(&self.fd, name, flags, fs::Mode::empty()).during(doing, &path)?;
         let stat = stat_fd(&fd).during("examining", &path)?;

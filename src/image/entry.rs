@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Seek, Write};
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use data_encoding::HEXLOWER;
@@ -19,7 +20,7 @@ use super::root::each_piece;
 
 /// A file of the set, in a directory held open since it was prepared.
 pub(super) struct Entry {
-    pub(super) dir: Dir,
+    pub(super) dir: Arc<Dir>,
     pub(super) line: Line,
     /// Mounted on its own, so that nothing can be renamed onto it.
     pub(super) in_place: bool,
@@ -46,21 +47,25 @@ impl Entry {
         self.dir.path_of(&self.line.temporary)
     }
 
-    /// Refuses to swap over something that was put there while the set was staged.
-    pub(super) fn still_as_staged(&self) -> Result<(), ImageError> {
-        let now = self.dir.stat(&self.line.name)?.map(|stat| stat.identity());
-        if now == self.before {
-            Ok(())
-        } else {
-            Err(ImageError::Changed {
-                path: self.target(),
-            })
+    /// [`Entry::swap`], but not over something that was put there while the set was staged.
+    pub(super) fn swap_as_staged(&mut self) -> Result<Swap, ImageError> {
+        let now = self.dir.stat(&self.line.name)?;
+        if now.map(|stat| stat.identity()) == self.before {
+            return self.swap_over(now);
         }
+        Err(ImageError::Changed {
+            path: self.target(),
+        })
     }
 
     /// Puts the new file in the target's place, in the most exact way the file system offers.
     pub(super) fn swap(&mut self) -> Result<Swap, ImageError> {
-        let Some(stat) = self.dir.stat(&self.line.name)? else {
+        let now = self.dir.stat(&self.line.name)?;
+        self.swap_over(now)
+    }
+
+    fn swap_over(&mut self, now: Option<Stat>) -> Result<Swap, ImageError> {
+        let Some(stat) = now else {
             return self.create();
         };
         regular(&stat, &self.target())?;

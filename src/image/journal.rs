@@ -11,6 +11,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use rustix::fs::{Mode as RawMode, fchmod};
@@ -21,7 +22,8 @@ use super::dir::Dir;
 use super::error::{During, ImageError};
 use super::notes::interrupted;
 use super::path::ImagePath;
-use super::root::{ImageRoot, Place, each_piece};
+use super::places::{Place, Places};
+use super::root::each_piece;
 use super::unsynced::Unsynced;
 use super::{STATE_DIRECTORY, TEMPORARY_PREFIX};
 use crate::finding::Finding;
@@ -101,17 +103,17 @@ pub(super) enum Found {
 
 /// The journal's place in an image.
 pub(super) struct Journal {
-    dir: Dir,
+    dir: Arc<Dir>,
 }
 
 impl Journal {
     /// Where the journal is or would be.
-    pub(super) fn locate(root: &ImageRoot) -> Result<Place, ImageError> {
+    pub(super) fn locate(places: &mut Places<'_>) -> Result<Place, ImageError> {
         let path = format!("{STATE_DIRECTORY}/{NAME}").parse::<ImagePath>();
-        root.locate(&path.expect("a constant absolute path"))
+        places.locate(&path.expect("a constant absolute path"))
     }
 
-    pub(super) fn within(dir: Dir) -> Self {
+    pub(super) fn within(dir: Arc<Dir>) -> Self {
         Self { dir }
     }
 

@@ -16,11 +16,13 @@
 //! before the first swap is known by its digest, and the set is taken back. Removing the old files and
 //! the journal may be lost: the next run removes them again.
 
+use std::sync::Arc;
+
 use super::dir::{Dir, FileKind};
 use super::entry::Entry;
 use super::error::{During, ImageError};
 use super::journal::{Journal, Log, Phase};
-use super::label::{Label, Labelled};
+use super::label::Labelled;
 use super::lock::DirLock;
 use super::notes;
 use super::unsynced::Unsynced;
@@ -31,7 +33,7 @@ const DIRECTORY_MODE: u32 = 0o755;
 
 /// A directory this run has created.
 pub(super) struct Made {
-    above: Dir,
+    above: Arc<Dir>,
     name: String,
 }
 
@@ -53,7 +55,7 @@ impl Landing {
     /// Creates the journal, and the directories it needs, with everything that is about to be created.
     pub(super) fn begin(
         lock: DirLock,
-        (dir, missing): (Dir, &[String]),
+        (dir, missing): (Arc<Dir>, &[String]),
         log: Log,
         notes: &mut Vec<Finding>,
     ) -> Result<Self, ImageError> {
@@ -85,10 +87,10 @@ impl Landing {
     /// Creates the directories missing on the way to a file and returns the innermost.
     pub(super) fn make_missing(
         &mut self,
-        dir: Dir,
+        dir: Arc<Dir>,
         missing: &[String],
         notes: &mut Vec<Finding>,
-    ) -> Result<Dir, ImageError> {
+    ) -> Result<Arc<Dir>, ImageError> {
         make_missing(dir, missing, &mut self.made, notes)
     }
 
@@ -99,14 +101,13 @@ impl Landing {
         let journal = self.journal.write(&self.log)?;
         self.written.drain(..).try_for_each(Unsynced::sync)?;
         journal.sync()?;
-        let of_files = self.entries.iter().map(|entry| &entry.dir);
-        let of_directories = self.made.iter().map(|made| &made.above);
+        let of_files = self.entries.iter().map(|entry| &*entry.dir);
+        let of_directories = self.made.iter().map(|made| &*made.above);
         sync(of_files.chain(of_directories).chain([self.journal.dir()]))?;
         for entry in &mut self.entries {
-            entry.still_as_staged()?;
-            entry.swap()?;
+            entry.swap_as_staged()?;
         }
-        sync(self.entries.iter().map(|entry| &entry.dir))
+        sync(self.entries.iter().map(|entry| &*entry.dir))
     }
 
     /// Restores the old set and says so by returning `cause` alone.
@@ -134,7 +135,7 @@ impl Landing {
             entry.swap_back()?;
         }
         // The names are back for every process; what a failing disk makes of them is out of our hands.
-        let _ = sync(self.entries.iter().map(|entry| &entry.dir));
+        let _ = sync(self.entries.iter().map(|entry| &*entry.dir));
         for entry in &self.entries {
             entry.remove_temporaries()?;
         }
@@ -163,15 +164,15 @@ fn half_done(cause: ImageError, trouble: ImageError) -> ImageError {
 /// Creates `missing` below `dir`, with mode 0755 whatever the umask and the label of the directory
 /// above, and returns the innermost. One that another file of the set has needed is used as it is.
 fn make_missing(
-    dir: Dir,
+    dir: Arc<Dir>,
     missing: &[String],
     made: &mut Vec<Made>,
     notes: &mut Vec<Finding>,
-) -> Result<Dir, ImageError> {
+) -> Result<Arc<Dir>, ImageError> {
     let mut here = dir;
     for name in missing {
         if !here.make_dir(name, DIRECTORY_MODE)? {
-            here = here.open_dir(name)?;
+            here = Arc::new(here.open_dir(name)?);
             continue;
         }
         made.push(Made {
@@ -179,7 +180,7 @@ fn make_missing(
             name: name.clone(),
         });
         let above = &made.last().expect("pushed above").above;
-        let below = above.open_dir(name)?;
+        let below = Arc::new(above.open_dir(name)?);
         finish_dir(above, &below, notes)?;
         here = below;
     }
@@ -190,7 +191,7 @@ fn finish_dir(above: &Dir, below: &Dir, notes: &mut Vec<Finding>) -> Result<(), 
     let fd = below.readable()?;
     let mode = rustix::fs::Mode::from_raw_mode(DIRECTORY_MODE);
     rustix::fs::fchmod(&fd, mode).during("setting the mode of", below.path())?;
-    if let Some(label) = Label::of(above.readable()?, above.path())?
+    if let Some(label) = above.label()?
         && label.set_on(&fd, below.path())? == Labelled::Refused
     {
         notes.push(notes::label_not_set(below.path()));
@@ -202,7 +203,7 @@ fn finish_dir(above: &Dir, below: &Dir, notes: &mut Vec<Finding>) -> Result<(), 
 pub(super) fn sync<'d>(directories: impl Iterator<Item = &'d Dir>) -> Result<(), ImageError> {
     let mut synced = Vec::new();
     for dir in directories {
-        let identity = dir.own_stat()?.identity();
+        let identity = dir.identity()?;
         if !synced.contains(&identity) {
             dir.sync()?;
             synced.push(identity);

@@ -22,6 +22,7 @@ mod mode;
 mod notes;
 mod owner;
 mod path;
+mod places;
 mod plain;
 mod prepare;
 mod recover;
@@ -37,6 +38,7 @@ pub use lock::DirLock;
 pub use mode::{Mode, ModeError};
 pub use owner::{Owner, running};
 pub use path::{ImagePath, PathError};
+pub use places::Places;
 pub use plain::{
     append_line, can_append, can_place, can_write, is_stream, lock_dir, make_dir, make_dirs,
     place_file, write_stream,

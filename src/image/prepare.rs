@@ -1,6 +1,8 @@
 //! The first step: everything that would keep the files from landing is found before the authority
 //! is asked for anything, and nothing is changed.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::StatVfsMountFlags;
@@ -12,8 +14,9 @@ use super::lock::DirLock;
 use super::mode::Mode;
 use super::owner::{Names, Owner, permitted};
 use super::path::ImagePath;
+use super::places::{Place, Places};
 use super::recover::{Recovery, recover_locked};
-use super::root::{ImageRoot, Place};
+use super::root::ImageRoot;
 use crate::finding::Finding;
 
 /// How long another certbake on the same image is waited for.
@@ -111,10 +114,11 @@ impl Staging {
 }
 
 /// The existing directories that the slots land in.
-fn directories(root: &ImageRoot, slots: &[Slot]) -> Result<Vec<Dir>, ImageError> {
+fn directories(root: &ImageRoot, slots: &[Slot]) -> Result<Vec<Arc<Dir>>, ImageError> {
+    let mut places = Places::of(root);
     let mut directories = Vec::new();
     for slot in slots {
-        let place = root.locate(&slot.path)?;
+        let place = places.locate(&slot.path)?;
         if place.missing.is_empty() {
             directories.push(place.dir);
         }
@@ -123,29 +127,37 @@ fn directories(root: &ImageRoot, slots: &[Slot]) -> Result<Vec<Dir>, ImageError>
 }
 
 fn survey(root: &ImageRoot, slots: Vec<Slot>) -> Result<(Place, Vec<Target>), ImageError> {
-    let journal = Journal::locate(root)?;
+    let mut places = Places::of(root);
+    let journal = Journal::locate(&mut places)?;
     let mut names = Names::of(root);
     let targets = slots
         .into_iter()
-        .map(|slot| Target::find(root, &mut names, slot))
+        .map(|slot| Target::find(&mut places, &mut names, slot))
         .collect::<Result<Vec<_>, _>>()?;
     distinct(&journal, &targets)?;
     if !targets.is_empty() {
         writable(&journal, &journal.path())?;
     }
+    let mut seen = BTreeSet::from([Arc::as_ptr(&journal.dir)]);
     for target in &targets {
-        writable(&target.place, target.slot.path.as_str())?;
+        if seen.insert(Arc::as_ptr(&target.place.dir)) {
+            writable(&target.place, target.slot.path.as_str())?;
+        }
     }
     room(&journal, &targets)?;
     Ok((journal, targets))
 }
 
 impl Target {
-    fn find(root: &ImageRoot, names: &mut Names<'_>, slot: Slot) -> Result<Self, ImageError> {
+    fn find(
+        places: &mut Places<'_>,
+        names: &mut Names<'_>,
+        slot: Slot,
+    ) -> Result<Self, ImageError> {
         let uid = names.uid(&slot.path, &slot.owner)?;
         let gid = names.gid(&slot.path, &slot.group)?;
         permitted(&slot.path, uid, gid)?;
-        let place = root.locate(&slot.path)?;
+        let place = places.locate(&slot.path)?;
         let mut in_place = false;
         if let Some(stat) = &place.found {
             regular(stat, slot.path.as_str())?;
@@ -241,7 +253,7 @@ impl<'t> Spot<'t> {
             .collect();
         let file = place.found.map(|stat| stat.identity());
         Ok(Self {
-            base: place.dir.own_stat()?.identity(),
+            base: place.dir.identity()?,
             below,
             file,
             path,
@@ -289,7 +301,8 @@ fn room(journal: &Place, targets: &[Target]) -> Result<(), ImageError> {
         .map(|target| (&target.place, target.slot.path.to_string(), 1));
     // The journal is replaced once, so for a moment there are two.
     for (place, path, files) in places.chain([(journal, journal.path(), 2)]) {
-        let device = place.dir.own_stat()?.device();
+        let (major, minor, _) = place.dir.identity()?;
+        let device = (major, minor);
         let more = files + place.missing.len() as u64;
         match wanted.iter_mut().find(|entry| entry.0 == device) {
             Some(entry) => entry.2 += more,

@@ -7,6 +7,7 @@
 //! Of a run that a power failure has cut short while staging, the journal itself may be torn and name
 //! nothing. Nothing was replaced then; the temporary files are swept by a run that lands beside them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::dir::{Dir, FileKind};
@@ -16,6 +17,7 @@ use super::journal::{Found, Journal, Log, Pending, Phase, is_temporary};
 use super::landing::{remove_listed, sync};
 use super::lock::DirLock;
 use super::notes;
+use super::places::Places;
 use super::root::ImageRoot;
 use super::unsynced::Unsynced;
 use crate::finding::Finding;
@@ -75,7 +77,7 @@ pub fn recover(root: &ImageRoot) -> Result<Recovery, ImageError> {
 /// `sweep` are the directories in which files are about to land.
 pub(super) fn recover_locked(
     root: &ImageRoot,
-    sweep: Option<&dyn Fn() -> Result<Vec<Dir>, ImageError>>,
+    sweep: Option<&dyn Fn() -> Result<Vec<Arc<Dir>>, ImageError>>,
 ) -> Result<Recovery, ImageError> {
     let Some(journal) = find(root)? else {
         return Ok(Recovery::Clean);
@@ -98,7 +100,7 @@ pub(super) fn recover_locked(
 
 /// Nothing was replaced, and the journal does not say what was staged: every temporary file of ours
 /// where files are about to land is such a one.
-fn sweep_torn(journal: &Journal, directories: &[Dir]) -> Result<Recovery, ImageError> {
+fn sweep_torn(journal: &Journal, directories: &[Arc<Dir>]) -> Result<Recovery, ImageError> {
     let mut files = Vec::new();
     for dir in directories {
         for name in dir.names()?.into_iter().filter(|name| is_temporary(name)) {
@@ -151,7 +153,7 @@ fn settle(root: &ImageRoot, journal: &Journal, log: &Log) -> Result<Recovery, Im
 }
 
 fn find(root: &ImageRoot) -> Result<Option<Journal>, ImageError> {
-    let place = Journal::locate(root)?;
+    let place = Journal::locate(&mut Places::of(root))?;
     Ok(place.missing.is_empty().then(|| Journal::within(place.dir)))
 }
 
@@ -160,7 +162,7 @@ fn open(root: &ImageRoot, log: &Log) -> Result<Vec<Option<Entry>>, ImageError> {
     let entry = |line: &super::journal::Line| {
         let dir = root.open_dir(&line.directory)?;
         Ok(dir.map(|dir| Entry {
-            dir,
+            dir: Arc::new(dir),
             line: line.clone(),
             in_place: false,
             before: None,
@@ -238,14 +240,14 @@ fn complete(journal: &Journal, entries: Vec<Option<Entry>>) -> Result<(), ImageE
         sync(
             ready
                 .iter()
-                .map(|at| &entries[*at].dir)
+                .map(|at| &*entries[*at].dir)
                 .chain([journal.dir()]),
         )?;
     }
     for at in ready {
         entries[at].swap()?;
     }
-    sync(entries.iter().map(|entry| &entry.dir))?;
+    sync(entries.iter().map(|entry| &*entry.dir))?;
     entries.iter().try_for_each(Entry::remove_temporaries)
 }
 

@@ -4,12 +4,11 @@
 use std::io::Write;
 
 use rustix::fs::{Gid, Mode as RawMode, Uid, fchmod, fchown};
-use rustix::io::Errno;
 
 use super::commit::{Change, LandedFile};
-use super::dir::{Dir, Stat, regular, stat_fd};
+use super::dir::{Identity, Stat, stat_fd};
 use super::entry::{Entry, sha256, sha256_of};
-use super::error::{During, ImageError, Reason};
+use super::error::{During, ImageError};
 use super::journal::{Line, Log, Phase, Shape, temporary_name};
 use super::label::{Label, Labelled, drop_inherited_access_list};
 use super::landing::Landing;
@@ -44,7 +43,15 @@ struct Changed {
     target: Target,
     shape: Shape,
     bytes: Secret,
-    before: Option<Stat>,
+    before: Option<Before>,
+}
+
+/// What is replaced.
+struct Before {
+    identity: Identity,
+    label: Option<Label>,
+    /// Content, mode and owner are those of the new file.
+    same: bool,
 }
 
 impl Staging {
@@ -68,19 +75,9 @@ impl Staging {
         let mut places = Vec::new();
         let mut changes = Vec::new();
         for (target, bytes) in pair(targets, contents)? {
-            let shape = Shape {
-                sha256: sha256(bytes.expose()),
-                mode: target.slot.mode.bits(),
-                uid: target.uid,
-                gid: target.gid,
-            };
-            let before = target.examine()?;
-            let size = bytes.expose().len() as u64;
-            let same = before
-                .is_some_and(|stat| stat.size() == size && same_metadata(&stat, &shape))
-                && target.holds(&shape.sha256)?;
+            let (shape, before) = target.examine(bytes.expose())?;
             files.push(landed(&target, &shape));
-            if !same {
+            if !before.as_ref().is_some_and(|before| before.same) {
                 places.push(files.len() - 1);
                 changes.push(Changed {
                     target,
@@ -183,24 +180,21 @@ fn fill(
     notes: &mut Vec<Finding>,
 ) -> Result<(), ImageError> {
     for (change, line) in changes.into_iter().zip(lines) {
-        let Changed {
-            target,
-            bytes,
-            before,
-            ..
-        } = change;
-        let place = target.place;
+        let place = change.target.place;
         let dir = landing.make_missing(place.dir, &place.missing, notes)?;
-        let entry = Entry {
+        landing.entries.push(Entry {
             dir,
             line,
-            in_place: target.in_place,
-            before: before.map(|stat| stat.identity()),
+            in_place: change.target.in_place,
+            before: change.before.as_ref().map(|before| before.identity),
             swapped: None,
-        };
-        landing.entries.push(entry);
+        });
         let entry = landing.entries.last().expect("pushed above");
-        let written = write_temporary(entry, before.is_some(), &bytes, notes)?;
+        let label = change.before.and_then(|before| before.label);
+        let (written, labelled) = write_temporary(entry, label.as_ref(), &change.bytes)?;
+        if labelled == Labelled::Refused {
+            notes.push(notes::label_not_set(&entry.target()));
+        }
         landing.written.push(written);
     }
     Ok(())
@@ -208,12 +202,14 @@ fn fill(
 
 fn write_temporary(
     entry: &Entry,
-    replaces: bool,
+    replaced: Option<&Label>,
     bytes: &Secret,
-    notes: &mut Vec<Finding>,
-) -> Result<Unsynced, ImageError> {
+) -> Result<(Unsynced, Labelled), ImageError> {
     let path = entry.temporary();
-    let label = label_for(&entry.dir, replaces.then_some(&entry.line.name))?;
+    let label = match replaced {
+        Some(label) => Some(label),
+        None => entry.dir.label()?,
+    };
     let mut file = entry.dir.create_file(&entry.line.temporary)?;
     drop_inherited_access_list(&file, &path)?;
     let shape = &entry.line.shape;
@@ -223,33 +219,12 @@ fn write_temporary(
         fchown(&file, Some(uid), Some(gid)).during("setting the owner of", &path)?;
     }
     fchmod(&file, RawMode::from_raw_mode(shape.mode)).during("setting the mode of", &path)?;
-    if let Some(label) = label
-        && label.set_on(&file, &path)? == Labelled::Refused
-    {
-        notes.push(notes::label_not_set(&entry.target()));
-    }
+    let labelled = match label {
+        Some(label) => label.set_on(&file, &path)?,
+        None => Labelled::AsAsked,
+    };
     file.write_all(bytes.expose()).during("writing", &path)?;
-    Ok(Unsynced::new(file, path))
-}
-
-/// The label of the file replaced, or else of its directory.
-fn label_for(dir: &Dir, replaced: Option<&String>) -> Result<Option<Label>, ImageError> {
-    if let Some(name) = replaced {
-        match dir.open_file(name) {
-            Ok((file, _)) => {
-                if let Some(label) = Label::of(&file, &dir.path_of(name))? {
-                    return Ok(Some(label));
-                }
-            }
-            // Someone else's file, which the directory's owner may replace but not look into.
-            Err(ImageError::Io {
-                reason: Reason(Errno::ACCESS),
-                ..
-            }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Label::of(dir.readable()?, dir.path())
+    Ok((Unsynced::new(file, path), labelled))
 }
 
 impl Changed {
@@ -267,20 +242,33 @@ impl Changed {
 }
 
 impl Target {
-    /// What is at the target now, which may have changed since it was prepared.
-    fn examine(&self) -> Result<Option<Stat>, ImageError> {
+    /// What the file is to look like, and what is in its place now, which may have changed since it was
+    /// prepared.
+    fn examine(&self, content: &[u8]) -> Result<(Shape, Option<Before>), ImageError> {
+        let shape = Shape {
+            sha256: sha256(content),
+            mode: self.slot.mode.bits(),
+            uid: self.uid,
+            gid: self.gid,
+        };
         if !self.place.missing.is_empty() {
-            return Ok(None);
+            return Ok((shape, None));
         }
-        let stat = self.place.dir.stat(&self.place.name)?;
-        if let Some(stat) = &stat {
-            regular(stat, self.slot.path.as_str())?;
+        let path = self.slot.path.as_str();
+        let Some((stat, file)) = self.place.dir.look_into(&self.place.name)? else {
+            return Ok((shape, None));
+        };
+        let mut before = Before {
+            identity: stat.identity(),
+            label: None,
+            same: false,
+        };
+        if let Some(file) = file {
+            before.label = Label::of(&file, path)?;
+            before.same = stat.size() == content.len() as u64
+                && same_metadata(&stat, &shape)
+                && sha256_of(&file, path)? == shape.sha256;
         }
-        Ok(stat)
-    }
-
-    fn holds(&self, sha256: &str) -> Result<bool, ImageError> {
-        let (file, _) = self.place.dir.open_file(&self.place.name)?;
-        Ok(sha256_of(&file, self.slot.path.as_str())? == sha256)
+        Ok((shape, Some(before)))
     }
 }

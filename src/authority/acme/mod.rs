@@ -163,13 +163,14 @@ impl Renew for Acme {
 }
 
 impl Preflight for Acme {
-    /// Whatever an order alone would tell, only an order tells.
-    fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError> {
-        if depth == Depth::Order {
-            return Ok(Vec::new());
-        }
+    fn preflight(&self, order: &Order, _: Depth) -> Result<Vec<Finding>, AuthorityError> {
         let reached = self.reached(order.deadline)?;
         preflight::whole(&self.settings, &self.challenges, &reached, order)
+    }
+
+    /// Whatever an order alone would tell, only an order tells.
+    fn looks_before_orders(&self) -> bool {
+        false
     }
 }
 

@@ -93,13 +93,9 @@ impl Renew for Est {
 }
 
 impl Preflight for Est {
-    /// What the server wants in requests, an order would be told just as well. `/csrattrs` needs no
-    /// login by the standard (RFC 7030 section 4.5.1); where one that we show is refused, an order
-    /// will be too.
-    fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError> {
-        if depth == Depth::Order {
-            return Ok(Vec::new());
-        }
+    /// `/csrattrs` needs no login by the standard (RFC 7030 section 4.5.1); where one that we show is
+    /// refused, an order will be too.
+    fn preflight(&self, order: &Order, _: Depth) -> Result<Vec<Finding>, AuthorityError> {
         let session = self.session(order.deadline)?;
         let request = session.with_login(csrattrs(&session, order));
         let response = session.ask(&request)?;
@@ -115,6 +111,11 @@ impl Preflight for Est {
         let date = response.date.or(session.cacerts.date);
         findings.push(foresight::answers(&session.login(), date, &looked_at));
         Ok(findings)
+    }
+
+    /// What the server wants in requests, an order is told just as well.
+    fn looks_before_orders(&self) -> bool {
+        false
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::Context;
 use super::plan::{Candidate, Identity};
 use super::{Stop, request};
-use crate::authority::{AuthorityError, Depth, Issued, Order};
+use crate::authority::{AuthorityError, Depth, Issued, Order, Preflight};
 use crate::command::foresee;
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
@@ -17,8 +17,8 @@ const PASSED_OVER: Code = Code::new("ca-passed-over");
 /// An order on its way, and which authority it has come to.
 pub struct Approach<'a> {
     pub identity: &'a Identity,
-    key: PrivateKey,
-    order: Order,
+    /// Made when they are first needed.
+    request: Option<(PrivateKey, Order)>,
     /// What is left of the deadline; waiting for other identities takes nothing of it.
     left: Duration,
     at: usize,
@@ -35,19 +35,26 @@ pub struct Answer<'a> {
 }
 
 impl<'a> Approach<'a> {
-    /// Makes the key and the request, and finds the first authority that has nothing against it.
-    pub fn begin(identity: &'a Identity, context: &Context<'_>) -> Result<Self, Stop> {
-        let (key, order) = request(identity)?;
-        let mut approach = Self {
+    pub fn new(identity: &'a Identity) -> Self {
+        Self {
             identity,
-            key,
-            order,
+            request: None,
             left: identity.deadline.std(),
             at: 0,
             findings: Vec::new(),
-        };
-        approach.settle(context)?;
-        Ok(approach)
+        }
+    }
+
+    /// Whether something is known before the order.
+    pub fn looks_first(&self) -> bool {
+        let mut candidates = self.identity.candidates.iter();
+        candidates.any(|candidate| early(candidate).is_some())
+    }
+
+    /// Finds the first authority that has nothing against the order.
+    pub fn settled(mut self, context: &Context<'_>) -> Result<Self, Stop> {
+        self.settle(context)?;
+        Ok(self)
     }
 
     /// Asks for the certificate.
@@ -59,7 +66,7 @@ impl<'a> Approach<'a> {
                 candidate.place().name,
                 self.identity.name
             ));
-            match self.timed(|order| candidate.opened.authority.issue(order)) {
+            match self.timed(|order| candidate.opened.authority.issue(order))? {
                 Ok(issued) => return Ok(self.answered(issued)),
                 Err(error) => {
                     self.pass_over(error)?;
@@ -71,13 +78,14 @@ impl<'a> Approach<'a> {
 
     fn answered(self, issued: Issued) -> Answer<'a> {
         let candidate = self.candidate();
+        let (key, _) = self.request.expect("an answer has had a request");
         // What was said before the order is not said again with its answer.
         let said_again =
             |finding: &Finding| issued.findings.iter().any(|said| said.code == finding.code);
         let findings = self.findings.into_iter();
         Answer {
             findings: findings.filter(|finding| !said_again(finding)).collect(),
-            key: self.key,
+            key,
             issued,
             candidate,
         }
@@ -87,13 +95,13 @@ impl<'a> Approach<'a> {
     fn settle(&mut self, context: &Context<'_>) -> Result<(), Stop> {
         loop {
             let candidate = self.candidate();
-            let Some(preflight) = &candidate.opened.preflight else {
+            let Some(preflight) = early(candidate) else {
                 return Ok(());
             };
             let place = candidate.place().name;
             let what = format!("asking {place} what it allows {}", self.identity.name);
             context.progress.step(&what);
-            match self.timed(|order| preflight.preflight(order, Depth::Order)) {
+            match self.timed(|order| preflight.preflight(order, Depth::Order))? {
                 Ok(findings) => {
                     self.findings.extend(findings);
                     return self.nothing_against();
@@ -123,13 +131,17 @@ impl<'a> Approach<'a> {
     fn timed<T>(
         &mut self,
         ask: impl FnOnce(&Order) -> Result<T, AuthorityError>,
-    ) -> Result<T, AuthorityError> {
+    ) -> Result<Result<T, AuthorityError>, Stop> {
         let waiting = self.identity.candidates.len() - self.at;
         let begun = Instant::now();
-        self.order.deadline = begun + self.left / u32::try_from(waiting).unwrap_or(u32::MAX);
-        let answer = ask(&self.order);
+        let (_, order) = match &mut self.request {
+            Some(made) => made,
+            none => none.insert(request(self.identity)?),
+        };
+        order.deadline = begun + self.left / u32::try_from(waiting).unwrap_or(u32::MAX);
+        let answer = ask(order);
         self.left = self.left.saturating_sub(begun.elapsed());
-        answer
+        Ok(answer)
     }
 
     /// Goes on to the next authority, where this one could not be reached and there is one.
@@ -153,6 +165,12 @@ impl<'a> Approach<'a> {
             ..Stop::all(outcome, findings)
         }
     }
+}
+
+/// What can be known of an order before it, where anything can.
+fn early(candidate: &Candidate) -> Option<&dyn Preflight> {
+    let preflight = candidate.opened.preflight.as_deref();
+    preflight.filter(|preflight| preflight.looks_before_orders())
 }
 
 /// Who did not answer and why, and who is asked instead.

@@ -6,9 +6,7 @@ use super::order::Ordered;
 use super::plan::{Identity, Plan};
 use super::{Stop, recording};
 use crate::finding::{Code, Finding};
-use crate::image::{
-    self, ImagePath, ImageRoot, Landed, LandedFile, Mode, Owner, PlannedFile, Slot,
-};
+use crate::image::{self, ImageRoot, Landed, LandedFile, Mode, Owner, Places, PlannedFile, Slot};
 use crate::pki::digest;
 use crate::secret::Secret;
 
@@ -71,10 +69,10 @@ pub fn contents(
 
 /// Reads every file back through the same root.
 pub fn verify(root: &ImageRoot, landed: &Landed) -> Result<(), Vec<Finding>> {
-    let findings: Vec<Finding> = landed
-        .files
-        .iter()
-        .filter_map(|file| differs(root, file))
+    let mut places = Places::of(root);
+    let files = landed.files.iter();
+    let findings: Vec<Finding> = files
+        .filter_map(|file| differs(&mut places, file))
         .collect();
     if findings.is_empty() {
         Ok(())
@@ -83,8 +81,8 @@ pub fn verify(root: &ImageRoot, landed: &Landed) -> Result<(), Vec<Finding>> {
     }
 }
 
-fn differs(root: &ImageRoot, file: &LandedFile) -> Option<Finding> {
-    let what = read_back(root, &file.path, file).err()?;
+fn differs(places: &mut Places<'_>, file: &LandedFile) -> Option<Finding> {
+    let what = read_back(places, file).err()?;
     Some(
         Finding::error(
             LANDED_DIFFERS,
@@ -100,9 +98,9 @@ fn differs(root: &ImageRoot, file: &LandedFile) -> Option<Finding> {
     )
 }
 
-fn read_back(root: &ImageRoot, path: &ImagePath, file: &LandedFile) -> Result<(), String> {
-    let (bytes, metadata) = root
-        .read_and_examine(path, READ_BACK_LIMIT)
+fn read_back(places: &mut Places<'_>, file: &LandedFile) -> Result<(), String> {
+    let (bytes, metadata) = places
+        .read_and_examine(&file.path, READ_BACK_LIMIT)
         .map_err(|error| error.to_string())?;
     let bytes = zeroize::Zeroizing::new(bytes);
     if digest::sha256_hex(&bytes) != file.sha256 {

@@ -189,9 +189,11 @@ fn approach_all<'a>(
     context: &Context<'_>,
     report: &mut Report,
 ) -> Result<Vec<Approach<'a>>, Stop> {
-    let answers = together(plan.identities.iter().collect(), |identity| {
-        Approach::begin(identity, context)
-    });
+    let approaches: Vec<_> = plan.identities.iter().map(Approach::new).collect();
+    if !approaches.iter().any(Approach::looks_first) {
+        return Ok(approaches);
+    }
+    let answers = together(approaches, |approach| approach.settled(context));
     let (approaches, stop) = gather(&mut report.identities, answers);
     stop.map_or(Ok(approaches.into_iter().flatten().collect()), Err)
 }
