@@ -5,6 +5,7 @@
 mod built;
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -205,4 +206,46 @@ fn a_limit_that_is_known_before_costs_no_certificate() {
     assert_eq!(issued(), before, "a certificate was spent on it");
     let report = lab.run(&[&long[..], &["--on-shortened", "warn"]].concat(), 0);
     assert_eq!(codes(&report), ["lifetime-shortened"]);
+}
+
+/// As under a limit on processes, which containers of builds often have.
+#[test]
+fn a_system_that_gives_no_threads_bakes_one_identity_after_the_other() {
+    let mut text = "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n".to_owned();
+    for name in ["one", "two", "three"] {
+        text += &format!(
+            "[identity.{name}]\ncommon_name = \"{name}\"\nplacements.combined = \"/{name}.pem\"\n"
+        );
+    }
+    let lab = Lab::new(&text);
+    let refused = [
+        "-f",
+        "-qq",
+        "-o",
+        "threads",
+        "-e",
+        "inject=clone3:error=EAGAIN",
+    ];
+    let output = Command::new("strace")
+        .args(refused)
+        .args([
+            env!("CARGO_BIN_EXE_certbake"),
+            "provision",
+            "--root",
+            "rootfs",
+        ])
+        .current_dir(lab.path(""))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        lab.read("threads").contains("INJECTED"),
+        "it asked for none"
+    );
+    for name in ["one", "two", "three"] {
+        assert!(
+            lab.read(&format!("rootfs/{name}.pem"))
+                .contains("PRIVATE KEY")
+        );
+    }
 }

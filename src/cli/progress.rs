@@ -70,7 +70,8 @@ impl Progress for Waiting {
         drop(state);
         self.teller.call_once(|| {
             let heard = Arc::clone(&self.heard);
-            std::thread::spawn(move || heard.tell());
+            // Where the system gives no thread, the work goes on without a word.
+            let _ = std::thread::Builder::new().spawn(move || heard.tell());
         });
     }
 }

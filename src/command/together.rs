@@ -15,7 +15,7 @@ const STALL: Duration = Duration::from_millis(3);
 
 /// What `work` made of each, in their order; `None` where it ended by a panic. One alone needs no
 /// thread. Many begin with few, since every thread costs a stack and a heap, and soon have one each
-/// where an authority takes its time.
+/// where an authority takes its time, or as many as the system gives.
 pub fn together<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<Option<R>> {
     if items.len() == 1 {
         return items.into_iter().map(|item| Some(work(item))).collect();
@@ -30,7 +30,11 @@ pub fn together<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -
         let mut more = A_PROCESSOR * thread::available_parallelism().map_or(1, NonZero::get);
         loop {
             let left = held(&all.queue).len();
-            threads.extend((0..more.min(left)).map(|_| scope.spawn(|| all.work_through(&work))));
+            let start = || thread::Builder::new().spawn_scoped(scope, || all.work_through(&work));
+            threads.extend((0..more.min(left)).map_while(|_| start().ok()));
+            if threads.is_empty() {
+                all.work_through(&work);
+            }
             if all.watch() {
                 break;
             }
