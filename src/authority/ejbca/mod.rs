@@ -19,6 +19,7 @@ use super::{
     Ability, Authority, AuthorityError, Depth, Entry, Issued, Opened, Order, Preflight, Reason,
     Revocation, Revoke, Settings, SettingsError, answer, foresight, with_connection,
 };
+use crate::choice::nearest;
 use crate::finding::Finding;
 use crate::net::{Method, Repeat, Request};
 use crate::outcome::AuthorityPlace;
@@ -121,7 +122,7 @@ impl Preflight for Ejbca {
         let name = &self.settings.words.certificate_authority;
         let Some(own) = self.own(&all) else {
             let names: Vec<&str> = all.iter().map(|known| known.name.as_str()).collect();
-            let meant = answer::nearest(name, names.iter().copied())
+            let meant = nearest(name, names.iter().copied())
                 .map(|meant| format!("did you mean \"{meant}\"? "))
                 .unwrap_or_default();
             return Err(AuthorityError::Refused(Box::new(

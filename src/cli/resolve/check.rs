@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::draft::{Draft, origin_of};
-use super::{identity, placements, relative_to};
+use super::{identity, no_such_identity, placements, relative_to};
 use crate::cli::args::check::Args;
 use crate::cli::source::Source;
-use crate::cli::usage::{UsageError, did_you_mean};
+use crate::cli::usage::UsageError;
 use crate::command::check::{CredentialFiles, Expected, ImageTarget, Plan, Target};
 use crate::pki::name::NameError;
 use crate::pki::window::FloorError;
@@ -171,7 +171,7 @@ fn expected(args: &Args) -> Result<Vec<Expected>, UsageError> {
         .iter()
         .find(|name| !source.file.identity.contains_key(*name))
     {
-        return Err(unknown(name, &source));
+        return Err(no_such_identity("--identity".to_owned(), name, &source));
     }
     source
         .file
@@ -211,16 +211,4 @@ fn pinned(draft: &Draft<'_>, source: &Source) -> Vec<PathBuf> {
         })
         .collect::<Option<_>>()
         .unwrap_or_default()
-}
-
-fn unknown(name: &str, source: &Source) -> UsageError {
-    let known: Vec<_> = source.file.identity.keys().map(String::as_str).collect();
-    let meant = did_you_mean(name, known.iter().copied())
-        .map(|meant| format!("did you mean `{meant}`? "))
-        .unwrap_or_default();
-    UsageError::new(
-        "--identity",
-        format!("`{name}` is not an identity of {}", source.path.display()),
-    )
-    .hint(format!("{meant}there are: {}", known.join(", ")))
 }
