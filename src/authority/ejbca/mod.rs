@@ -6,12 +6,12 @@ mod settings;
 mod wire;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use data_encoding::HEXLOWER;
 
 use self::api::{Ejbca, text, with_segments};
 use self::settings::{Checked, Words};
+use super::clock::Clock;
 use super::delivered;
 use super::random::random;
 use super::shared::Shared;
@@ -40,8 +40,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     let ejbca = Arc::new(Ejbca {
         settings: Checked::read(settings)?,
         session: Shared::default(),
-        now: settings.now,
-        read: Instant::now(),
+        clock: Clock::of_run(settings),
     });
     Ok(Opened {
         secrets: ejbca.settings.secrets(),
@@ -78,7 +77,7 @@ impl Authority for Ejbca {
             end_time: order
                 .ttl
                 .filter(|_| words.send_end_time)
-                .map(|ttl| wire::time(self.now() + ttl.duration())),
+                .map(|ttl| wire::time(self.clock.now() + ttl.duration())),
         };
         let url = self.at("/v1/certificate/pkcs10enroll");
         let request = session
@@ -136,7 +135,7 @@ impl Preflight for Ejbca {
                 )),
             )));
         };
-        let wanted = order.ttl.map(|ttl| self.now() + ttl.duration());
+        let wanted = order.ttl.map(|ttl| self.clock.now() + ttl.duration());
         let mut found: Vec<Finding> = own
             .ends()
             .zip(wanted)

@@ -71,12 +71,12 @@ pub fn spend(
     purpose: &Purpose<'_>,
     make: impl Fn(&Token, Repeat) -> Request,
 ) -> Result<Spent, AuthorityError> {
-    let clock = &session.api.clock;
-    let mut token = session.bearer.mint(purpose, clock)?;
+    let clocks = &session.api.clocks;
+    let mut token = session.bearer.mint(purpose, clocks)?;
     let outcome = session.api.client.send_anew(|attempt| {
         let mut repeat = Repeat::IfTurnedAway;
         if attempt > 1 {
-            match session.bearer.mint(purpose, clock) {
+            match session.bearer.mint(purpose, clocks) {
                 Ok(fresh) => token = fresh,
                 Err(_) => repeat = Repeat::Never,
             }
@@ -88,7 +88,7 @@ pub fn spend(
     });
     match outcome {
         Ok(response) => {
-            clock.hear(&response);
+            clocks.hear(&response);
             let request = make(&token, Repeat::Never);
             Ok(Spent {
                 token,
@@ -168,7 +168,7 @@ pub fn renew_expired(
     })?;
     let chain: Vec<String> = current.chain.iter().map(|der| BASE64.encode(der)).collect();
     let header = [("x5cInsecure", json!(chain))];
-    let now = session.api.clock.there();
+    let now = session.api.clocks.there();
     let claims = renewal_claims(settings.audience("renew"), subject, now);
     let text = signer
         .token(&header, &serde_json::to_value(&claims).unwrap_or_default())

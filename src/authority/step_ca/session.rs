@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::clock::Clock;
+use super::clocks::Clocks;
 use super::login::Prepared;
 use super::provisioners::{self, Provisioner};
 use super::settings::Checked;
@@ -24,7 +24,7 @@ use crate::secret::Secret;
 /// The CA's API over one client.
 pub struct Api {
     pub client: Client,
-    pub clock: Arc<Clock>,
+    pub clocks: Arc<Clocks>,
     base: Url,
 }
 
@@ -51,7 +51,7 @@ impl Api {
             .client
             .send(request)
             .map_err(|error| answer::failed(&error))?;
-        self.clock.hear(&response);
+        self.clocks.hear(&response);
         Ok(response)
     }
 
@@ -82,11 +82,11 @@ impl Session {
     /// With the login of the settings. Secrets are read before anything is asked.
     pub fn open(
         settings: &Checked,
-        clock: &Arc<Clock>,
+        clocks: &Arc<Clocks>,
         deadline: Instant,
     ) -> Result<Self, AuthorityError> {
         let prepared = Prepared::read(&settings.login)?;
-        let (api, root) = reach(&settings.connection, None, clock, deadline)?;
+        let (api, root) = reach(&settings.connection, None, clocks, deadline)?;
         let provisioner = match &prepared {
             Prepared::Jwk { name, .. } => Some(("JWK", name)),
             Prepared::X5c { name, .. } => Some(("X5C", name)),
@@ -127,10 +127,10 @@ impl Session {
     pub fn with_certificate(
         settings: &Checked,
         certificate: Option<ClientCertificate>,
-        clock: &Arc<Clock>,
+        clocks: &Arc<Clocks>,
         deadline: Instant,
     ) -> Result<Self, AuthorityError> {
-        let (api, root) = reach(&settings.connection, certificate, clock, deadline)?;
+        let (api, root) = reach(&settings.connection, certificate, clocks, deadline)?;
         Ok(Self {
             roots: roots(settings, &api, root, deadline)?,
             bearer: Bearer::Certificate,
@@ -150,14 +150,14 @@ fn end_of(chain: &[Vec<u8>]) -> Option<OffsetDateTime> {
 fn reach(
     connection: &Connection,
     certificate: Option<ClientCertificate>,
-    clock: &Arc<Clock>,
+    clocks: &Arc<Clocks>,
     deadline: Instant,
 ) -> Result<(Api, Option<Vec<u8>>), AuthorityError> {
     let fetch = |client: &Client| pinned_root(client, connection, deadline);
     let Reached { client, root } = connection.open(certificate, Some(&fetch))?;
     let api = Api {
         client,
-        clock: Arc::clone(clock),
+        clocks: Arc::clone(clocks),
         base: connection.url.clone(),
     };
     Ok((api, root))
