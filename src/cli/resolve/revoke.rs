@@ -112,15 +112,10 @@ fn read_key(path: &Path) -> Result<PrivateKey, UsageError> {
     let unusable = |reason: &str| unreadable("--key", path, reason);
     let text = std::fs::read(path).map_err(|error| unusable(&error.to_string()))?;
     let text = zeroize::Zeroizing::new(text);
-    let blocks = pem::decode(&text).map_err(|error| unusable(&error.to_string()))?;
-    blocks
-        .into_iter()
-        .find_map(|block| match block {
-            pem::Block::PrivateKey(der) => Some(PrivateKey::from_der(&der)),
-            _ => None,
-        })
-        .ok_or_else(|| unusable("it holds no unencrypted private key"))?
-        .map_err(|error| unusable(&error.to_string()))
+    let der = pem::private_key(&text)
+        .map_err(|error| unusable(&error.to_string()))?
+        .ok_or_else(|| unusable("it holds no unencrypted private key"))?;
+    PrivateKey::from_der(&der).map_err(|error| unusable(&error.to_string()))
 }
 
 fn unreadable(key: &str, path: &Path, reason: &str) -> UsageError {
