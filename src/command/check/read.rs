@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::finding::{Code, Finding};
 use zeroize::Zeroizing;
 
+use crate::finding::{Code, Finding};
 use crate::pki::key::KeyError;
 use crate::pki::pem::{self, Block};
 use crate::pki::{Anchors, Certificate, PrivateKey, ReceivedRequest, pkcs12};
@@ -22,6 +22,7 @@ pub(super) const LARGEST: u64 = 64 * 1024 * 1024;
 const SEQUENCE: u8 = 0x30;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
+const PEM_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// Reads a whole file into `buffer`, replacing what it held.
 ///
@@ -60,12 +61,12 @@ impl Fault {
 }
 
 /// The file itself cannot be opened.
-pub(super) fn unopened(path: &str, error: &std::io::Error) -> Finding {
+pub(super) fn unopened(path: &str, error: &io::Error) -> Finding {
     let hint = match error.kind() {
-        std::io::ErrorKind::NotFound => {
+        io::ErrorKind::NotFound => {
             "check the path; a pattern such as *.pem is for the shell to expand, so leave it without quotes"
         }
-        std::io::ErrorKind::PermissionDenied => "check who may read it",
+        io::ErrorKind::PermissionDenied => "check who may read it",
         _ => "check the path",
     };
     unreadable(path, &error.to_string()).hint(hint)
@@ -182,13 +183,10 @@ pub(super) fn looks_like_certificates(path: &Path, bytes: &[u8]) -> bool {
                 .any(|known| end.eq_ignore_ascii_case(known))
         });
     }
-    bytes.starts_with(b"-----BEGIN CERTIFICATE-----")
-        || bytes
-            .windows(PEM_CERTIFICATE.len())
-            .any(|window| window == PEM_CERTIFICATE)
+    bytes
+        .windows(PEM_CERTIFICATE.len())
+        .any(|window| window == PEM_CERTIFICATE)
 }
-
-const PEM_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// The certificates of several files, in order; faults go to `findings`.
 pub(super) fn certificates(
