@@ -10,7 +10,7 @@ use super::session::{self, Api, Session};
 use super::settings::Checked;
 use super::token::{Bearer, Claims, Purpose, Token, unusable};
 use crate::authority::jws::Signer;
-use crate::authority::{AuthorityError, Current, Issued, Order, answer, received};
+use crate::authority::{AuthorityError, Current, Issued, Order, answer, delivered};
 use crate::net::{Failure, NetError, Repeat, Request, Response};
 
 /// Each attempt leaves a used token in the CA's database.
@@ -242,11 +242,9 @@ fn issued(
         answer.cert_chain
     };
     let certificates = session::certificates(what, &pems, response)?;
-    let issued = received::issued(certificates, order.request.spki())
-        .map_err(|reason| answer::unusable(what, &reason, response))?;
+    let issued = delivered::issued(what, response, certificates, order)?;
     Ok(Issued {
         anchors: session.roots.clone(),
-        date: response.date,
         ..issued
     })
 }

@@ -16,9 +16,9 @@ use super::provisioners::{self, Provisioner};
 use super::settings::Checked;
 use super::token::Bearer;
 use crate::authority::connection::{Connection, Pinning, Reached, under};
-use crate::authority::{AuthorityError, answer};
+use crate::authority::{AuthorityError, answer, delivered};
 use crate::net::{Client, ClientCertificate, Request, Response};
-use crate::pki::{Certificate, pem};
+use crate::pki::Certificate;
 use crate::secret::Secret;
 
 /// The CA's API over one client.
@@ -73,8 +73,7 @@ impl Api {
         if !matches!(response.status, 200 | 201) {
             return Err(answer::turned_down(what, request, response, "no login"));
         }
-        serde_json::from_slice(&response.body)
-            .map_err(|error| answer::unusable(what, &error.to_string(), response))
+        delivered::json(what, response)
     }
 }
 
@@ -225,15 +224,10 @@ pub fn certificates(
     pems: &[String],
     response: &Response,
 ) -> Result<Vec<Certificate>, AuthorityError> {
-    let unusable = |reason: String| answer::unusable(what, &reason, response);
-    let mut all = Vec::new();
-    for text in pems {
-        for der in pem::certificates(text.as_bytes()).map_err(|e| unusable(e.to_string()))? {
-            all.push(Certificate::from_der(der).map_err(|e| unusable(e.to_string()))?);
-        }
-    }
+    let texts = pems.iter().filter(|text| !text.is_empty());
+    let all = delivered::certificates(what, response, texts.map(String::as_bytes))?;
     if all.is_empty() {
-        return Err(unusable("it holds no certificate".to_owned()));
+        return Err(answer::unusable(what, "it holds no certificate", response));
     }
     Ok(all)
 }
