@@ -7,14 +7,15 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::draft::{Draft, origin_of};
+use super::overlay::{USAGES, one_of};
 use super::{identity, no_such_identity, placements, relative_to};
 use crate::cli::args::check::Args;
 use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
 use crate::command::check::{CredentialFiles, Expected, ImageTarget, Plan, Target};
+use crate::pki::AltName;
 use crate::pki::name::NameError;
 use crate::pki::window::FloorError;
-use crate::pki::{AltName, Usage};
 use crate::verify::Policy;
 
 /// # Errors
@@ -111,17 +112,11 @@ fn policy(args: &Args, matches: &ArgMatches) -> Result<Policy, UsageError> {
         .map(str::parse)
         .transpose()
         .map_err(|error: FloorError| UsageError::new(floor_origin.as_str(), error.to_string()))?;
-    let usage = match demands.usage.as_deref() {
-        None => None,
-        Some("client") => Some(Usage::Client),
-        Some("server") => Some(Usage::Server),
-        Some(other) => {
-            return Err(
-                UsageError::new("--usage", format!("\"{other}\" is not a usage"))
-                    .hint("client or server"),
-            );
-        }
-    };
+    let usage = demands
+        .usage
+        .as_deref()
+        .map(|text| one_of(matches, "usage", text, USAGES))
+        .transpose()?;
     let peer_names = demands
         .name
         .iter()
