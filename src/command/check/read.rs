@@ -22,7 +22,8 @@ pub(super) const LARGEST: u64 = 64 * 1024 * 1024;
 const SEQUENCE: u8 = 0x30;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
-const PEM_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+/// The labels of what is read as a certificate; the second is what older tools write.
+const CERTIFICATES: [&[u8]; 2] = [b"CERTIFICATE-----", b"X509 CERTIFICATE-----"];
 
 /// Reads a whole file into `buffer`, replacing what it held.
 ///
@@ -32,7 +33,8 @@ pub(super) fn into(buffer: &mut Vec<u8>, path: &Path) -> io::Result<()> {
     buffer.clear();
     let read = File::open(path)?.take(LARGEST + 1).read_to_end(buffer)?;
     if read as u64 > LARGEST {
-        return Err(io::Error::other("it is larger than 64 MiB"));
+        let most = LARGEST / (1024 * 1024);
+        return Err(io::Error::other(format!("it is larger than {most} MiB")));
     }
     Ok(())
 }
@@ -183,9 +185,11 @@ pub(super) fn looks_like_certificates(path: &Path, bytes: &[u8]) -> bool {
                 .any(|known| end.eq_ignore_ascii_case(known))
         });
     }
+    let is_certificate = |label: &[u8]| CERTIFICATES.iter().any(|known| label.starts_with(known));
     bytes
-        .windows(PEM_CERTIFICATE.len())
-        .any(|window| window == PEM_CERTIFICATE)
+        .windows(BEGIN.len())
+        .enumerate()
+        .any(|(at, window)| window == BEGIN && is_certificate(&bytes[at + BEGIN.len()..]))
 }
 
 /// The certificates of several files, in order; faults go to `findings`.
