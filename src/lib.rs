@@ -24,6 +24,7 @@ pub mod secret_source;
 pub mod subprocess;
 
 // L0: values and rules; no I/O, no clock, no printing.
+pub mod choice;
 pub mod finding;
 pub mod inspection;
 pub mod line;

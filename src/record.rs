@@ -13,6 +13,14 @@ use crate::pki::path::Usage;
 /// Where records stand in an image: `/var/lib/certbake/<identity>.json`.
 pub const DIRECTORY: &str = "/var/lib/certbake";
 
+/// What no identity may be called: the journal of a landing stands beside the records.
+pub const RESERVED: &str = "journal";
+
+/// Where the record of an identity stands in an image.
+pub fn path(identity: &str) -> String {
+    format!("{DIRECTORY}/{identity}.json")
+}
+
 /// One baked identity. Times are RFC 3339 UTC; lengths of time are whole seconds.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Record {

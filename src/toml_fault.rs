@@ -4,6 +4,8 @@ use std::fmt;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::choice::advice;
+
 /// Why a text does not fit what is read from it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TomlFault {
@@ -68,13 +70,8 @@ pub fn in_words(message: &str) -> (String, String) {
     } else {
         return (message.to_owned(), String::new());
     };
-    let meant = did_you_mean(word, allowed.iter().copied())
-        .map(|meant| format!("did you mean `{meant}`? "))
-        .unwrap_or_default();
-    (
-        format!("`{word}` {what}"),
-        format!("{meant}allowed: {}", allowed.join(", ")),
-    )
+    let hint = advice(word, "allowed", allowed.iter().copied());
+    (format!("`{word}` {what}"), hint)
 }
 
 /// `integer `30`, expected a string`: both in the words of TOML, and how to write it instead.
@@ -150,16 +147,4 @@ impl LineEnds {
     pub fn line_of(&self, at: usize) -> usize {
         self.0.partition_point(|end| *end < at) + 1
     }
-}
-
-/// "did you mean" for a word that is not among `allowed`; empty when nothing is close.
-pub fn did_you_mean<'a>(word: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    allowed
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(likeness, candidate)| {
-            *likeness > 0.8 || strsim::osa_distance(word, candidate) == 1
-        })
-        .reduce(|best, next| if next.0 > best.0 { next } else { best })
-        .map(|(_, candidate)| candidate)
 }

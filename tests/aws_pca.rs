@@ -405,6 +405,38 @@ fn a_program_that_never_gives_credentials_takes_no_longer_than_the_deadline() {
 }
 
 #[test]
+fn a_container_gives_its_credentials_in_the_clear_at_its_own_address() {
+    let lab = Lab::new("Lab");
+    let server = scripted(&lab, "", |_, _, _| Reply::Close);
+    let container = FakeServer::http(|_| {
+        Reply::ok(
+            json!({
+                "AccessKeyId": "AKIDCONTAINER",
+                "SecretAccessKey": CANARY,
+                "Token": "lent",
+                "Expiration": "2100-01-01T00:00:00Z",
+            })
+            .to_string(),
+        )
+    });
+    let mut table = AwsPca.settings(&server, "");
+    table.retain(|key, _| !key.contains("access_key"));
+    let place = format!("http://{}/credentials", container.address());
+    let variables = [
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", place.as_str()),
+    ];
+    let baked = Baked::provision("aws-pca", &table, &lab.anchors(), &variables);
+    baked.is_good(&[CANARY]);
+    let authorization = server.asked()[0]
+        .header("authorization")
+        .unwrap()
+        .to_owned();
+    assert!(authorization.contains("AKIDCONTAINER"), "{authorization}");
+}
+
+#[test]
 fn a_secret_that_aws_echoes_is_not_repeated() {
     let run = Run::new(&AwsPca, PATIENCE, |_, _, _| {
         exception(

@@ -551,6 +551,19 @@ fn keys_and_other_files_in_a_folder_are_passed_over() {
 }
 
 #[test]
+fn a_certificate_under_the_label_of_older_tools_is_found_in_a_folder() {
+    let desk = Desk::new();
+    let leaf = desk.expired();
+    let der = leaf.certificate.der();
+    desk.put(
+        "d/old.pem",
+        certbake::pki::pem::encode("X509 CERTIFICATE", der),
+    );
+    let run = check(&[&desk.path("d")]).ends(3);
+    assert_eq!(run.checked(), 1);
+}
+
+#[test]
 fn words_that_cannot_be_used_are_refused_and_say_why() {
     let desk = Desk::new();
     let (cert, ..) = desk.credential(&desk.issuing.leaf());

@@ -16,6 +16,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("net", 1),
     ("secret_source", 1),
     ("subprocess", 1),
+    ("choice", 0),
     ("finding", 0),
     ("inspection", 0),
     ("line", 0),

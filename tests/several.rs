@@ -9,6 +9,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use built::{Lab, answering, closed, codes, silent};
 
@@ -58,6 +60,18 @@ fn an_authority_that_hangs_leaves_the_others_their_share_of_the_deadline() {
         took > Duration::from_millis(1500),
         "{took:?}: it did not wait"
     );
+}
+
+/// By the clock of the run's start the certificate would end early by what the first one cost.
+#[test]
+fn a_lifetime_counts_from_the_order_however_long_another_was_waited_for() {
+    let lab = Lab::new(&config(silent(), "deadline = \"4s\"\nttl = \"1h\""));
+    let begun = OffsetDateTime::now_utc();
+    let report = lab.run(&["provision"], 0);
+    let end = report["identities"][0]["window"]["not_after"].as_str();
+    let end = OffsetDateTime::parse(end.unwrap(), &Rfc3339).unwrap();
+    let later = end - begun - Duration::from_secs(3600);
+    assert!(later > Duration::from_millis(500), "{later}");
 }
 
 #[test]

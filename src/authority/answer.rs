@@ -177,16 +177,6 @@ pub fn ends_first(issuer: &str, ends: OffsetDateTime, wanted: OffsetDateTime) ->
     .hint("have the issuer renewed, or ask for a shorter ttl: the CA shortens it or refuses")
 }
 
-/// The known name that is most like the one given, for "did you mean".
-pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(given, name), name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, name)| name)
-}
-
 /// 401: what it offers (RFC 9110 section 11.6.1) against what we can.
 fn wrong_login(finding: &Finding, response: &Response, login: &str) -> Box<Finding> {
     let offered = schemes(response);

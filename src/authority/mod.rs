@@ -5,6 +5,7 @@ pub mod answer;
 #[cfg(feature = "aws")]
 mod aws_pca;
 mod cfssl;
+mod clock;
 mod connection;
 mod delivered;
 mod ejbca;

@@ -6,15 +6,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::args::ca::{Args, Format, Serve, Verb};
-use super::args::shared::ReportArgs;
-use super::output::{self, Output};
-use super::progress::Waiting;
-use super::{Start, environment};
+use super::{Start, context, failed, in_context, output};
 use crate::authority::embedded::server::Event;
-use crate::command::ca::{Failure, init, issue_log, serve, show};
-use crate::command::{Context, Progress, Quiet};
+use crate::command::ca::{init, issue_log, serve, show};
+use crate::command::{Context, Failure, Quiet};
 use crate::finding::rfc3339;
-use crate::outcome::Report;
 
 pub fn run(args: Args, start: &Start) -> u8 {
     match args.verb {
@@ -51,10 +47,7 @@ fn shown<T: fmt::Display + Serialize>(
     start: &Start,
     run: impl FnOnce(&Context<'_>) -> Result<T, Failure>,
 ) -> u8 {
-    let waiting = Waiting::new();
-    let made = run(&context(start, &waiting));
-    waiting.end();
-    match (made, format) {
+    match (in_context(start, |context, _| run(context)), format) {
         (Ok(value), Format::Human) => output::text(value.to_string().as_bytes()),
         (Ok(value), Format::Json) => {
             let document = Document {
@@ -91,34 +84,10 @@ fn served(args: Serve, start: &Start) -> u8 {
         }
         event => output::log(&format!("{} {event}", rfc3339(clock()))),
     });
-    match serve::run(plan, &context(start, &Quiet), Arc::new(clock), events) {
+    // Its log goes where progress would.
+    let context = context(start, &Quiet);
+    match serve::run(plan, &context, Arc::new(clock), events) {
         Ok(()) => 0,
         Err(failure) => failed("ca serve", Format::Human, failure, start),
-    }
-}
-
-fn context<'a>(start: &Start, progress: &'a dyn Progress) -> Context<'a> {
-    Context {
-        now: start.now,
-        started: start.started,
-        environment: &environment,
-        progress,
-    }
-}
-
-/// What went wrong, as every other verb reports it.
-pub fn failed(verb: &'static str, format: Format, failure: Failure, start: &Start) -> u8 {
-    let args = ReportArgs {
-        report: match format {
-            Format::Human => Vec::new(),
-            Format::Json => vec!["json".to_owned()],
-        },
-    };
-    let mut report = Report::new(verb, start.now);
-    report.conclude(failure.outcome);
-    report.findings.push(*failure.finding);
-    match Output::prepare(&args, &environment) {
-        Ok(output) => output.report(&report),
-        Err(error) => output::usage(error),
     }
 }

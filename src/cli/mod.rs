@@ -17,7 +17,7 @@ use std::time::Instant;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use time::OffsetDateTime;
 
-use crate::command::{self, Context};
+use crate::command::{self, Context, Failure, Progress};
 use crate::outcome::{Outcome, Report};
 use crate::report;
 use args::shared::{Format, ReportArgs};
@@ -128,15 +128,35 @@ fn reported(
 /// Runs a command with the clock, the environment and someone to tell what is being waited for.
 fn in_context<T>(start: &Start, run: impl FnOnce(&Context<'_>, &Arc<Waiting>) -> T) -> T {
     let waiting = Arc::new(Waiting::new());
-    let context = Context {
+    let done = run(&context(start, &*waiting), &waiting);
+    waiting.end();
+    done
+}
+
+fn context<'a>(start: &Start, progress: &'a dyn Progress) -> Context<'a> {
+    Context {
         now: start.now,
         started: start.started,
         environment: &environment,
-        progress: &*waiting,
+        progress,
+    }
+}
+
+/// What went wrong with a verb that has no report, as all others report it.
+fn failed(verb: &'static str, format: Format, failure: Failure, start: &Start) -> u8 {
+    let args = ReportArgs {
+        report: match format {
+            Format::Human => Vec::new(),
+            Format::Json => vec!["json".to_owned()],
+        },
     };
-    let done = run(&context, &waiting);
-    waiting.end();
-    done
+    let mut report = Report::new(verb, start.now);
+    report.conclude(failure.outcome);
+    report.findings.push(*failure.finding);
+    match Output::prepare(&args, &environment) {
+        Ok(output) => output.report(&report),
+        Err(error) => output::usage(error),
+    }
 }
 
 fn init(args: &args::init::Args, start: &Start) -> u8 {
@@ -144,7 +164,7 @@ fn init(args: &args::init::Args, start: &Start) -> u8 {
         Ok(None) => output::text(command::init::TEMPLATE.as_bytes()),
         Ok(Some(plan)) => match command::init::run(&plan) {
             Ok(written) => output::text(written.to_string().as_bytes()),
-            Err(failure) => ca::failed("init", Format::Human, failure, start),
+            Err(failure) => failed("init", Format::Human, failure, start),
         },
         Err(error) => output::usage(error),
     }

@@ -2,7 +2,6 @@
 //! stands, what is wrong, and what is allowed.
 
 use crate::finding::{Code, Finding};
-pub use crate::toml_fault::did_you_mean;
 
 /// The command line or the environment cannot be used.
 pub const USAGE: Code = Code::new("usage-invalid");

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::ca::Failure;
+use super::Failure;
 use crate::finding::{Code, Finding};
 use crate::image::{self, Mode};
 use crate::outcome::Outcome;

@@ -16,6 +16,9 @@ use std::time::Instant;
 
 use time::OffsetDateTime;
 
+use crate::finding::Finding;
+use crate::outcome::Outcome;
+
 /// What a run is given from outside: read once, in `main`.
 pub struct Context<'a> {
     /// The clock, as the run began.
@@ -34,6 +37,13 @@ impl Context<'_> {
     pub fn moment(&self) -> OffsetDateTime {
         self.now + self.started.elapsed()
     }
+}
+
+/// Why a verb without a report had nothing to show.
+#[derive(Debug)]
+pub struct Failure {
+    pub finding: Box<Finding>,
+    pub outcome: Outcome,
 }
 
 /// Where a command says what it is waiting for; shown only when the wait is long.

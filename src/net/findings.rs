@@ -12,8 +12,8 @@ pub const TOO_LARGE: Code = Code::new("ca-answer-too-large");
 pub const GARBAGE: Code = Code::new("ca-answer-garbage");
 pub const REDIRECTED: Code = Code::new("ca-redirected");
 pub const PROXY: Code = Code::new("ca-proxy");
-pub const REQUEST: Code = Code::new("ca-request-unsafe");
-pub const TRUST: Code = Code::new("ca-client-settings");
+pub const REQUEST_UNSAFE: Code = Code::new("ca-request-unsafe");
+pub const CLIENT_SETTINGS: Code = Code::new("ca-client-settings");
 
 impl NetError {
     /// What happened, with host, attempts and the values that decide, and what to do next.
@@ -44,7 +44,7 @@ impl OpenError {
             Self::Proxy { .. } => "check the proxy's URL and credentials",
             Self::Start { .. } => "check the limits of this process (threads, open files)",
         };
-        Finding::error(TRUST, self.to_string()).hint(hint)
+        Finding::error(CLIENT_SETTINGS, self.to_string()).hint(hint)
     }
 }
 
@@ -58,7 +58,7 @@ impl Failure {
             Self::Redirected { .. } => REDIRECTED,
             Self::TooLarge { .. } => TOO_LARGE,
             Self::Garbage { .. } => GARBAGE,
-            Self::Header { .. } | Self::Url(_) => REQUEST,
+            Self::Header { .. } | Self::Url(_) => REQUEST_UNSAFE,
         }
     }
 

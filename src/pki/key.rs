@@ -88,21 +88,25 @@ enum Signer {
     Rsa(RsaKeyPair),
 }
 
-/// ECDSA curves that may be read, strongest-signature first choice per curve.
-const CURVES: &[(&EcdsaSigningAlgorithm, &rcgen::SignatureAlgorithm)] = &[
-    (
-        &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
-        &rcgen::PKCS_ECDSA_P256_SHA256,
-    ),
-    (
-        &signature::ECDSA_P384_SHA384_ASN1_SIGNING,
-        &rcgen::PKCS_ECDSA_P384_SHA384,
-    ),
-    (
-        &signature::ECDSA_P521_SHA512_ASN1_SIGNING,
-        &rcgen::PKCS_ECDSA_P521_SHA512,
-    ),
-];
+/// An ECDSA curve with the digest of its size.
+type Curve = (
+    &'static EcdsaSigningAlgorithm,
+    &'static rcgen::SignatureAlgorithm,
+);
+
+const P256: Curve = (
+    &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
+    &rcgen::PKCS_ECDSA_P256_SHA256,
+);
+const P384: Curve = (
+    &signature::ECDSA_P384_SHA384_ASN1_SIGNING,
+    &rcgen::PKCS_ECDSA_P384_SHA384,
+);
+/// Read, but not made.
+const P521: Curve = (
+    &signature::ECDSA_P521_SHA512_ASN1_SIGNING,
+    &rcgen::PKCS_ECDSA_P521_SHA512,
+);
 
 impl PrivateKey {
     /// A fresh key from the system's random source.
@@ -112,8 +116,8 @@ impl PrivateKey {
     pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
         let fail = |_| KeyError::Generation;
         match algorithm {
-            KeyAlgorithm::EcdsaP256 => Self::generate_ecdsa(0),
-            KeyAlgorithm::EcdsaP384 => Self::generate_ecdsa(1),
+            KeyAlgorithm::EcdsaP256 => Self::generate_ecdsa(P256),
+            KeyAlgorithm::EcdsaP384 => Self::generate_ecdsa(P384),
             KeyAlgorithm::Ed25519 => {
                 let document =
                     Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(fail)?;
@@ -125,8 +129,7 @@ impl PrivateKey {
         }
     }
 
-    fn generate_ecdsa(curve: usize) -> Result<Self, KeyError> {
-        let (algorithm, name) = CURVES[curve];
+    fn generate_ecdsa((algorithm, name): Curve) -> Result<Self, KeyError> {
         let pair = EcdsaKeyPair::generate(algorithm).map_err(|_| KeyError::Generation)?;
         Self::from_ecdsa(pair, name)
     }
@@ -149,7 +152,7 @@ impl PrivateKey {
     /// # Errors
     /// When it is none of them, or of a kind that certbake does not use.
     pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
-        for &(algorithm, name) in CURVES {
+        for (algorithm, name) in [P256, P384, P521] {
             if let Ok(pair) = EcdsaKeyPair::from_private_key_der(algorithm, der) {
                 return Self::from_ecdsa(pair, name);
             }

@@ -61,6 +61,17 @@ pub fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
         .collect())
 }
 
+/// The first private key of a PEM file that is not encrypted; `None` without one.
+///
+/// # Errors
+/// As [`decode`].
+pub fn private_key(text: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, PemError> {
+    Ok(decode(text)?.into_iter().find_map(|block| match block {
+        Block::PrivateKey(der) => Some(der),
+        _ => None,
+    }))
+}
+
 /// A block as it stands in the text.
 struct Section<'a> {
     label: &'a str,
@@ -184,22 +195,30 @@ fn reason(error: &rustls_pemfile::Error) -> &'static str {
 
 /// One block with this label, base64 in 64-column lines, LF line ends.
 pub fn encode(label: &str, der: &[u8]) -> String {
-    let base64 = Zeroizing::new(BASE64.encode(der));
-    let mut out = String::with_capacity(base64.len() + base64.len() / 64 + 2 * label.len() + 40);
+    let body = Zeroizing::new(base64_lines(der));
+    let mut out = String::with_capacity(body.len() + 2 * label.len() + 40);
     out.push_str("-----BEGIN ");
     out.push_str(label);
     out.push_str("-----\n");
-    let mut rest = base64.as_str();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(64));
-        out.push_str(line);
-        out.push('\n');
-        rest = after;
-    }
+    out.push_str(&body);
     out.push_str("-----END ");
     out.push_str(label);
     out.push_str("-----\n");
     out
+}
+
+/// Base64 in 64-column lines, each ended by LF.
+pub fn base64_lines(bytes: &[u8]) -> String {
+    let text = Zeroizing::new(BASE64.encode(bytes));
+    let mut lines = String::with_capacity(text.len() + text.len() / 64 + 1);
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(64));
+        lines.push_str(line);
+        lines.push('\n');
+        rest = after;
+    }
+    lines
 }
 
 /// A broken PEM block.
@@ -288,6 +307,22 @@ mod tests {
     fn a_byte_order_mark_and_a_missing_last_line_end_do_no_harm() {
         let text = format!("\u{feff}{}", encode("CERTIFICATE", b"one").trim_end());
         assert_eq!(certificates(text.as_bytes()).unwrap(), [b"one"]);
+    }
+
+    #[test]
+    fn base64_stands_in_lines_of_64_columns() {
+        let lines = base64_lines(&[7; 100]);
+        let lengths: Vec<usize> = lines.split('\n').map(str::len).collect();
+        assert_eq!(lengths, [64, 64, 8, 0]);
+    }
+
+    #[test]
+    fn the_first_key_that_is_not_encrypted_is_found() {
+        let text = encode("CERTIFICATE", b"one") + &encode("ENCRYPTED PRIVATE KEY", b"locked");
+        assert_eq!(private_key(text.as_bytes()).unwrap(), None);
+        let text = text + &encode("PRIVATE KEY", b"open") + &encode("PRIVATE KEY", b"second");
+        let key = private_key(text.as_bytes()).unwrap().unwrap();
+        assert_eq!(*key, b"open");
     }
 
     #[test]

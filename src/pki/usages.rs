@@ -6,8 +6,6 @@ use x509_parser::extensions::ExtendedKeyUsage;
 /// What the key may do (RFC 5280 section 4.2.1.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KeyUsage {
-    pub digital_signature: bool,
-    pub key_cert_sign: bool,
     /// All nine bits, the standard's bit 0 lowest.
     pub bits: u16,
 }
@@ -42,11 +40,7 @@ impl KeyUsage {
 
 impl From<&x509_parser::extensions::KeyUsage> for KeyUsage {
     fn from(usage: &x509_parser::extensions::KeyUsage) -> Self {
-        Self {
-            digital_signature: usage.digital_signature(),
-            key_cert_sign: usage.key_cert_sign(),
-            bits: usage.flags,
-        }
+        Self { bits: usage.flags }
     }
 }
 

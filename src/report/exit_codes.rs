@@ -8,7 +8,8 @@ pub struct ExitCode {
     pub outcome: Outcome,
     pub meaning: &'static str,
     /// Whether the same command may succeed later, nothing else changed.
-    pub again: &'static str,
+    /// `None` where nothing failed.
+    pub again: Option<bool>,
     /// What a pipeline does about it.
     pub pipeline: &'static str,
 }
@@ -16,55 +17,55 @@ pub struct ExitCode {
 /// The row of an outcome.
 pub const fn of(outcome: Outcome) -> ExitCode {
     let (meaning, again, pipeline) = match outcome {
-        Outcome::Ok => ("everything asked for holds", "", "Go on."),
+        Outcome::Ok => ("everything asked for holds", None, "Go on."),
         Outcome::Internal => (
             "a bug in certbake",
-            "no",
+            Some(false),
             "Fail the build and report the bug with the output; where all that failed was the writing of a report, standard error says so.",
         ),
         Outcome::Usage => (
             "flags, configuration or settings cannot be used, or the trust in the authority does not fit it",
-            "no",
+            Some(false),
             "Fail the build; the finding names the file, the line and the key, or the root to trust.",
         ),
         Outcome::Window => (
             "the certificate would not last: its effective window is below the floor",
-            "no",
+            Some(false),
             "Fail the build. Ask for a longer lifetime, renew the intermediate, or lower the floor on purpose.",
         ),
         Outcome::Flawed => (
             "what was issued or has landed is wrong: key, chain, names, usage, algorithm, mode or owner",
-            "no",
+            Some(false),
             "Fail the build; the findings say what differs from what was asked.",
         ),
         Outcome::Refused => (
             "the authority said no",
-            "no",
+            Some(false),
             "Fail the build; mend the login, the role or the names, in the authority's own words.",
         ),
         Outcome::Unreachable => (
             "the authority or service could not be reached, or answered 429 or 5xx to the end",
-            "yes",
+            Some(true),
             "Retry the job a few times, some minutes apart.",
         ),
         Outcome::Image => (
             "the image could not be read or written; nothing in it was changed",
-            "no",
+            Some(false),
             "Fail the build; look at the path, the space and the rights that the finding names.",
         ),
         Outcome::Rejected => (
             "the mTLS service refused the credential, or asked for none",
-            "no",
+            Some(false),
             "Fail the build; the service does not trust this certificate, or is not the one you meant.",
         ),
         Outcome::StaleButGood => (
             "renewal was due and failed, but the present certificate is still above the floor",
-            "yes",
+            Some(true),
             "Pass with a warning, and retry before rebuild_by.",
         ),
         Outcome::NothingDue => (
             "nothing was due (only with --detailed-exit-code)",
-            "",
+            None,
             "Go on; nothing changed, so nothing has to be restarted.",
         ),
     };
@@ -83,12 +84,17 @@ pub fn table() -> String {
     );
     for outcome in Outcome::ALL {
         let row = of(outcome);
+        let again = match row.again {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "",
+        };
         table.push_str(&format!(
             "| {} | `{}` | {} | {} | {} |\n",
             outcome.exit_code(),
             outcome.as_str(),
             row.meaning,
-            row.again,
+            again,
             row.pipeline
         ));
     }

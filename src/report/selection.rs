@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::{FORMATS, Format};
+use crate::choice::nearest;
 
 /// A format and where it goes: `human`, `json=out/report.json`, `json=-`.
 #[derive(Clone, Debug)]
@@ -104,16 +105,10 @@ pub enum SelectionError {
 
 impl SelectionError {
     fn unknown(name: &str) -> Self {
-        let lower = name.to_lowercase();
-        let nearest = FORMATS
-            .iter()
-            .map(|format| (strsim::jaro_winkler(&lower, format.name), format.name))
-            .filter(|(likeness, _)| *likeness > 0.75)
-            .max_by(|one, other| one.0.total_cmp(&other.0))
-            .map(|(_, name)| name);
+        let known = FORMATS.iter().map(|format| format.name);
         Self::Unknown {
             name: name.to_owned(),
-            nearest,
+            nearest: nearest(&name.to_lowercase(), known),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A case: evidence and policy, with what several checks need worked out once.
+//! What a check is given, and the reasons for which checks are not made.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -39,7 +39,7 @@ impl<'a> Case<'a> {
         let mut chain = Cow::Borrowed(evidence.chain);
         let trust = evidence.anchors.map(|anchors| {
             let at = moment_of_path(evidence, now, policy.not_before_tolerance);
-            let (path, revocation_unknown) = find_path(evidence, anchors, at, policy.usage);
+            let (path, revocation_unknown) = find_path(evidence, policy, anchors, at);
             Trust {
                 path: path.map(|path| {
                     if path.intermediates != evidence.chain.intermediates {
@@ -77,10 +77,7 @@ impl<'a> Case<'a> {
 
     /// The usage that is demanded, by the order or by the policy.
     pub(super) fn usage(&self) -> Option<Usage> {
-        self.evidence
-            .asked
-            .map(|asked| asked.usage)
-            .or(self.policy.usage)
+        usage(self.evidence, self.policy)
     }
 
     /// The anchor that the chain was found to lead to.
@@ -148,6 +145,10 @@ pub(super) fn without_purpose(case: &Case<'_>) -> Option<&'static str> {
         .then_some("neither a usage nor anchors were given")
 }
 
+fn usage(evidence: &Evidence<'_>, policy: &Policy) -> Option<Usage> {
+    evidence.asked.map(|asked| asked.usage).or(policy.usage)
+}
+
 /// Now; but where a certificate starts within the tolerance, that start: it is warned of as not valid
 /// yet, and must lead to the anchors all the same.
 fn moment_of_path(evidence: &Evidence<'_>, now: OffsetDateTime, tolerance: Span) -> OffsetDateTime {
@@ -162,15 +163,11 @@ fn moment_of_path(evidence: &Evidence<'_>, now: OffsetDateTime, tolerance: Span)
 /// A path to the anchors, and whether revocation lists were given that do not cover it.
 fn find_path(
     evidence: &Evidence<'_>,
+    policy: &Policy,
     anchors: &Anchors,
     at: OffsetDateTime,
-    usage: Option<Usage>,
 ) -> (Result<path::Path, PathError>, bool) {
-    let usage = evidence
-        .asked
-        .map(|asked| asked.usage)
-        .or(usage)
-        .unwrap_or_default();
+    let usage = usage(evidence, policy).unwrap_or_default();
     let others = evidence.bundle.unwrap_or(&evidence.chain.intermediates);
     let leaf = &evidence.chain.leaf;
     let validate = |uncovered| {

@@ -35,10 +35,7 @@ fn mismatch(case: &Case<'_>) -> Vec<Finding> {
             ),
         )
         .fact("certificate_spki_pin", leaf.spki_pin())
-        .fact(
-            "key_spki_pin",
-            data_encoding::BASE64.encode(&digest::sha256(ours)),
-        )
+        .fact("key_spki_pin", digest::spki_pin(ours))
         .hint("install the key that the certificate was issued for, or have a certificate issued for this key: one of the two is from another issuance"),
     ]
 }

@@ -21,7 +21,6 @@ use std::time::Instant;
 use instant_acme::{RevocationReason, RevocationRequest};
 use rustls::pki_types::CertificateDer;
 use serde_json::json;
-use time::OffsetDateTime;
 
 use self::account::Kept;
 use self::challenge::Challenges;
@@ -30,6 +29,7 @@ use self::post::Author;
 use self::session::{Reached, Session};
 use self::settings::{Checked, Words};
 use self::wire::What;
+use super::clock::Clock;
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
@@ -53,7 +53,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     let acme = Arc::new(Acme {
         challenges: Challenges::new(checked.proof.clone()),
         settings: checked,
-        now: settings.now,
+        clock: Clock::of_run(settings),
         reached: Shared::default(),
         session: Shared::default(),
     });
@@ -71,8 +71,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
 struct Acme {
     settings: Checked,
     challenges: Challenges,
-    /// When the run read the clock.
-    now: OffsetDateTime,
+    clock: Clock,
     reached: Shared<Reached>,
     session: Shared<Session>,
 }
@@ -95,7 +94,7 @@ impl Acme {
             not_after: order
                 .ttl
                 .filter(|_| self.settings.ask_lifetime)
-                .and_then(|ttl| self.now.checked_add(ttl.duration())),
+                .and_then(|ttl| self.clock.now().checked_add(ttl.duration())),
             replaces: None,
         }
     }
@@ -142,7 +141,7 @@ impl Renew for Acme {
         let Some(replaced) = replaced else {
             return Ok(conversation.issue(order, &terms)?);
         };
-        let mut notes: Vec<Finding> = renewal::window(&conversation, &replaced, self.now)
+        let mut notes: Vec<Finding> = renewal::window(&conversation, &replaced, self.clock.now())
             .into_iter()
             .collect();
         let replacing = Terms {

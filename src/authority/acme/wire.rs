@@ -220,13 +220,8 @@ impl Wire {
     }
 
     fn harmless(&self, text: &str) -> Option<String> {
-        let mut text = text.to_owned();
-        for secret in &self.withheld {
-            if let Ok(secret) = secret.expose_str() {
-                text = text.replace(secret, "[withheld]");
-            }
-        }
-        line::harmless(text.as_bytes(), 300)
+        let secrets = self.withheld.iter().map(Secret::expose);
+        line::harmless(&line::blotted(text.as_bytes(), secrets), 300)
     }
 
     /// The answer to the last request, for what is to be said of its content.

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_acmpca::primitives::Blob;
 use aws_sdk_acmpca::types::{RevocationReason, SigningAlgorithm, Validity, ValidityPeriodType};
-use time::OffsetDateTime;
 
 use self::session::{Described, Session, empty, over};
 use self::settings::{Checked, Words};
 use self::transport::Transport;
+use super::clock::Clock;
 use super::foresight::TTL_NOT_ALLOWED;
 use super::random::random;
 use super::shared::Shared;
@@ -51,7 +51,7 @@ const SHORT_LIVED: Span = Span::seconds(7 * 86_400);
 fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     let pca = Arc::new(AwsPca {
         settings: Checked::read(settings)?,
-        now: settings.now,
+        clock: Clock::of_run(settings),
         session: Shared::default(),
     });
     Ok(Opened {
@@ -67,7 +67,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
 /// A private CA of AWS and what has been learnt from it.
 struct AwsPca {
     settings: Checked,
-    now: OffsetDateTime,
+    clock: Clock,
     session: Shared<Session>,
 }
 
@@ -112,7 +112,7 @@ impl AwsPca {
     /// The end asked for. Days would be rounded, and nothing below one could be said.
     fn validity(&self, order: &Order) -> Result<Validity, AuthorityError> {
         let ttl = order.ttl.ok_or_else(ttl_needed)?;
-        let end = self.now + ttl.duration();
+        let end = self.clock.now() + ttl.duration();
         Validity::builder()
             .r#type(ValidityPeriodType::Absolute)
             .value(end.unix_timestamp())
@@ -278,7 +278,7 @@ impl AwsPca {
             );
         }
         if let Some(end) = ca.not_after
-            && self.now + ttl.duration() > end
+            && self.clock.now() + ttl.duration() > end
         {
             findings.push(
                 Finding::error(

@@ -125,7 +125,7 @@ impl ChainTransport {
 
     fn open(&self, in_the_clear: bool) -> Result<Transport, ConnectorError> {
         let trust = if in_the_clear {
-            Trust::Anchors(Vec::new())
+            Trust::Nobody
         } else {
             Trust::System
         };

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use data_encoding::HEXLOWER;
-use time::OffsetDateTime;
 
 use self::session::{Answer, Session};
 use self::settings::{Checked, Words};
 use self::wire::{SignRequest, Signed};
+use super::clock::Clock;
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Depth, Entry, Issued, Opened, Order, Preflight, Revocation,
@@ -43,8 +43,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     let cfssl = Arc::new(Cfssl {
         settings: Checked::read(settings)?,
         session: Shared::default(),
-        now: settings.now,
-        read: Instant::now(),
+        clock: Clock::of_run(settings),
     });
     Ok(Opened {
         secrets: cfssl.settings.secrets(),
@@ -59,18 +58,12 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
 struct Cfssl {
     settings: Checked,
     session: Shared<Session>,
-    /// The clock, and when it was read.
-    now: OffsetDateTime,
-    read: Instant,
+    clock: Clock,
 }
 
 impl Cfssl {
     fn session(&self, deadline: Instant) -> Result<Arc<Session>, AuthorityError> {
         self.session.get(|| Session::open(&self.settings, deadline))
-    }
-
-    fn now(&self) -> OffsetDateTime {
-        self.now + self.read.elapsed()
     }
 
     /// `authsign`, or `sign` without a key. An empty request is one that only tries the key.
@@ -108,7 +101,7 @@ impl Cfssl {
     fn not_after(&self, session: &Session, order: &Order) -> Option<String> {
         let ttl = order.ttl?;
         let most = session.info.lifetime()?;
-        (ttl < most).then(|| rfc3339(self.now() + ttl.duration()))
+        (ttl < most).then(|| rfc3339(self.clock.now() + ttl.duration()))
     }
 
     /// What is wrong with the way to the CA itself, said with every order.
@@ -173,7 +166,7 @@ impl Cfssl {
             (Some(asked), Some(most)) => asked.min(most),
             (asked, most) => asked.or(most)?,
         };
-        let wanted = self.now() + granted.duration();
+        let wanted = self.clock.now() + granted.duration();
         let ends = issuer.window().not_after;
         (ends < wanted).then(|| answer::ends_first(&issuer.title(), ends, wanted))
     }

@@ -37,15 +37,10 @@ pub fn client_certificate(
     }
     // As a secret: refused when others may read it.
     let text = read_secret(&SecretSource::File(key.to_owned()))?;
-    let key = pem::decode(text.expose())
+    let der = pem::private_key(text.expose())
         .map_err(|e| unusable(key, e.to_string()))?
-        .into_iter()
-        .find_map(|block| match block {
-            pem::Block::PrivateKey(der) => Some(PrivateKey::from_der(&der)),
-            _ => None,
-        })
-        .ok_or_else(|| unusable(key, "it holds no unencrypted private key".to_owned()))?
-        .map_err(|e| unusable(key, e.to_string()))?;
+        .ok_or_else(|| unusable(key, "it holds no unencrypted private key".to_owned()))?;
+    let key = PrivateKey::from_der(&der).map_err(|e| unusable(key, e.to_string()))?;
     Ok(ClientCertificate {
         chain,
         key: Secret::new(key.expose_pkcs8().to_vec()),

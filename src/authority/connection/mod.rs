@@ -165,8 +165,7 @@ impl Connection {
         let mut root = None;
         settings.trust = match &self.trust {
             Pinning::System => Trust::System,
-            // Plain http:// alone goes without them.
-            Pinning::Anchors(anchors) if anchors.is_empty() => Trust::Nobody,
+            Pinning::Nobody => Trust::Nobody,
             Pinning::Anchors(anchors) => Trust::Anchors(anchors.clone()),
             Pinning::Fingerprint(pin) => {
                 let found = trust::pinned_root(&settings, pin, bootstrap)?;

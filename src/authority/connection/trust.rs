@@ -15,8 +15,11 @@ const PIN_MISMATCH: Code = Code::new("ca-pin-mismatch");
 /// Whom TLS must lead to.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Pinning {
+    /// DER, at least one.
     Anchors(Vec<Vec<u8>>),
     System,
+    /// Plain `http://` alone: there is nobody to verify.
+    Nobody,
     /// SHA-256 of a root that is fetched first.
     Fingerprint([u8; 32]),
 }
@@ -40,8 +43,7 @@ pub(super) fn pinning(
             "a fingerprint and anchors are given: one of them decides",
         )),
         Some(ServerTrust::Fingerprint(pin)) => Ok(Pinning::Fingerprint(pin)),
-        // Without TLS there is nobody to trust, and nothing to trust them by.
-        None if anchors.is_empty() && url.scheme() == "http" => Ok(Pinning::System),
+        None if anchors.is_empty() && url.scheme() == "http" => Ok(Pinning::Nobody),
         None if anchors.is_empty() => Err(wrong(
             "trust",
             "whom to trust is not said: give anchors (the CA's root as PEM), or trust = \"system\", \

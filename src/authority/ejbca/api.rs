@@ -9,6 +9,7 @@ use url::Url;
 
 use super::settings::Checked;
 use super::{ENROLL, wire};
+use crate::authority::clock::Clock;
 use crate::authority::connection::{read_secret, under};
 use crate::authority::delivered;
 use crate::authority::shared::Shared;
@@ -21,9 +22,7 @@ use crate::secret::Secret;
 pub struct Ejbca {
     pub settings: Checked,
     pub session: Shared<Session>,
-    /// The clock, and when it was read.
-    pub now: OffsetDateTime,
-    pub read: Instant,
+    pub clock: Clock,
 }
 
 /// A client, and the secrets of all orders.
@@ -47,10 +46,6 @@ impl Ejbca {
 
     pub fn at(&self, path: &str) -> Url {
         under(&self.settings.base, path)
-    }
-
-    pub fn now(&self) -> OffsetDateTime {
-        self.now + self.read.elapsed()
     }
 
     /// How we present ourselves.

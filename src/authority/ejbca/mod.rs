@@ -6,12 +6,12 @@ mod settings;
 mod wire;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use data_encoding::HEXLOWER;
 
 use self::api::{Ejbca, text, with_segments};
 use self::settings::{Checked, Words};
+use super::clock::Clock;
 use super::delivered;
 use super::random::random;
 use super::shared::Shared;
@@ -19,6 +19,7 @@ use super::{
     Ability, Authority, AuthorityError, Depth, Entry, Issued, Opened, Order, Preflight, Reason,
     Revocation, Revoke, Settings, SettingsError, answer, foresight, with_connection,
 };
+use crate::choice::nearest;
 use crate::finding::Finding;
 use crate::net::{Method, Repeat, Request};
 use crate::outcome::AuthorityPlace;
@@ -39,8 +40,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     let ejbca = Arc::new(Ejbca {
         settings: Checked::read(settings)?,
         session: Shared::default(),
-        now: settings.now,
-        read: Instant::now(),
+        clock: Clock::of_run(settings),
     });
     Ok(Opened {
         secrets: ejbca.settings.secrets(),
@@ -77,7 +77,7 @@ impl Authority for Ejbca {
             end_time: order
                 .ttl
                 .filter(|_| words.send_end_time)
-                .map(|ttl| wire::time(self.now() + ttl.duration())),
+                .map(|ttl| wire::time(self.clock.now() + ttl.duration())),
         };
         let url = self.at("/v1/certificate/pkcs10enroll");
         let request = session
@@ -121,7 +121,7 @@ impl Preflight for Ejbca {
         let name = &self.settings.words.certificate_authority;
         let Some(own) = self.own(&all) else {
             let names: Vec<&str> = all.iter().map(|known| known.name.as_str()).collect();
-            let meant = answer::nearest(name, names.iter().copied())
+            let meant = nearest(name, names.iter().copied())
                 .map(|meant| format!("did you mean \"{meant}\"? "))
                 .unwrap_or_default();
             return Err(AuthorityError::Refused(Box::new(
@@ -135,7 +135,7 @@ impl Preflight for Ejbca {
                 )),
             )));
         };
-        let wanted = order.ttl.map(|ttl| self.now() + ttl.duration());
+        let wanted = order.ttl.map(|ttl| self.clock.now() + ttl.duration());
         let mut found: Vec<Finding> = own
             .ends()
             .zip(wanted)

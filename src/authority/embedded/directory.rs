@@ -27,7 +27,7 @@ use super::log::IssuedLog;
 use super::make::{self, NewCa};
 use super::revoke;
 use crate::image::{self, Mode};
-use crate::pki::pem::{self, Block};
+use crate::pki::pem;
 use crate::pki::{Certificate, PrivateKey};
 
 const KEYS: &str = "keys";
@@ -255,14 +255,12 @@ fn read_key(dir: &Path, name: &str) -> Result<Option<PrivateKey>, CaError> {
         });
     }
     let text = Zeroizing::new(fs::read(&path).map_err(|error| CaError::reading(&path, &error))?);
-    let key = pem::decode(&text).ok().and_then(|blocks| {
-        blocks.into_iter().find_map(|block| match block {
-            Block::PrivateKey(der) => PrivateKey::from_der(&der).ok(),
-            _ => None,
-        })
-    });
-    key.map(Some)
-        .ok_or_else(|| damaged(dir, &format!("has an unusable keys/{name}")))
+    match pem::private_key(&text) {
+        Ok(Some(der)) => PrivateKey::from_der(&der).ok(),
+        _ => None,
+    }
+    .map(Some)
+    .ok_or_else(|| damaged(dir, &format!("has an unusable keys/{name}")))
 }
 
 fn damaged(dir: &Path, what: &str) -> CaError {

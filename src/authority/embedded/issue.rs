@@ -143,7 +143,7 @@ fn capped(terms: &Terms<'_>) -> Finding {
         ),
     )
     .fact("asked_seconds", terms.ttl.as_seconds())
-    .fact("max_ttl_seconds", terms.max_ttl.as_seconds())
+    .fact(foresight::MOST_GRANTED, terms.max_ttl.as_seconds())
     .hint("ask for less, or raise max_ttl in the CA's settings")
 }
 

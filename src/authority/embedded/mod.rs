@@ -10,12 +10,13 @@ mod revoke;
 pub mod server;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use time::OffsetDateTime;
 
+use super::clock::Clock;
+use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
     Renew, Revocation, Revoke, Settings, SettingsError, foresight,
@@ -81,8 +82,8 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         dir: settings.directory.join(words.dir),
         max_ttl: words.max_ttl,
         create: words.create,
-        now: settings.now,
-        opened: Mutex::new(None),
+        clock: Clock::of_run(settings),
+        opened: Shared::default(),
     });
     Ok(Opened {
         authority: embedded.clone(),
@@ -100,30 +101,25 @@ struct Embedded {
     dir: PathBuf,
     max_ttl: Span,
     create: bool,
-    now: OffsetDateTime,
-    opened: Mutex<Option<Arc<CaDirectory>>>,
+    clock: Clock,
+    opened: Shared<CaDirectory>,
 }
 
 impl Embedded {
-    fn ca(&self) -> Result<Arc<CaDirectory>, CaError> {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ca) = &*opened {
-            return Ok(Arc::clone(ca));
-        }
-        let ca = Arc::new(if self.create {
-            CaDirectory::open_or_make(&self.dir, &NewCa::default(), self.now)?
-        } else {
-            CaDirectory::open(&self.dir)?
-        });
-        *opened = Some(Arc::clone(&ca));
-        Ok(ca)
+    fn ca(&self) -> Result<Arc<CaDirectory>, AuthorityError> {
+        self.opened.get(|| {
+            if self.create {
+                CaDirectory::open_or_make(&self.dir, &NewCa::default(), self.clock.now())
+            } else {
+                CaDirectory::open(&self.dir)
+            }
+            .map_err(CaError::into_authority_error)
+        })
     }
-}
 
-impl Embedded {
     fn terms(&self, order: &Order) -> Terms<'static> {
         Terms {
-            now: self.now,
+            now: self.clock.now(),
             ttl: order.ttl.unwrap_or(TTL.min(self.max_ttl)),
             max_ttl: self.max_ttl,
             requester: "local",
@@ -133,7 +129,7 @@ impl Embedded {
 
 impl Authority for Embedded {
     fn issue(&self, order: &Order) -> Result<Issued, AuthorityError> {
-        let ca = self.ca().map_err(CaError::into_authority_error)?;
+        let ca = self.ca()?;
         let terms = self.terms(order);
         let granted = ReceivedRequest::from_der(order.request.der())
             .map_err(IssueError::from)
@@ -192,7 +188,7 @@ impl Preflight for Embedded {
 impl Revoke for Embedded {
     fn revoke(&self, revocation: &Revocation<'_>) -> Result<Vec<Finding>, AuthorityError> {
         let ca = CaDirectory::open(&self.dir).map_err(CaError::into_authority_error)?;
-        ca.revoke(revocation.certificate, revocation.reason, self.now)
+        ca.revoke(revocation.certificate, revocation.reason, self.clock.now())
             .map_err(|error| error.into_authority_error(&self.dir))?;
         Ok(Vec::new())
     }

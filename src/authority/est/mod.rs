@@ -19,7 +19,7 @@ use super::{
 use crate::finding::Finding;
 use crate::net::{ClientCertificate, Repeat, Request, Response};
 use crate::outcome::AuthorityPlace;
-use crate::pki::Chain;
+use crate::pki::{Chain, pem};
 use crate::secret::Secret;
 
 /// The row of the catalogue.
@@ -31,7 +31,7 @@ pub const ENTRY: Entry = Entry {
     schema: || with_connection(schemars::schema_for!(Words)),
 };
 
-/// The least and the usual wait while a request is pending and the server names none or nothing.
+/// While a request is pending: the shortest pause, and the one where the server names none.
 const LEAST_WAIT: Duration = Duration::from_millis(200);
 const USUAL_WAIT: Duration = Duration::from_secs(5);
 
@@ -153,7 +153,8 @@ fn enroll(session: &Session, operation: &str, order: &Order) -> Result<Issued, A
 
 /// Sends the request, and the identical one again while it is pending (RFC 7030 section 4.2.3).
 fn post(session: &Session, operation: &str, order: &Order) -> Result<Response, AuthorityError> {
-    let body = wire::base64(order.request.der());
+    // In lines, which the oldest servers want; RFC 8951 section 3.1 lets all others read it too.
+    let body = pem::base64_lines(order.request.der()).into_bytes();
     let request = Request::post(session.url(operation), Repeat::IfTurnedAway, body)
         .header("content-type", "application/pkcs10")
         .header("content-transfer-encoding", "base64")

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use data_encoding::HEXLOWER;
-use time::OffsetDateTime;
 use url::Url;
 
 use self::credentials::{Clients, Token};
 use self::settings::{Checked, Words};
+use super::clock::Clock;
 use super::delivered;
 use super::random::random;
 use super::shared::Shared;
@@ -44,8 +44,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     let cas = Arc::new(GcpCas {
         settings: Checked::read(settings)?,
         session: Shared::default(),
-        now: settings.now,
-        read: Instant::now(),
+        clock: Clock::of_run(settings),
     });
     Ok(Opened {
         secrets: cas.settings.secrets(),
@@ -60,9 +59,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
 struct GcpCas {
     settings: Checked,
     session: Shared<Session>,
-    /// The clock, and when it was read.
-    now: OffsetDateTime,
-    read: Instant,
+    clock: Clock,
 }
 
 /// A client, and the access token of all orders.
@@ -75,7 +72,7 @@ impl GcpCas {
     fn session(&self, deadline: Instant) -> Result<Arc<Session>, AuthorityError> {
         self.session.get(|| {
             let clients = Clients::open(&self.settings.connection)?;
-            let now = self.now + self.read.elapsed();
+            let now = self.clock.now();
             let token = self.settings.login.token(&clients, now, deadline)?;
             Ok(Session { clients, token })
         })

@@ -10,14 +10,12 @@ mod template;
 mod words;
 
 use std::sync::Arc;
-use std::time::Instant;
-
-use time::OffsetDateTime;
 
 use self::exchange::Exchange;
 use self::session::{Session, fill, place};
 use self::settings::{Call, Checked};
 use self::words::Words;
+use super::clock::Clock;
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
@@ -41,8 +39,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     let http = Arc::new(Http {
         settings: Checked::read(settings)?,
         session: Shared::default(),
-        now: settings.now,
-        read: Instant::now(),
+        clock: Clock::of_run(settings),
     });
     Ok(Opened {
         secrets: http.settings.sources(),
@@ -63,9 +60,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
 struct Http {
     settings: Checked,
     session: Shared<Session>,
-    /// The clock, and when it was read.
-    now: OffsetDateTime,
-    read: Instant,
+    clock: Clock,
 }
 
 impl Http {
@@ -79,7 +74,7 @@ impl Http {
         call: &Call,
         order: &Order,
     ) -> Result<Issued, AuthorityError> {
-        let now = self.now + self.read.elapsed();
+        let now = self.clock.now();
         Exchange {
             settings: &self.settings,
             session,
@@ -126,7 +121,7 @@ impl Preflight for Http {
     /// That the templates can be filled in for this order is known without asking.
     fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError> {
         let session = self.session()?;
-        let now = self.now + self.read.elapsed();
+        let now = self.clock.now();
         let scope = scope::of_order(order, now, &session.secrets);
         session.call(
             &self.settings,

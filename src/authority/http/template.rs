@@ -6,8 +6,8 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Undefi
 use serde_json::Value;
 
 use crate::authority::SettingsError;
-use crate::authority::answer::nearest;
 use crate::authority::connection::wrong;
+use crate::choice::nearest;
 
 /// What a template's text is, and so how values are written into it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

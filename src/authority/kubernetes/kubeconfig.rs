@@ -6,7 +6,7 @@ use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::authority::answer::nearest;
+use crate::choice::nearest;
 
 /// The context chosen: where, and as whom.
 #[derive(Debug)]

@@ -250,15 +250,10 @@ fn client_certificate(chain: &[u8], key: &Secret) -> Result<ClientCertificate, A
     if chain.is_empty() {
         return Err(unusable("it holds no certificate".to_owned()));
     }
-    let key = pem::decode(key.expose())
+    let der = pem::private_key(key.expose())
         .map_err(|error| unusable(error.to_string()))?
-        .into_iter()
-        .find_map(|block| match block {
-            pem::Block::PrivateKey(der) => Some(PrivateKey::from_der(&der)),
-            _ => None,
-        })
-        .ok_or_else(|| unusable("its key is no unencrypted private key".to_owned()))?
-        .map_err(|error| unusable(error.to_string()))?;
+        .ok_or_else(|| unusable("its key is no unencrypted private key".to_owned()))?;
+    let key = PrivateKey::from_der(&der).map_err(|error| unusable(error.to_string()))?;
     Ok(ClientCertificate {
         chain,
         key: Secret::new(key.expose_pkcs8().to_vec()),

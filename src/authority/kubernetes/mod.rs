@@ -144,9 +144,7 @@ impl Kubernetes {
         }
         Ok(())
     }
-}
 
-impl Kubernetes {
     /// That this login may not do that with requests, if so.
     fn lacks(
         &self,

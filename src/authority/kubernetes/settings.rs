@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::kubeconfig;
 use super::login::Login;
-use crate::authority::answer::nearest;
 use crate::authority::connection::{Connection, wrong};
 use crate::authority::{Settings, SettingsError};
+use crate::choice::nearest;
 use crate::pki::pem;
 use crate::secret_source::SecretSource;
 

@@ -83,10 +83,10 @@ pub fn turned_down(
 }
 
 fn clocks(finding: Finding, session: &Session) -> Finding {
-    let clock = &session.api.clock;
-    match clock.ahead() {
+    let clocks = &session.api.clocks;
+    match clocks.ahead() {
         Some(ahead) => finding
-            .instant("ca_clock", clock.here() + ahead)
+            .instant("ca_clock", clocks.here() + ahead)
             .fact("clock_offset_seconds", ahead.whole_seconds()),
         None => finding,
     }
@@ -140,7 +140,7 @@ fn unauthorized(session: &Session, presented: &Presented<'_>) -> String {
 
 /// The dates of a token as the CA's clock sees them.
 fn skew(session: &Session, token: &Token) -> Option<String> {
-    let now = session.api.clock.there().unix_timestamp();
+    let now = session.api.clocks.there().unix_timestamp();
     let leeway = LEEWAY.whole_seconds();
     let (issued, end) = (token.claims.iat?, token.claims.exp?);
     let span = |seconds: i64| Span::seconds(seconds);

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use data_encoding::BASE64URL_NOPAD;
 use time::OffsetDateTime;
 
-use super::clock::Clock;
+use super::clocks::Clocks;
 use super::token::{Claims, LEEWAY, Purpose, Token, UNUSABLE, unusable};
 use crate::authority::AuthorityError;
 use crate::authority::connection::read_secret;
@@ -35,8 +35,8 @@ impl Given {
     ///
     /// # Errors
     /// As [`Given::look`].
-    pub fn read(&self, purpose: &Purpose<'_>, clock: &Clock) -> Result<Token, AuthorityError> {
-        let token = self.look(purpose, clock)?;
+    pub fn read(&self, purpose: &Purpose<'_>, clocks: &Clocks) -> Result<Token, AuthorityError> {
+        let token = self.look(purpose, clocks)?;
         self.spent().insert(digest::sha256(token.text.expose()));
         Ok(token)
     }
@@ -45,7 +45,7 @@ impl Given {
     ///
     /// # Errors
     /// [`AuthorityError::Settings`]: no token, one that was spent, or one that does not fit.
-    pub fn look(&self, purpose: &Purpose<'_>, clock: &Clock) -> Result<Token, AuthorityError> {
+    pub fn look(&self, purpose: &Purpose<'_>, clocks: &Clocks) -> Result<Token, AuthorityError> {
         let text = read_secret(&self.source)?;
         let claims = claims(&text).ok_or_else(|| {
             unusable(
@@ -64,7 +64,7 @@ impl Given {
                  (cmd:…), or the provisioner's password",
             ));
         }
-        token.fits(purpose, clock)?;
+        token.fits(purpose, clocks)?;
         Ok(token)
     }
 
@@ -93,8 +93,8 @@ impl Token {
     ///
     /// # Errors
     /// [`AuthorityError::Settings`]: the CA would certainly refuse it, or sign other names.
-    fn fits(&self, purpose: &Purpose<'_>, clock: &Clock) -> Result<(), AuthorityError> {
-        self.is_alive(clock)?;
+    fn fits(&self, purpose: &Purpose<'_>, clocks: &Clocks) -> Result<(), AuthorityError> {
+        self.is_alive(clocks)?;
         let claims = &self.claims;
         let operation = purpose.audience.rsplit('/').next().unwrap_or_default();
         let is_for = |audience: &String| {
@@ -128,8 +128,8 @@ impl Token {
         Ok(())
     }
 
-    fn is_alive(&self, clock: &Clock) -> Result<(), AuthorityError> {
-        let now = clock.there();
+    fn is_alive(&self, clocks: &Clocks) -> Result<(), AuthorityError> {
+        let now = clocks.there();
         let at = |seconds: Option<i64>| OffsetDateTime::from_unix_timestamp(seconds?).ok();
         if let Some(end) = at(self.claims.exp)
             && end + LEEWAY < now

@@ -186,13 +186,8 @@ fn given_signer(
     if plain.trim_start().starts_with('{') {
         return Signer::from_jwk(plain.as_bytes()).map_err(|e| unusable(&e.to_string()));
     }
-    let blocks = pem::decode(plain.as_bytes()).map_err(|e| unusable(&e.to_string()))?;
-    let der = blocks
-        .into_iter()
-        .find_map(|block| match block {
-            pem::Block::PrivateKey(der) => Some(der),
-            _ => None,
-        })
+    let der = pem::private_key(plain.as_bytes())
+        .map_err(|e| unusable(&e.to_string()))?
         .ok_or_else(|| unusable("it is neither a JWK nor an unencrypted private key in PEM"))?;
     let key = PrivateKey::from_der(&der).map_err(|e| unusable(&e.to_string()))?;
     Signer::from_private_key(&key).map_err(|e| unusable(&e.to_string()))

@@ -2,7 +2,7 @@
 //! current certificate, `/1.0/revoke`. Facts of the wire: `api/` and `authority/provisioner/` of
 //! github.com/smallstep/certificates.
 
-mod clock;
+mod clocks;
 mod explain;
 mod given;
 mod jwe;
@@ -19,10 +19,11 @@ mod token;
 use std::sync::Arc;
 use std::time::Instant;
 
-use self::clock::Clock;
+use self::clocks::Clocks;
 use self::session::Session;
 use self::settings::{Checked, Words};
 use self::token::Bearer;
+use super::clock::Clock;
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
@@ -46,7 +47,7 @@ pub const ENTRY: Entry = Entry {
 fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     let step = Arc::new(StepCa {
         settings: Checked::read(settings)?,
-        clock: Arc::new(Clock::new(settings.now)),
+        clocks: Arc::new(Clocks::new(Clock::of_run(settings))),
         session: Shared::default(),
     });
     Ok(Opened {
@@ -62,14 +63,14 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
 /// A step-ca, its clock, and the login that all orders share: the provisioner's key is unlocked once.
 struct StepCa {
     settings: Checked,
-    clock: Arc<Clock>,
+    clocks: Arc<Clocks>,
     session: Shared<Session>,
 }
 
 impl StepCa {
     fn session(&self, deadline: Instant) -> Result<Arc<Session>, AuthorityError> {
         self.session
-            .get(|| Session::open(&self.settings, &self.clock, deadline))
+            .get(|| Session::open(&self.settings, &self.clocks, deadline))
     }
 
     /// A connection of its own that shows this certificate.
@@ -83,7 +84,7 @@ impl StepCa {
             chain: chain.to_vec(),
             key: Secret::new(key.expose_pkcs8().to_vec()),
         };
-        Session::with_certificate(&self.settings, Some(certificate), &self.clock, deadline)
+        Session::with_certificate(&self.settings, Some(certificate), &self.clocks, deadline)
     }
 }
 
@@ -118,7 +119,7 @@ impl Renew for StepCa {
         let leaf = Certificate::from_der(leaf)
             .map_err(|error| refused(&format!("the current certificate: {error}"), "order anew"))?;
         let keeps_its_key = order.request.spki() == current.key.spki();
-        if leaf.window().not_after >= self.clock.there() {
+        if leaf.window().not_after >= self.clocks.there() {
             let session = self.shown(current.chain, current.key, order.deadline)?;
             return if keeps_its_key {
                 order::renew(&session, order)
@@ -138,7 +139,8 @@ impl Renew for StepCa {
                 "leave client_certificate out to renew by the expired certificate's key, or order anew",
             ));
         }
-        let session = Session::with_certificate(&self.settings, None, &self.clock, order.deadline)?;
+        let session =
+            Session::with_certificate(&self.settings, None, &self.clocks, order.deadline)?;
         let subject = leaf.facts().common_name.clone().unwrap_or_default();
         order::renew_expired(&self.settings, &session, order, current, &subject)
     }

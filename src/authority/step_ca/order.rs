@@ -10,7 +10,7 @@ use super::session::{self, Api, Session};
 use super::settings::Checked;
 use super::token::{Bearer, Claims, Purpose, Token, unusable};
 use crate::authority::jws::Signer;
-use crate::authority::{AuthorityError, Current, Issued, Order, answer, received};
+use crate::authority::{AuthorityError, Current, Issued, Order, answer, delivered};
 use crate::net::{Failure, NetError, Repeat, Request, Response};
 
 /// Each attempt leaves a used token in the CA's database.
@@ -71,12 +71,12 @@ pub fn spend(
     purpose: &Purpose<'_>,
     make: impl Fn(&Token, Repeat) -> Request,
 ) -> Result<Spent, AuthorityError> {
-    let clock = &session.api.clock;
-    let mut token = session.bearer.mint(purpose, clock)?;
+    let clocks = &session.api.clocks;
+    let mut token = session.bearer.mint(purpose, clocks)?;
     let outcome = session.api.client.send_anew(|attempt| {
         let mut repeat = Repeat::IfTurnedAway;
         if attempt > 1 {
-            match session.bearer.mint(purpose, clock) {
+            match session.bearer.mint(purpose, clocks) {
                 Ok(fresh) => token = fresh,
                 Err(_) => repeat = Repeat::Never,
             }
@@ -88,7 +88,7 @@ pub fn spend(
     });
     match outcome {
         Ok(response) => {
-            clock.hear(&response);
+            clocks.hear(&response);
             let request = make(&token, Repeat::Never);
             Ok(Spent {
                 token,
@@ -168,7 +168,7 @@ pub fn renew_expired(
     })?;
     let chain: Vec<String> = current.chain.iter().map(|der| BASE64.encode(der)).collect();
     let header = [("x5cInsecure", json!(chain))];
-    let now = session.api.clock.there();
+    let now = session.api.clocks.there();
     let claims = renewal_claims(settings.audience("renew"), subject, now);
     let text = signer
         .token(&header, &serde_json::to_value(&claims).unwrap_or_default())
@@ -242,11 +242,9 @@ fn issued(
         answer.cert_chain
     };
     let certificates = session::certificates(what, &pems, response)?;
-    let issued = received::issued(certificates, order.request.spki())
-        .map_err(|reason| answer::unusable(what, &reason, response))?;
+    let issued = delivered::issued(what, response, certificates, order)?;
     Ok(Issued {
         anchors: session.roots.clone(),
-        date: response.date,
         ..issued
     })
 }

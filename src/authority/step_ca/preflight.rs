@@ -30,7 +30,7 @@ pub fn look(
     }
     let purpose = Purpose::order(settings.audience("sign"), order)?;
     if let Bearer::Given(given) = &session.bearer {
-        given.look(&purpose, &session.api.clock)?;
+        given.look(&purpose, &session.api.clocks)?;
     }
     let version = health(session, order)?;
     let mut note = whole(session, version);
@@ -63,8 +63,8 @@ fn health(session: &Session, order: &Order) -> Result<Option<String>, AuthorityE
 }
 
 fn whole(session: &Session, version: Option<String>) -> Finding {
-    let clock = &session.api.clock;
-    let date = clock.ahead().map(|ahead| clock.here() + ahead);
+    let clocks = &session.api.clocks;
+    let date = clocks.ahead().map(|ahead| clocks.here() + ahead);
     let limits = session
         .provisioner
         .as_ref()
@@ -86,7 +86,7 @@ fn whole(session: &Session, version: Option<String>) -> Finding {
 /// What an X5C login gets ends with its own certificate at the latest: the CA refuses more.
 fn outlives_login(session: &Session, order: &Order) -> Option<Finding> {
     let (ttl, end) = (order.ttl?, session.login_ends?);
-    let left = end - session.api.clock.there();
+    let left = end - session.api.clocks.there();
     if ttl.duration() <= left {
         return None;
     }

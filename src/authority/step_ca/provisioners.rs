@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::session::Api;
 use crate::authority::{AuthorityError, answer};
+use crate::choice::nearest;
 use crate::finding::{Code, Finding};
 use crate::net::Request;
 
@@ -134,7 +135,7 @@ pub fn choose(
             format!("log in the way its type wants it, or take another; {there_are}"),
         );
     }
-    let meant = answer::nearest(name, names.iter().copied())
+    let meant = nearest(name, names.iter().copied())
         .map(|meant| format!("did you mean \"{meant}\"? "))
         .unwrap_or_default();
     unusable(

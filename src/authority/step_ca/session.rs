@@ -10,21 +10,21 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use url::Url;
 
-use super::clock::Clock;
+use super::clocks::Clocks;
 use super::login::Prepared;
 use super::provisioners::{self, Provisioner};
 use super::settings::Checked;
 use super::token::Bearer;
 use crate::authority::connection::{Connection, Pinning, Reached, under};
-use crate::authority::{AuthorityError, answer};
+use crate::authority::{AuthorityError, answer, delivered};
 use crate::net::{Client, ClientCertificate, Request, Response};
-use crate::pki::{Certificate, pem};
+use crate::pki::Certificate;
 use crate::secret::Secret;
 
 /// The CA's API over one client.
 pub struct Api {
     pub client: Client,
-    pub clock: Arc<Clock>,
+    pub clocks: Arc<Clocks>,
     base: Url,
 }
 
@@ -51,7 +51,7 @@ impl Api {
             .client
             .send(request)
             .map_err(|error| answer::failed(&error))?;
-        self.clock.hear(&response);
+        self.clocks.hear(&response);
         Ok(response)
     }
 
@@ -73,8 +73,7 @@ impl Api {
         if !matches!(response.status, 200 | 201) {
             return Err(answer::turned_down(what, request, response, "no login"));
         }
-        serde_json::from_slice(&response.body)
-            .map_err(|error| answer::unusable(what, &error.to_string(), response))
+        delivered::json(what, response)
     }
 }
 
@@ -82,11 +81,11 @@ impl Session {
     /// With the login of the settings. Secrets are read before anything is asked.
     pub fn open(
         settings: &Checked,
-        clock: &Arc<Clock>,
+        clocks: &Arc<Clocks>,
         deadline: Instant,
     ) -> Result<Self, AuthorityError> {
         let prepared = Prepared::read(&settings.login)?;
-        let (api, root) = reach(&settings.connection, None, clock, deadline)?;
+        let (api, root) = reach(&settings.connection, None, clocks, deadline)?;
         let provisioner = match &prepared {
             Prepared::Jwk { name, .. } => Some(("JWK", name)),
             Prepared::X5c { name, .. } => Some(("X5C", name)),
@@ -127,10 +126,10 @@ impl Session {
     pub fn with_certificate(
         settings: &Checked,
         certificate: Option<ClientCertificate>,
-        clock: &Arc<Clock>,
+        clocks: &Arc<Clocks>,
         deadline: Instant,
     ) -> Result<Self, AuthorityError> {
-        let (api, root) = reach(&settings.connection, certificate, clock, deadline)?;
+        let (api, root) = reach(&settings.connection, certificate, clocks, deadline)?;
         Ok(Self {
             roots: roots(settings, &api, root, deadline)?,
             bearer: Bearer::Certificate,
@@ -150,14 +149,14 @@ fn end_of(chain: &[Vec<u8>]) -> Option<OffsetDateTime> {
 fn reach(
     connection: &Connection,
     certificate: Option<ClientCertificate>,
-    clock: &Arc<Clock>,
+    clocks: &Arc<Clocks>,
     deadline: Instant,
 ) -> Result<(Api, Option<Vec<u8>>), AuthorityError> {
     let fetch = |client: &Client| pinned_root(client, connection, deadline);
     let Reached { client, root } = connection.open(certificate, Some(&fetch))?;
     let api = Api {
         client,
-        clock: Arc::clone(clock),
+        clocks: Arc::clone(clocks),
         base: connection.url.clone(),
     };
     Ok((api, root))
@@ -225,15 +224,10 @@ pub fn certificates(
     pems: &[String],
     response: &Response,
 ) -> Result<Vec<Certificate>, AuthorityError> {
-    let unusable = |reason: String| answer::unusable(what, &reason, response);
-    let mut all = Vec::new();
-    for text in pems {
-        for der in pem::certificates(text.as_bytes()).map_err(|e| unusable(e.to_string()))? {
-            all.push(Certificate::from_der(der).map_err(|e| unusable(e.to_string()))?);
-        }
-    }
+    let texts = pems.iter().filter(|text| !text.is_empty());
+    let all = delivered::certificates(what, response, texts.map(String::as_bytes))?;
     if all.is_empty() {
-        return Err(unusable("it holds no certificate".to_owned()));
+        return Err(answer::unusable(what, "it holds no certificate", response));
     }
     Ok(all)
 }

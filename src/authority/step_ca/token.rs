@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
-use super::clock::Clock;
+use super::clocks::Clocks;
 use super::given::Given;
 use crate::authority::jws::{Signer, SignerError};
 use crate::authority::random::random;
@@ -140,10 +140,10 @@ impl Bearer {
     ///
     /// # Errors
     /// [`AuthorityError::Settings`] when none is to be had.
-    pub fn mint(&self, purpose: &Purpose<'_>, clock: &Clock) -> Result<Token, AuthorityError> {
+    pub fn mint(&self, purpose: &Purpose<'_>, clocks: &Clocks) -> Result<Token, AuthorityError> {
         match self {
-            Self::Signed(signed) => signed.mint(purpose, clock),
-            Self::Given(given) => given.read(purpose, clock),
+            Self::Signed(signed) => signed.mint(purpose, clocks),
+            Self::Given(given) => given.read(purpose, clocks),
             Self::Certificate => Err(unusable(
                 "there is no key to make a token with",
                 "give password (a JWK provisioner) or x5c_certificate",
@@ -153,7 +153,7 @@ impl Bearer {
 }
 
 impl Signed {
-    fn mint(&self, purpose: &Purpose<'_>, clock: &Clock) -> Result<Token, AuthorityError> {
+    fn mint(&self, purpose: &Purpose<'_>, clocks: &Clocks) -> Result<Token, AuthorityError> {
         let failed = |error: SignerError| {
             unusable(
                 &format!("a token could not be signed: {error}"),
@@ -161,7 +161,7 @@ impl Signed {
             )
         };
         let random = random::<32>("a token needs a number of its own")?;
-        let now = clock.there();
+        let now = clocks.there();
         let claims = Claims {
             iss: self.issuer.clone(),
             sub: purpose.subject.clone(),

@@ -11,11 +11,11 @@ use super::server::{Server, read};
 use super::session::Session;
 use super::settings::Checked;
 use crate::authority::foresight;
-use crate::authority::{AuthorityError, Issued, Order, Revocation, answer};
+use crate::authority::{AuthorityError, Issued, Order, Revocation, answer, received};
 use crate::finding::{Code, Finding};
 use crate::line;
 use crate::net::{Repeat, Response};
-use crate::pki::{AltName, Certificate, Chain, SigningRequest, pem};
+use crate::pki::{AltName, Certificate, Chain, SigningRequest};
 
 pub const SAID: Code = Code::new("ca-said");
 pub const ON_LEASE: Code = Code::new("vault-certificate-on-lease");
@@ -175,10 +175,8 @@ fn sorted(
 
 fn certificates<'a>(texts: impl Iterator<Item = &'a String>) -> Result<Vec<Certificate>, String> {
     let mut found = Vec::new();
-    for text in texts {
-        for der in pem::certificates(text.as_bytes()).map_err(|error| error.to_string())? {
-            found.push(Certificate::from_der(der).map_err(|error| error.to_string())?);
-        }
+    for text in texts.filter(|text| !text.is_empty()) {
+        found.extend(received::certificates(text.as_bytes())?);
     }
     if found.is_empty() {
         return Err("it holds no certificate".to_owned());

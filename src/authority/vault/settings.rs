@@ -1,12 +1,10 @@
 //! The settings of `kind = "vault"`, checked: a place that can be asked, a login that is whole.
 
-use std::time::Instant;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
-use time::OffsetDateTime;
 
 use super::login::Method;
+use crate::authority::clock::Clock;
 use crate::authority::connection::{Connection, Pinning, wrong};
 use crate::authority::{Settings, SettingsError};
 use crate::secret_source::SecretSource;
@@ -49,19 +47,6 @@ pub struct Checked {
     secrets: Vec<SecretSource>,
 }
 
-/// The time of day, from the one reading of the clock on.
-#[derive(Clone, Copy)]
-pub struct Clock {
-    read: OffsetDateTime,
-    at: Instant,
-}
-
-impl Clock {
-    pub fn now(&self) -> OffsetDateTime {
-        self.read + self.at.elapsed()
-    }
-}
-
 impl Checked {
     pub fn read(settings: &Settings<'_>) -> Result<Self, SettingsError> {
         let words: Words = settings.own()?;
@@ -94,10 +79,7 @@ impl Checked {
                 .issuer
                 .map(|issuer| segment("issuer", issuer))
                 .transpose()?,
-            clock: Clock {
-                read: settings.now,
-                at: Instant::now(),
-            },
+            clock: Clock::of_run(settings),
             pins_anchors: !settings.anchors.is_empty(),
             secrets: method.login().sources().into_iter().cloned().collect(),
             connection,

@@ -4,8 +4,9 @@ use clap::Args as ClapArgs;
 
 use super::shared::Format;
 use crate::authority::CATALOGUE;
+use crate::choice::advice;
 use crate::cli::resolve::flags_of_settings;
-use crate::cli::usage::{UsageError, did_you_mean};
+use crate::cli::usage::UsageError;
 use crate::command::authorities::Plan;
 
 /// List the kinds of certificate authorities, or show every setting of one
@@ -34,12 +35,10 @@ impl Args {
 fn known(name: &str) -> Result<&'static str, UsageError> {
     let kinds = || CATALOGUE.iter().map(|entry| entry.kind);
     kinds().find(|kind| *kind == name).ok_or_else(|| {
-        let meant = did_you_mean(name, kinds())
-            .map(|meant| format!("did you mean `{meant}`? "))
-            .unwrap_or_default();
-        UsageError::new("", format!("`{name}` is not a kind of authority")).hint(format!(
-            "{meant}there are: {}",
-            kinds().collect::<Vec<_>>().join(", ")
+        UsageError::new("", format!("`{name}` is not a kind of authority")).hint(advice(
+            name,
+            "there are",
+            kinds(),
         ))
     })
 }

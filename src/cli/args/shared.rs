@@ -2,18 +2,28 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::report::FORMATS;
+
 /// How a run reports.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ReportArgs {
-    /// How to report, several at once: human, json, github, gitlab, junit, prometheus, markdown;
-    /// to a file with =PATH [default: human]
     #[arg(
         long = "report",
         value_name = "FORMAT[=PATH]",
         env = "CERTBAKE_REPORT",
-        value_delimiter = ','
+        value_delimiter = ',',
+        help = report_help()
     )]
     pub report: Vec<String>,
+}
+
+fn report_help() -> String {
+    let names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
+    format!(
+        "How to report, several at once: {}; to a file with =PATH [default: {}]",
+        names.join(", "),
+        names[0]
+    )
 }
 
 /// The form of what a verb shows instead of a report.

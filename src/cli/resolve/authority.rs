@@ -9,10 +9,11 @@ use toml::Value;
 use super::draft::{Draft, origin_of};
 use super::{Outside, relative_to};
 use crate::authority::{CATALOGUE, Entry, Settings, SettingsError};
+use crate::choice::advice;
 use crate::cli::args::provision::CaArgs;
 use crate::cli::file;
 use crate::cli::source::Source;
-use crate::cli::usage::{UsageError, did_you_mean};
+use crate::cli::usage::UsageError;
 use crate::command::provision::Candidate;
 use crate::pki::{Anchors, Certificate, pem};
 use crate::toml_fault::in_words;
@@ -196,16 +197,11 @@ impl<'a> Authorities<'a> {
             .source
             .iter()
             .flat_map(|source| source.file.ca.keys().map(String::as_str));
-        let all: Vec<&str> = described
-            .chain(CATALOGUE.iter().map(|entry| entry.kind))
-            .collect();
-        let meant = did_you_mean(name, all.iter().copied())
-            .map(|meant| format!("did you mean `{meant}`? "))
-            .unwrap_or_default();
+        let all = described.chain(CATALOGUE.iter().map(|entry| entry.kind));
         wrong(format!(
             "`{name}` is neither a [ca.{name}] table nor a kind of authority"
         ))
-        .hint(format!("{meant}there are: {}", all.join(", ")))
+        .hint(advice(name, "there are", all))
     }
 
     fn lay_flags_over(&self, words: &mut Words) -> Result<(), UsageError> {
@@ -261,16 +257,13 @@ impl<'a> Authorities<'a> {
 
     fn open_words(&self, words: &Words) -> Result<Candidate, UsageError> {
         let entry = find(&words.kind).ok_or_else(|| {
-            let kinds: Vec<_> = CATALOGUE.iter().map(|entry| entry.kind).collect();
-            let meant = did_you_mean(&words.kind, kinds.iter().copied())
-                .map(|meant| format!("did you mean `{meant}`? "))
-                .unwrap_or_default();
+            let kinds = CATALOGUE.iter().map(|entry| entry.kind);
             self.error(
                 words,
                 "kind",
                 format!("`{}` is not a kind of authority", words.kind),
             )
-            .hint(format!("{meant}there are: {}", kinds.join(", ")))
+            .hint(advice(&words.kind, "there are", kinds))
         })?;
         let anchors = words
             .anchors

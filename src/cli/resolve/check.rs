@@ -7,14 +7,15 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::draft::{Draft, origin_of};
-use super::{identity, placements, relative_to};
+use super::overlay::{USAGES, one_of};
+use super::{identity, no_such_identity, placements, relative_to};
 use crate::cli::args::check::Args;
 use crate::cli::source::Source;
-use crate::cli::usage::{UsageError, did_you_mean};
+use crate::cli::usage::UsageError;
 use crate::command::check::{CredentialFiles, Expected, ImageTarget, Plan, Target};
+use crate::pki::AltName;
 use crate::pki::name::NameError;
 use crate::pki::window::FloorError;
-use crate::pki::{AltName, Usage};
 use crate::verify::Policy;
 
 /// # Errors
@@ -111,17 +112,11 @@ fn policy(args: &Args, matches: &ArgMatches) -> Result<Policy, UsageError> {
         .map(str::parse)
         .transpose()
         .map_err(|error: FloorError| UsageError::new(floor_origin.as_str(), error.to_string()))?;
-    let usage = match demands.usage.as_deref() {
-        None => None,
-        Some("client") => Some(Usage::Client),
-        Some("server") => Some(Usage::Server),
-        Some(other) => {
-            return Err(
-                UsageError::new("--usage", format!("\"{other}\" is not a usage"))
-                    .hint("client or server"),
-            );
-        }
-    };
+    let usage = demands
+        .usage
+        .as_deref()
+        .map(|text| one_of(matches, "usage", text, USAGES))
+        .transpose()?;
     let peer_names = demands
         .name
         .iter()
@@ -171,7 +166,7 @@ fn expected(args: &Args) -> Result<Vec<Expected>, UsageError> {
         .iter()
         .find(|name| !source.file.identity.contains_key(*name))
     {
-        return Err(unknown(name, &source));
+        return Err(no_such_identity("--identity".to_owned(), name, &source));
     }
     source
         .file
@@ -211,16 +206,4 @@ fn pinned(draft: &Draft<'_>, source: &Source) -> Vec<PathBuf> {
         })
         .collect::<Option<_>>()
         .unwrap_or_default()
-}
-
-fn unknown(name: &str, source: &Source) -> UsageError {
-    let known: Vec<_> = source.file.identity.keys().map(String::as_str).collect();
-    let meant = did_you_mean(name, known.iter().copied())
-        .map(|meant| format!("did you mean `{meant}`? "))
-        .unwrap_or_default();
-    UsageError::new(
-        "--identity",
-        format!("`{name}` is not an identity of {}", source.path.display()),
-    )
-    .hint(format!("{meant}there are: {}", known.join(", ")))
 }

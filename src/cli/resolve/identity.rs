@@ -8,6 +8,7 @@ use crate::cli::usage::UsageError;
 use crate::command::provision::Identity;
 use crate::pki::window::FloorError;
 use crate::pki::{AltName, Floor, Subject};
+use crate::record;
 use crate::span::Span;
 use crate::verify;
 
@@ -55,7 +56,7 @@ fn safe_name(draft: &Draft<'_>) -> Result<(), UsageError> {
     if name.is_empty()
         || name.len() > 100
         || name.starts_with('.')
-        || name == "journal"
+        || name == record::RESERVED
         || !name.chars().all(plain)
     {
         return Err(draft.error("", format!("`{name}` cannot be the name of an identity"))

@@ -20,7 +20,8 @@ use super::args::{
 };
 use super::file;
 use super::source::Source;
-use super::usage::{UsageError, did_you_mean};
+use super::usage::UsageError;
+use crate::choice::advice;
 use crate::command;
 use crate::command::provision::{Identity, Plan};
 use crate::net::OnWait;
@@ -184,21 +185,20 @@ fn chosen<'a>(
             all.get_key_value(name)
                 .map(|(name, identity)| (name.as_str(), identity))
                 .ok_or_else(|| {
-                    let names = all.keys().map(String::as_str);
-                    let meant = did_you_mean(name, names.clone())
-                        .map(|meant| format!("did you mean `{meant}`? "))
-                        .unwrap_or_default();
-                    UsageError::new(
-                        origin_of(matches, "identity").unwrap_or_default(),
-                        format!("`{name}` is not an identity of {}", source.path.display()),
-                    )
-                    .hint(format!(
-                        "{meant}there are: {}",
-                        names.collect::<Vec<_>>().join(", ")
-                    ))
+                    let origin = origin_of(matches, "identity").unwrap_or_default();
+                    no_such_identity(origin, name, source)
                 })
         })
         .collect()
+}
+
+fn no_such_identity(origin: String, name: &str, source: &Source) -> UsageError {
+    let known = source.file.identity.keys().map(String::as_str);
+    UsageError::new(
+        origin,
+        format!("`{name}` is not an identity of {}", source.path.display()),
+    )
+    .hint(advice(name, "there are", known))
 }
 
 /// A path in the file starts at the file's directory, one on the command line at the present one.

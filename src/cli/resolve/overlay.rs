@@ -3,6 +3,7 @@
 use clap::ArgMatches;
 
 use super::draft::{Draft, origin_of};
+use crate::choice::advice;
 use crate::cli::args::provision::{PlacementArgs, PlanArgs as Args};
 use crate::cli::file::{Many, OnShortened, Pkcs12Encryption, Pkcs12Placement, Placement};
 use crate::cli::usage::UsageError;
@@ -47,6 +48,9 @@ pub fn apply(
     placements(draft, &args.placements, matches)
 }
 
+/// The usages by the words for them.
+pub(super) const USAGES: &[(&str, Usage)] = &[("client", Usage::Client), ("server", Usage::Server)];
+
 fn subject(draft: &mut Draft<'_>, args: &Args, matches: &ArgMatches) -> Result<(), UsageError> {
     let words = &args.subject;
     let identity = &mut draft.identity;
@@ -66,12 +70,7 @@ fn subject(draft: &mut Draft<'_>, args: &Args, matches: &ArgMatches) -> Result<(
         draft.identity.key_algorithm = Some(parse(matches, "key_algorithm", text)?);
     }
     if let Some(text) = &words.usage {
-        draft.identity.usage = Some(one_of(
-            matches,
-            "usage",
-            text,
-            &[("client", Usage::Client), ("server", Usage::Server)],
-        )?);
+        draft.identity.usage = Some(one_of(matches, "usage", text, USAGES)?);
     }
     for key in [
         "common_name",
@@ -269,7 +268,8 @@ fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
     })
 }
 
-fn one_of<T: Copy>(
+/// Whatever stands behind the one of these words that is given.
+pub(super) fn one_of<T: Copy>(
     matches: &ArgMatches,
     id: &str,
     text: &str,
@@ -280,11 +280,14 @@ fn one_of<T: Copy>(
         .find(|(name, _)| *name == text)
         .map(|(_, value)| *value)
         .ok_or_else(|| {
-            let names: Vec<_> = allowed.iter().map(|(name, _)| *name).collect();
             UsageError::new(
                 origin_of(matches, id).unwrap_or_default(),
                 format!("\"{text}\" is not allowed here"),
             )
-            .hint(format!("allowed: {}", names.join(", ")))
+            .hint(advice(
+                text,
+                "allowed",
+                allowed.iter().map(|(name, _)| *name),
+            ))
         })
 }

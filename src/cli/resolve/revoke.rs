@@ -7,9 +7,10 @@ use clap::ArgMatches;
 use super::authority::Authorities;
 use super::{Outside, source_of};
 use crate::authority::Reason;
+use crate::choice::advice;
 use crate::cli::args::revoke::Args;
 use crate::cli::source::Source;
-use crate::cli::usage::{UsageError, did_you_mean};
+use crate::cli::usage::UsageError;
 use crate::command::provision::Candidate;
 use crate::command::revoke::Plan;
 use crate::pki::{Certificate, PrivateKey, pem};
@@ -47,12 +48,10 @@ fn reason(text: &str) -> Result<Reason, UsageError> {
     let all = || Reason::ALL.iter().map(|reason| reason.as_str());
     let found = Reason::ALL.iter().find(|reason| reason.as_str() == text);
     found.copied().ok_or_else(|| {
-        let meant = did_you_mean(text, all())
-            .map(|meant| format!("did you mean `{meant}`? "))
-            .unwrap_or_default();
-        UsageError::new("--reason", format!("\"{text}\" is not a reason")).hint(format!(
-            "{meant}allowed: {}",
-            all().collect::<Vec<_>>().join(", ")
+        UsageError::new("--reason", format!("\"{text}\" is not a reason")).hint(advice(
+            text,
+            "allowed",
+            all(),
         ))
     })
 }
@@ -113,15 +112,10 @@ fn read_key(path: &Path) -> Result<PrivateKey, UsageError> {
     let unusable = |reason: &str| unreadable("--key", path, reason);
     let text = std::fs::read(path).map_err(|error| unusable(&error.to_string()))?;
     let text = zeroize::Zeroizing::new(text);
-    let blocks = pem::decode(&text).map_err(|error| unusable(&error.to_string()))?;
-    blocks
-        .into_iter()
-        .find_map(|block| match block {
-            pem::Block::PrivateKey(der) => Some(PrivateKey::from_der(&der)),
-            _ => None,
-        })
-        .ok_or_else(|| unusable("it holds no unencrypted private key"))?
-        .map_err(|error| unusable(&error.to_string()))
+    let der = pem::private_key(&text)
+        .map_err(|error| unusable(&error.to_string()))?
+        .ok_or_else(|| unusable("it holds no unencrypted private key"))?;
+    PrivateKey::from_der(&der).map_err(|error| unusable(&error.to_string()))
 }
 
 fn unreadable(key: &str, path: &Path, reason: &str) -> UsageError {

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::Failure;
 use super::show::Shown;
 use crate::authority::embedded::{CaDirectory, NewCa};
-use crate::command::Context;
+use crate::command::{Context, Failure};
 
 pub struct Plan {
     pub dir: PathBuf,

@@ -7,9 +7,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::Failure;
 use crate::authority::embedded::{CaDirectory, IssuedEntry, RevokedEntry};
-use crate::command::Context;
+use crate::command::{Context, Failure};
 use crate::span::Span;
 
 pub struct Plan {

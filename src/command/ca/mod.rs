@@ -6,15 +6,7 @@ pub mod serve;
 pub mod show;
 
 use crate::authority::embedded::CaError;
-use crate::finding::Finding;
-use crate::outcome::Outcome;
-
-/// Why nothing could be shown or served.
-#[derive(Debug)]
-pub struct Failure {
-    pub finding: Box<Finding>,
-    pub outcome: Outcome,
-}
+use crate::command::Failure;
 
 impl From<CaError> for Failure {
     fn from(error: CaError) -> Self {

@@ -4,12 +4,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::Failure;
 use crate::authority::embedded::server::{
     self, Clock, Config, Events, ServeError, Users, UsersError,
 };
 use crate::authority::embedded::{CaDirectory, NewCa};
-use crate::command::Context;
+use crate::command::{Context, Failure};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::{AltName, Certificate, pem};

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::Failure;
 use crate::authority::embedded::CaDirectory;
-use crate::command::Context;
+use crate::command::{Context, Failure};
 use crate::finding::rfc3339;
 use crate::pki::Certificate;
 

@@ -10,7 +10,7 @@ use crate::finding::{Code, Finding};
 use crate::image::{self, ImageError, ImagePath, ImageRoot};
 use crate::outcome::{AuthorityPlace, Change, IdentityReport, Outcome, PlacementReport, Report};
 use crate::pki::{Anchors, Certificate, Chain, Floor, PrivateKey};
-use crate::record::{DIRECTORY, Record, RecordedPlacement};
+use crate::record::{self, DIRECTORY, Record, RecordedPlacement};
 use crate::span::Span;
 use crate::verify::{self, Evidence, Policy};
 
@@ -87,8 +87,7 @@ fn recorded(image: &ImageRoot) -> Result<Vec<String>, ImageError> {
         let Some(identity) = name.strip_suffix(".json") else {
             continue;
         };
-        // The journal of a landing stands beside the records.
-        if !identity.starts_with('.') && identity != "journal" {
+        if !identity.starts_with('.') && identity != record::RESERVED {
             identities.push(identity.to_owned());
         }
     }
@@ -101,7 +100,7 @@ fn unrecorded(identity: &str, recorded: &[String]) -> Finding {
         format!("the image carries no record of {identity}"),
     )
     .about(identity)
-    .in_file(record_path(identity))
+    .in_file(record::path(identity))
     .fact("recorded", recorded.to_vec())
     .hint("run `certbake provision` on this image, or look for a wrong --root or --identity")
 }
@@ -332,7 +331,7 @@ impl<'a> Identity<'a> {
         let (floor, floor_origin) = [
             (policy.floor.clone(), policy.floor_origin.clone()),
             (expected.floor.clone(), expected.floor_origin.clone()),
-            (recorded, record_path(&self.record.identity)),
+            (recorded, record::path(&self.record.identity)),
         ]
         .into_iter()
         .find(|(floor, _)| floor.is_some())
@@ -347,12 +346,8 @@ impl<'a> Identity<'a> {
     }
 }
 
-fn record_path(identity: &str) -> String {
-    format!("{DIRECTORY}/{identity}.json")
-}
-
 fn read_record(image: &ImageRoot, identity: &str) -> Result<Record, Box<Finding>> {
-    let path: ImagePath = record_path(identity)
+    let path: ImagePath = record::path(identity)
         .parse()
         .map_err(|error| record_unreadable(identity, &format!("{error}")))?;
     let bytes = image
@@ -374,7 +369,7 @@ fn read_record(image: &ImageRoot, identity: &str) -> Result<Record, Box<Finding>
 
 fn record_unreadable(identity: &str, reason: &str) -> Box<Finding> {
     let finding = Finding::error(RECORD_UNREADABLE, format!("reading the record of {identity}: {reason}"))
-        .in_file(record_path(identity))
+        .in_file(record::path(identity))
         .fact("reason", reason)
         .hint("it was changed or was written by a newer certbake: build the image again, or check it with that one");
     Box::new(finding)

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::finding::{Code, Finding};
 use zeroize::Zeroizing;
 
+use crate::finding::{Code, Finding};
 use crate::pki::key::KeyError;
 use crate::pki::pem::{self, Block};
 use crate::pki::{Anchors, Certificate, PrivateKey, ReceivedRequest, pkcs12};
@@ -22,6 +22,8 @@ pub(super) const LARGEST: u64 = 64 * 1024 * 1024;
 const SEQUENCE: u8 = 0x30;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
+/// The labels of what is read as a certificate; the second is what older tools write.
+const CERTIFICATES: [&[u8]; 2] = [b"CERTIFICATE-----", b"X509 CERTIFICATE-----"];
 
 /// Reads a whole file into `buffer`, replacing what it held.
 ///
@@ -31,7 +33,8 @@ pub(super) fn into(buffer: &mut Vec<u8>, path: &Path) -> io::Result<()> {
     buffer.clear();
     let read = File::open(path)?.take(LARGEST + 1).read_to_end(buffer)?;
     if read as u64 > LARGEST {
-        return Err(io::Error::other("it is larger than 64 MiB"));
+        let most = LARGEST / (1024 * 1024);
+        return Err(io::Error::other(format!("it is larger than {most} MiB")));
     }
     Ok(())
 }
@@ -60,12 +63,12 @@ impl Fault {
 }
 
 /// The file itself cannot be opened.
-pub(super) fn unopened(path: &str, error: &std::io::Error) -> Finding {
+pub(super) fn unopened(path: &str, error: &io::Error) -> Finding {
     let hint = match error.kind() {
-        std::io::ErrorKind::NotFound => {
+        io::ErrorKind::NotFound => {
             "check the path; a pattern such as *.pem is for the shell to expand, so leave it without quotes"
         }
-        std::io::ErrorKind::PermissionDenied => "check who may read it",
+        io::ErrorKind::PermissionDenied => "check who may read it",
         _ => "check the path",
     };
     unreadable(path, &error.to_string()).hint(hint)
@@ -182,13 +185,12 @@ pub(super) fn looks_like_certificates(path: &Path, bytes: &[u8]) -> bool {
                 .any(|known| end.eq_ignore_ascii_case(known))
         });
     }
-    bytes.starts_with(b"-----BEGIN CERTIFICATE-----")
-        || bytes
-            .windows(PEM_CERTIFICATE.len())
-            .any(|window| window == PEM_CERTIFICATE)
+    let is_certificate = |label: &[u8]| CERTIFICATES.iter().any(|known| label.starts_with(known));
+    bytes
+        .windows(BEGIN.len())
+        .enumerate()
+        .any(|(at, window)| window == BEGIN && is_certificate(&bytes[at + BEGIN.len()..]))
 }
-
-const PEM_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// The certificates of several files, in order; faults go to `findings`.
 pub(super) fn certificates(

@@ -40,14 +40,12 @@ const BUILD_FACTS: &[(&str, &str)] = &[
 
 /// Where an identity's record stands in the image.
 pub fn path(identity: &str) -> Result<ImagePath, Stop> {
-    format!("{}/{identity}.json", record::DIRECTORY)
-        .parse()
-        .map_err(|error| {
-            Stop::new(
-                Outcome::Usage,
-                Finding::error(RECORD_UNWRITABLE, format!("{error}")),
-            )
-        })
+    record::path(identity).parse().map_err(|error| {
+        Stop::new(
+            Outcome::Usage,
+            Finding::error(RECORD_UNWRITABLE, format!("{error}")),
+        )
+    })
 }
 
 /// The text of every identity's record.

@@ -69,9 +69,9 @@ fn ending(paper: &mut Paper, outcome: Outcome) {
         return;
     }
     let again = match super::exit_codes::of(outcome).again {
-        "yes" => "; trying again may help",
-        "no" => "; trying again will not help",
-        _ => "",
+        Some(true) => "; trying again may help",
+        Some(false) => "; trying again will not help",
+        None => "",
     };
     paper.blank();
     paper.dim(&format!(

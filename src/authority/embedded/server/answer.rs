@@ -1,10 +1,8 @@
 //! An answer of the server, before HTTP: status, what it is, and what the log says of it.
 
-use data_encoding::BASE64;
 use hyper::StatusCode;
 
-/// Base64 in 64-column lines, LF between them.
-const COLUMNS: usize = 64;
+use crate::pki::pem;
 
 /// Name, in lower case, and value.
 pub(super) type Header = (&'static str, &'static str);
@@ -27,19 +25,10 @@ impl Answer {
     /// DER in base64 (RFC 7030 section 4; RFC 8951 section 2.1 makes the transfer encoding
     /// optional, but clients still demand the header).
     pub(super) fn base64(content_type: &'static str, der: &[u8]) -> Self {
-        let text = BASE64.encode(der);
-        let mut body = String::with_capacity(text.len() + text.len() / COLUMNS + 1);
-        let mut rest = text.as_str();
-        while !rest.is_empty() {
-            let (line, after) = rest.split_at(rest.len().min(COLUMNS));
-            body.push_str(line);
-            body.push('\n');
-            rest = after;
-        }
         Self {
             status: StatusCode::OK,
             content_type: Some(content_type),
-            body,
+            body: pem::base64_lines(der),
             header: Some(&("content-transfer-encoding", "base64")),
             caller: "-".to_owned(),
             note: "-".to_owned(),

@@ -16,7 +16,7 @@ use super::{Clients, Granted, SCOPE, SOURCES, Token, unusable};
 use crate::authority::jws::Signer;
 use crate::authority::{AuthorityError, answer, delivered};
 use crate::net::{Repeat, Request, Response};
-use crate::pki::pem::{self, Block};
+use crate::pki::pem;
 use crate::secret::Secret;
 
 impl Credentials {
@@ -281,14 +281,9 @@ fn assertion(account: &ServiceAccount, now: OffsetDateTime) -> Result<Secret, Au
             "have a new key made for the service account",
         )
     };
-    let der = pem::decode(account.private_key.as_bytes())
+    let der = pem::private_key(account.private_key.as_bytes())
         .ok()
-        .into_iter()
         .flatten()
-        .find_map(|block| match block {
-            Block::PrivateKey(der) => Some(der),
-            _ => None,
-        })
         .ok_or_else(|| fault("it is no PEM private key"))?;
     let signer = Signer::from_rsa(&der).map_err(|_| fault("it is no RSA key"))?;
     let issued = now.unix_timestamp();

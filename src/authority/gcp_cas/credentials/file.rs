@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{SOURCES, unusable};
 use crate::authority::AuthorityError;
 use crate::authority::connection::read_secret;
+use crate::secret::Secret;
 use crate::secret_source::{LONGEST, SecretSource};
 
 /// What the file holds, by its `type`.
@@ -109,8 +110,10 @@ pub fn read(path: &Path) -> Result<Credentials, AuthorityError> {
             SOURCES,
         )
     };
+    // It may hold a key: wiped as a secret, whatever it turns out to be.
     let content = contents(path).map_err(|error| fault(&error.to_string()))?;
-    let kind = kind(&content).ok_or_else(|| fault("it is no JSON with a type"))?;
+    let content = Secret::new(content);
+    let kind = kind(content.expose()).ok_or_else(|| fault("it is no JSON with a type"))?;
     if !KINDS.contains(&kind.as_str()) {
         let kind = crate::line::harmless(kind.as_bytes(), 40).unwrap_or_default();
         return Err(fault(&format!(
@@ -123,12 +126,10 @@ pub fn read(path: &Path) -> Result<Credentials, AuthorityError> {
     let content = if secret {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         read_secret(&SecretSource::File(absolute))?
-            .expose()
-            .to_vec()
     } else {
         content
     };
-    let credentials: Credentials = serde_json::from_slice(&content)
+    let credentials: Credentials = serde_json::from_slice(content.expose())
         .map_err(|_| fault(&format!("members of \"{kind}\" are missing or not text")))?;
     if let Credentials::ExternalAccount(account) = &credentials {
         let source = &account.credential_source;

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Entered, Form, Login, beside, checked_mount, text};
+use crate::authority::clock::Clock;
 use crate::authority::connection::{read_secret, wrong};
 use crate::authority::vault::refusal::TurnedDown;
 use crate::authority::vault::server::{Server, data, with_token};
-use crate::authority::vault::settings::Clock;
 use crate::authority::{AuthorityError, Settings, SettingsError};
 use crate::finding::{Code, Finding};
 use crate::net::Repeat;

@@ -10,9 +10,10 @@ use serde_json::json;
 
 use super::sigv4::{Credentials, Signed, instant};
 use super::{Entered, Form, Login, beside, checked_mount, text};
+use crate::authority::clock::Clock;
 use crate::authority::connection::{read_secret, wrong};
 use crate::authority::vault::server::Server;
-use crate::authority::vault::settings::{self, Clock};
+use crate::authority::vault::settings;
 use crate::authority::{AuthorityError, Settings, SettingsError};
 use crate::secret::Secret;
 use crate::secret_source::SecretSource;

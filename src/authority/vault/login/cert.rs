@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Entered, Form, Login, checked_mount};
+use crate::authority::clock::Clock;
 use crate::authority::connection::wrong;
 use crate::authority::vault::server::Server;
-use crate::authority::vault::settings::Clock;
 use crate::authority::{AuthorityError, Settings, SettingsError};
 use crate::secret_source::SecretSource;
 

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{Entered, Form, Login, beside, checked_mount, text};
+use crate::authority::clock::Clock;
 use crate::authority::connection::read_secret;
 use crate::authority::vault::server::Server;
-use crate::authority::vault::settings::Clock;
 use crate::authority::{AuthorityError, Settings, SettingsError};
 use crate::finding::rfc3339;
 use crate::line;

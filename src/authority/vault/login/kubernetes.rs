@@ -11,9 +11,9 @@ use serde_json::json;
 
 use super::jwt::claims;
 use super::{Entered, Form, Login, UNREADABLE, beside, checked_mount, text};
+use crate::authority::clock::Clock;
 use crate::authority::connection::{read_secret, wrong};
 use crate::authority::vault::server::Server;
-use crate::authority::vault::settings::Clock;
 use crate::authority::{AuthorityError, Settings, SettingsError};
 use crate::finding::Finding;
 use crate::secret::Secret;

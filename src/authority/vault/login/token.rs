@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Entered, Login, beside};
+use crate::authority::clock::Clock;
 use crate::authority::connection::read_secret;
 use crate::authority::vault::server::Server;
-use crate::authority::vault::settings::Clock;
 use crate::authority::{AuthorityError, Settings, SettingsError};
 use crate::secret_source::SecretSource;
 

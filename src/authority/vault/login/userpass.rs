@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Entered, Form, Login, beside, checked_mount, text};
+use crate::authority::clock::Clock;
 use crate::authority::connection::read_secret;
 use crate::authority::vault::server::Server;
-use crate::authority::vault::settings::{self, Clock};
+use crate::authority::vault::settings;
 use crate::authority::{AuthorityError, Settings, SettingsError};
 use crate::secret_source::SecretSource;
 

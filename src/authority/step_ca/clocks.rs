@@ -1,35 +1,32 @@
 //! The CA's clock, as far as its answers have told it: a token is judged by that clock, not by ours.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use time::{Duration, OffsetDateTime};
 
+use crate::authority::clock::Clock;
 use crate::net::Response;
 
 /// `Date` has whole seconds and takes a while to come: less than this is no difference.
 const AGREEING: Duration = Duration::seconds(2);
 
-pub struct Clock {
-    now: OffsetDateTime,
-    read: Instant,
+pub struct Clocks {
+    ours: Clock,
     /// How far the CA's clock is ahead of ours.
     ahead: Mutex<Option<Duration>>,
 }
 
-impl Clock {
-    /// `now` is what our clock shows at this moment.
-    pub fn new(now: OffsetDateTime) -> Self {
+impl Clocks {
+    pub fn new(ours: Clock) -> Self {
         Self {
-            now,
-            read: Instant::now(),
+            ours,
             ahead: Mutex::new(None),
         }
     }
 
     /// Our clock.
     pub fn here(&self) -> OffsetDateTime {
-        self.now + self.read.elapsed()
+        self.ours.now()
     }
 
     /// The CA's clock, or ours where none of its answers had a date.
@@ -47,7 +44,7 @@ impl Clock {
 
     pub fn hear(&self, response: &Response) {
         if let Some(date) = response.date {
-            let here = self.now + response.received.saturating_duration_since(self.read);
+            let here = self.ours.at(response.received);
             *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(date - here);
         }
     }
