@@ -71,7 +71,7 @@ impl<'a> Draft<'a> {
         match self.source {
             Some(source) => {
                 let mut keys = vec!["identity", self.name.as_str()];
-                keys.extend(key.split('.'));
+                keys.extend(key.split('.').filter(|part| !part.is_empty()));
                 source.error(&keys, reason)
             }
             None => UsageError::new(format!("--{}", key.replace(['_', '.'], "-")), reason),

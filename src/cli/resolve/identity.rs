@@ -6,6 +6,7 @@ use super::{placements, relative_to};
 use crate::cli::file::OnShortened;
 use crate::cli::usage::UsageError;
 use crate::command::provision::Identity;
+use crate::pki::name::NameError;
 use crate::pki::window::FloorError;
 use crate::pki::{AltName, Floor, Subject};
 use crate::span::Span;
@@ -74,7 +75,9 @@ fn names(draft: &Draft<'_>) -> Result<Vec<AltName>, UsageError> {
         ("email", &words.email, AltName::email),
     ] {
         for text in list {
-            let name = parse(text).map_err(|error| draft.error(key, error.to_string()))?;
+            let name = parse(text).map_err(|error: NameError| {
+                draft.error(key, error.to_string()).hint(error.advice)
+            })?;
             if names.contains(&name) {
                 return Err(draft.error(key, format!("{name} stands there twice")));
             }
@@ -205,6 +208,13 @@ fn floor(draft: &Draft<'_>) -> Result<Option<Floor>, UsageError> {
                 return Err(
                     draft.error("use_by", FloorError::nothing(floor.to_string()).to_string())
                 );
+            }
+            let sum = floor.required(time::Duration::ZERO);
+            if sum > Span::LONGEST {
+                return Err(draft.error(
+                    "use_by",
+                    format!("the facts add up to {sum}, which is longer than a hundred years"),
+                ));
             }
             Ok(Some(floor))
         }
