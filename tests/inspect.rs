@@ -471,10 +471,6 @@ fn strangers() -> Lab {
         "answer.json",
         "{\"certificate\": \"-----BEGIN CERTIFICATE-----\\nMIIB\"}",
     );
-    lab.openssl("genrsa -out rsa.key 2048");
-    lab.openssl("rsa -in rsa.key -RSAPublicKey_out -out rsapub.pem");
-    lab.openssl("ts -query -data app.der -out timestamp.tsq");
-    lab.openssl("dgst -sha256 -sign app.key -out app.sig app.der");
     lab.write("empty", "\n\n");
     lab.write("noise", [0x80, 0x01, 0x02, 0xff]);
     lab
@@ -522,13 +518,6 @@ fn what_cannot_be_read_is_named_with_the_way_out() {
         ),
         ("login.html", "an HTML page", "curl --fail"),
         ("answer.json", "JSON", "jq -r"),
-        (
-            "rsapub.pem",
-            "an RSA public key in the old form",
-            "openssl rsa -RSAPublicKey_in",
-        ),
-        ("timestamp.tsq", "nor a key", "openssl asn1parse"),
-        ("app.sig", "nor a key", "openssl asn1parse"),
         ("empty", "it is empty", ""),
         ("noise", "4 bytes of a kind that certbake does not know", ""),
     ] {
@@ -547,6 +536,31 @@ fn what_cannot_be_read_is_named_with_the_way_out() {
             finding["hint"].as_str().unwrap().contains(hint),
             "{name}: {finding}"
         );
+    }
+}
+
+#[test]
+fn no_rows_of_numbers_are_taken_for_a_private_key() {
+    let lab = Lab::new();
+    lab.openssl("genrsa -out rsa.key 2048");
+    lab.openssl("rsa -in rsa.key -RSAPublicKey_out -out rsapub.pem");
+    lab.openssl("ts -query -data app.pem -out timestamp.tsq");
+    lab.openssl("dgst -sha256 -sign app.key -out app.sig app.pem");
+    for (name, words, hint) in [
+        (
+            "rsapub.pem",
+            "an RSA public key in the old form",
+            "openssl rsa -RSAPublicKey_in",
+        ),
+        ("timestamp.tsq", "nor a key", "openssl asn1parse"),
+        ("app.sig", "nor a key", "openssl asn1parse"),
+    ] {
+        let shown = lab.inspect(&format!("{name} --report json"));
+        let finding = &shown.json()["findings"][0];
+        assert_eq!(shown.exit_code, 4, "{name}: {finding}");
+        let text = |key: &str| finding[key].as_str().unwrap().to_owned();
+        assert!(text("summary").contains(words), "{name}: {finding}");
+        assert!(text("hint").contains(hint), "{name}: {finding}");
     }
 }
 

@@ -959,6 +959,76 @@ fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
 }
 
 #[test]
+fn a_setting_that_goes_with_another_is_told_by_its_flag() {
+    let lab = Lab::new();
+    lab.provision(&[APP, &["--key-mode", "0600"]].concat())
+        .ends_with(0);
+    let est = [
+        "provision",
+        "--root",
+        "rootfs",
+        "--ca",
+        "est",
+        "--ca-url",
+        "https://127.0.0.1:1",
+        "--ca-anchors",
+        "ca/root.pem",
+        "--report",
+        "json",
+    ];
+    for (more, said) in [
+        (
+            &["--ca-user", "builder"][..],
+            "--ca-password: username is given without it",
+        ),
+        (
+            &["--ca-password", "env:PASSWORD"],
+            "--ca-user: password is given without it",
+        ),
+        (
+            &["--ca-set", "proxy_username=me"],
+            "--ca-set proxy_password: ",
+        ),
+        (
+            &["--ca-cert", "rootfs/etc/app/tls/client.crt"],
+            "there is no private key in it, and client_key (--ca-key) names no other file",
+        ),
+    ] {
+        let run = lab.run(&[&est[..], APP, more].concat()).ends_with(2);
+        let finding = &run.json()["findings"][0];
+        assert!(
+            finding["summary"].as_str().unwrap().contains(said),
+            "{finding}"
+        );
+    }
+}
+
+#[test]
+fn an_identity_under_a_new_name_is_told_from_a_file_that_somebody_changed() {
+    let lab = Lab::new();
+    lab.provision(APP).ends_with(0);
+    let renamed = [APP, &["--identity", "app-2"]].concat();
+    lab.provision(&renamed).ends_with(0);
+    let check = ["check", "--root", "rootfs", "--report", "json"];
+    let run = lab.run(&check).ends_with(4);
+    let report = run.json();
+    let mut findings = report["findings"].as_array().unwrap().iter();
+    let finding = findings
+        .find(|finding| finding["code"] == "placement-changed")
+        .unwrap();
+    assert_eq!(finding["facts"]["placed_by"], "app-2", "{finding}");
+    assert!(
+        finding["hint"]
+            .as_str()
+            .unwrap()
+            .contains("remove the record of app-server"),
+        "{finding}"
+    );
+    std::fs::remove_file(lab.path("rootfs/var/lib/certbake/app-server.json")).unwrap();
+    lab.run(&check).ends_with(0);
+}
+
+#[test]
 fn an_identity_that_is_named_twice_is_baked_once() {
     let lab = Lab::new();
     lab.write("certbake.toml", TWO);

@@ -225,6 +225,10 @@ fn code_of(reason: Reason, path: &str) -> (Code, String) {
             action: "this",
             uid: 0,
         },
+        Errno::NOENT => {
+            let hint = format!("check the path: make the directory of {path} first");
+            return (IO, hint);
+        }
         Errno::NOSYS => {
             let hint = "mount /proc, or use Linux 5.6 or later: one of the two is needed to follow paths safely";
             return (IO, hint.to_owned());
