@@ -1029,6 +1029,64 @@ fn an_identity_under_a_new_name_is_told_from_a_file_that_somebody_changed() {
 }
 
 #[test]
+fn flags_alone_are_told_by_their_own_names() {
+    let lab = Lab::new();
+    let cert = ["--cert", "/c.crt"];
+    let pair = [&cert[..], &["--key", "/c.key"]].concat();
+    for (words, said) in [
+        (
+            [&pair[..], &["--common-name", "My App"]].concat(),
+            "--common-name: `My App` cannot be",
+        ),
+        (
+            [&pair[..], &["--common-name", "journal"]].concat(),
+            "--common-name: `journal` cannot be the name of an identity: certbake's own",
+        ),
+        (
+            [&pair[..], &["--common-name", "a", "--identity", "../b"]].concat(),
+            "--identity: `../b` cannot be",
+        ),
+        (
+            [&cert[..], &["--common-name", "a"]].concat(),
+            "the private key goes nowhere",
+        ),
+    ] {
+        let run = lab.provision(&words).ends_with(2);
+        let summary = run.json()["findings"][0]["summary"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(summary.starts_with(said), "{summary}");
+    }
+    // A common name that is no file name is well under another.
+    let named = [&pair[..], &["--common-name", "My App", "--identity", "app"]].concat();
+    lab.provision(&named).ends_with(0);
+}
+
+#[test]
+fn a_certificate_without_a_subject_is_shown_by_its_other_names() {
+    let lab = Lab::new();
+    let words = [
+        "--dns",
+        "app.internal",
+        "--ip",
+        "10.0.0.7",
+        "--combined",
+        "/app.pem",
+    ];
+    let run = lab.run(&[EMBEDDED, &words].concat()).ends_with(0);
+    let came = run
+        .stdout
+        .lines()
+        .find(|line| line.contains("came "))
+        .unwrap();
+    assert!(
+        came.contains("dns:app.internal, ip:10.0.0.7, issued by"),
+        "{came}"
+    );
+}
+
+#[test]
 fn an_identity_that_is_named_twice_is_baked_once() {
     let lab = Lab::new();
     lab.write("certbake.toml", TWO);

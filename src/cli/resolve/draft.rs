@@ -74,6 +74,8 @@ impl<'a> Draft<'a> {
                 keys.extend(key.split('.').filter(|part| !part.is_empty()));
                 source.error(&keys, reason)
             }
+            // No flag stands for the whole table.
+            None if key == "placements" => UsageError::new("", reason),
             None => UsageError::new(format!("--{}", key.replace(['_', '.'], "-")), reason),
         }
     }

@@ -49,17 +49,26 @@ pub fn plan(draft: &Draft<'_>, authorities: &mut Authorities<'_>) -> Result<Iden
     })
 }
 
+/// Beside the records, in the image.
+const JOURNAL: &str = "journal";
+
 /// An identity's name is its record's file name.
 fn safe_name(draft: &Draft<'_>) -> Result<(), UsageError> {
     let name = draft.name.as_str();
+    // Without a file, the common name serves as the name.
+    let key = match draft.source {
+        Some(_) => "",
+        None if draft.identity.common_name.as_deref() == Some(name) => "common_name",
+        None => "identity",
+    };
+    if name == JOURNAL {
+        return Err(draft
+            .error(key, format!("`{name}` cannot be the name of an identity: certbake's own journal stands under it"))
+            .hint("give the identity another name; --identity names it apart from the common name"));
+    }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty()
-        || name.len() > 100
-        || name.starts_with('.')
-        || name == "journal"
-        || !name.chars().all(plain)
-    {
-        return Err(draft.error("", format!("`{name}` cannot be the name of an identity"))
+    if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(draft.error(key, format!("`{name}` cannot be the name of an identity"))
             .hint("use up to 100 letters, digits, hyphens, dots and underscores, not starting with a dot; --identity names it apart from the common name"));
     }
     Ok(())
