@@ -41,6 +41,9 @@ const LONGEST: i64 = 100 * 366 * 86_400;
 pub struct Span(i64);
 
 impl Span {
+    /// No floor and no lifetime is longer: a hundred years.
+    pub const LONGEST: Self = Self(LONGEST);
+
     pub const fn seconds(seconds: i64) -> Self {
         Self(seconds)
     }

@@ -32,6 +32,10 @@ impl TomlFault {
                 format!("`{twice}` stands here for the second time"),
                 "keep one of them; two tables of one name are one table".to_owned(),
             ),
+            // The parser makes a table of a date.
+            Some(date) if message.starts_with(A_TABLE) && is_date(date) => {
+                in_words(&message.replacen(A_TABLE, &format!("invalid type: date `{date}`"), 1))
+            }
             _ => in_words(message),
         };
         Self {
@@ -41,6 +45,12 @@ impl TomlFault {
             hint,
         }
     }
+}
+
+const A_TABLE: &str = "invalid type: map";
+
+fn is_date(text: &str) -> bool {
+    text.parse::<toml::value::Datetime>().is_ok()
 }
 
 impl fmt::Display for TomlFault {
@@ -83,6 +93,7 @@ fn wrong_type(types: &str) -> (String, String) {
         "string" => format!("the text \"{shown}\""),
         "integer" | "floating" => format!("the number {shown}"),
         "boolean" => shown.to_owned(),
+        "date" => format!("the date {shown}"),
         "sequence" => "a list".to_owned(),
         "map" => "a table".to_owned(),
         _ => found.to_owned(),

@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use certbake::pki::{SigningRequest, Subject, Usage};
+use certbake::pki::{SigningRequest, Subject, Usage, pem};
 use lab::{Authority, Leaf, NOW, window};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -216,6 +216,16 @@ fn a_window_that_is_too_short_ends_with_the_code_of_the_window() {
     );
 }
 
+#[test]
+fn a_floor_that_reaches_past_the_last_year_is_drawn_all_the_same() {
+    let desk = Desk::new();
+    let (cert, ..) = desk.credential(&desk.issuing.leaf());
+    let words = ["check", "--cert", &cert, "--min-validity", "30d"];
+    let at = ["--at", "9999-12-31T23:59:59Z", "--report", "json"];
+    let drawn = ["--report", "human=/dev/null"];
+    run(&[&words[..], &at, &drawn].concat(), &[]).ends(3);
+}
+
 /// Runs `check --cert` and gives back the codes of the checks that were not made, after holding JUnit
 /// against the report: a case for every check, skipped with the reason where it was not made.
 fn skipped(desk: &Desk, arguments: &[&str]) -> Vec<String> {
@@ -409,6 +419,39 @@ fn a_der_file_of_another_kind_is_called_by_its_name() {
 }
 
 #[test]
+fn a_trusted_certificate_is_one_and_a_message_says_how_to_take_its_certificates_out() {
+    let desk = Desk::new();
+    let Leaf {
+        certificate: leaf,
+        key,
+    } = desk.issuing.leaf();
+    let message = certbake::pki::pkcs7::certs_only(&[leaf.der()]);
+    let trusted = [leaf.der(), b"\x30\x00"].concat();
+    desk.put(
+        "d/trusted.pem",
+        pem::encode("TRUSTED CERTIFICATE", &trusted),
+    );
+    desk.put("d/old.pem", pem::encode("X509 CERTIFICATE", leaf.der()));
+    assert_eq!(check(&[&desk.path("d")]).ends(0).checked(), 2);
+    let files = [
+        desk.put("chain.p7b", &message),
+        desk.put("chain.pem", pem::encode("PKCS7", &message)),
+    ];
+    for file in &files {
+        let run = check(&[file]).ends(4);
+        let finding = &run.report["findings"][0];
+        assert_eq!(finding["code"], "file-unreadable", "{finding}");
+        assert!(
+            finding["hint"].as_str().unwrap().contains("openssl pkcs7"),
+            "{finding}"
+        );
+    }
+    // Nothing for us, as in PEM.
+    desk.put("d/public.der", key.spki());
+    check(&[&desk.path("d")]).ends(0);
+}
+
+#[test]
 fn many_files_and_folders_are_checked_at_once_and_reported_in_their_order() {
     let desk = Desk::new();
     let good = desk.issuing.leaf().certificate.pem();
@@ -582,6 +625,11 @@ fn words_that_cannot_be_used_are_refused_and_say_why() {
         (&["--cert", &cert, "--usage", "both"], "--usage"),
         (&["--cert", &cert, "--name", "a b"], "--name"),
         (&["--cert", &cert, "--at", "tomorrow"], "--at"),
+        // In UTC, it is in the year 10000.
+        (
+            &["--cert", &cert, "--at", "9999-12-31T23:59:59-01:00"],
+            "--at",
+        ),
     ];
     for (words, reason) in cases {
         let run = check(words).ends(2);

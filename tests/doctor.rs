@@ -157,7 +157,8 @@ fn every_fault_is_found_in_one_run() {
 fn one_fault_of_many_identities_is_told_once() {
     let two = APP
         .replace("[identity.app]", "[identity.other]")
-        .replace("/etc/app", "/etc/other");
+        .replace("/etc/app", "/etc/other")
+        .replace("out/app", "out/other");
     let lab = Lab::new(&format!(
         "[ca.lab]\nkind = \"est\"\nurl = \"http://{}\"\n{APP}{two}",
         answering(403)

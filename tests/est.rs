@@ -347,6 +347,21 @@ mod refusals {
     }
 
     #[test]
+    fn a_server_that_takes_no_question_at_all_is_not_said_to_refuse_the_request() {
+        let lab = Lab::new("Lab");
+        let server = FakeServer::https(&lab.server(), |_| {
+            Reply::status(400).body("400 host not allowed")
+        });
+        let (_file, source) = credential();
+        let opened = open("est", Est.settings(&server, &source), &lab.anchors());
+        let (_key, order) = order(PATIENCE);
+        let finding = opened.authority.issue(&order).unwrap_err().into_finding();
+        assert_eq!(finding.code.as_str(), "ca-refused");
+        assert!(finding.summary.ends_with("400 host not allowed"));
+        assert!(finding.hint.contains("check the URL"), "{}", finding.hint);
+    }
+
+    #[test]
     fn a_refused_request_is_compared_with_the_attributes_that_the_server_wants() {
         let lab = Lab::new("Lab");
         let serving = lab.clone();

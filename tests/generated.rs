@@ -166,6 +166,37 @@ fn completions_are_written_for_every_shell() {
 }
 
 #[test]
+fn an_editor_marks_the_values_that_the_program_refuses() {
+    let schema: serde_json::Value = serde_json::from_str(&certbake(&["schema", "config"])).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (refused, taken) in [
+        (
+            serde_json::json!({ "min_validity": "7" }),
+            serde_json::json!({ "min_validity": "066%" }),
+        ),
+        (
+            serde_json::json!({ "min_validity": "150%" }),
+            serde_json::json!({ "min_validity": "1w2d" }),
+        ),
+        (
+            serde_json::json!({ "placements": { "pkcs12": { "path": "/a.p12", "password": "plain" } } }),
+            serde_json::json!({ "placements": { "pkcs12": { "path": "/a.p12", "password": "env:PASSWORD" } } }),
+        ),
+    ] {
+        let with =
+            |identity: &serde_json::Value| serde_json::json!({ "identity": { "app": identity } });
+        assert!(
+            !validator.is_valid(&with(&refused)),
+            "the schema takes {refused}"
+        );
+        assert!(
+            validator.is_valid(&with(&taken)),
+            "the schema refuses {taken}"
+        );
+    }
+}
+
+#[test]
 fn records_and_examples_fit_their_schemas() {
     let schema: serde_json::Value = serde_json::from_str(&certbake(&["schema", "config"])).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();

@@ -320,6 +320,18 @@ fn every_form_in_which_openssl_writes_a_key_shows_the_same() {
 }
 
 #[test]
+fn a_curve_that_is_given_by_its_numbers_is_said_to_have_no_name() {
+    let lab = Lab::new();
+    lab.openssl("ecparam -name prime256v1 -genkey -noout -param_enc explicit -out numbers.key");
+    lab.openssl("req -x509 -new -key numbers.key -subj /CN=numbers -out numbers.pem");
+    let shown = lab.inspect("numbers.pem --report json").json();
+    assert_eq!(
+        shown["files"][0]["items"][0]["key"],
+        "ECDSA without a named curve"
+    );
+}
+
+#[test]
 fn an_encrypted_key_without_a_password_says_how_to_give_one_and_shows_the_rest() {
     let lab = Lab::new();
     lab.openssl("pkcs8 -topk8 -in app.key -passout env:PASSWORD -out encrypted.pem");
@@ -400,6 +412,20 @@ fn requests_and_revocation_lists_are_shown() {
             (&"request".into(), &"O=Lab, CN=app-server".into())
         );
         assert_eq!(request["signature_holds"], true);
+    }
+    // As CAs hand out their chains: with the lists beside the certificates, or alone.
+    lab.openssl("crl2pkcs7 -in lab.crl -certfile issuing.pem -out both.p7b");
+    lab.openssl("crl2pkcs7 -in lab.crl -outform DER -out alone.p7b");
+    let shown = lab.inspect("both.p7b alone.p7b --report json").json();
+    assert_eq!(shown["files"][0]["items"][0]["kind"], "certificate");
+    for list in [
+        &shown["files"][0]["items"][1],
+        &shown["files"][1]["items"][0],
+    ] {
+        assert_eq!(
+            (&list["kind"], &list["number"]),
+            (&"crl".into(), &"7".into())
+        );
     }
     let shown = lab.inspect("lab.crl");
     let valid = shown.row("valid");
@@ -510,6 +536,31 @@ fn what_cannot_be_read_is_named_with_the_way_out() {
             finding["hint"].as_str().unwrap().contains(hint),
             "{name}: {finding}"
         );
+    }
+}
+
+#[test]
+fn no_rows_of_numbers_are_taken_for_a_private_key() {
+    let lab = Lab::new();
+    lab.openssl("genrsa -out rsa.key 2048");
+    lab.openssl("rsa -in rsa.key -RSAPublicKey_out -out rsapub.pem");
+    lab.openssl("ts -query -data app.pem -out timestamp.tsq");
+    lab.openssl("dgst -sha256 -sign app.key -out app.sig app.pem");
+    for (name, words, hint) in [
+        (
+            "rsapub.pem",
+            "an RSA public key in the old form",
+            "openssl rsa -RSAPublicKey_in",
+        ),
+        ("timestamp.tsq", "nor a key", "openssl asn1parse"),
+        ("app.sig", "nor a key", "openssl asn1parse"),
+    ] {
+        let shown = lab.inspect(&format!("{name} --report json"));
+        let finding = &shown.json()["findings"][0];
+        assert_eq!(shown.exit_code, 4, "{name}: {finding}");
+        let text = |key: &str| finding[key].as_str().unwrap().to_owned();
+        assert!(text("summary").contains(words), "{name}: {finding}");
+        assert!(text("hint").contains(hint), "{name}: {finding}");
     }
 }
 

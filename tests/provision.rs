@@ -543,7 +543,7 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_key() {
             19,
             ("min_validity = \"66%\"", "min_validity = \"166%\""),
             "identity.agent.min_validity",
-            "not a percentage",
+            "not a whole percentage",
         ),
         (
             21,
@@ -677,6 +677,42 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
             "demands nothing",
         ),
         (
+            format!("{both}use_by = {{ a = \"36500d\", b = \"36500d\" }}\n"),
+            8,
+            "identity.app.use_by",
+            "add up to 73000d, which is longer than a hundred years",
+        ),
+        (
+            format!("{both}ttl = 2026-12-31\n"),
+            8,
+            "identity.app.ttl",
+            "the date 2026-12-31 stands where a text is wanted",
+        ),
+        (
+            format!("{both}dns = [\"app.internal.\"]\n"),
+            8,
+            "identity.app.dns",
+            "not a valid DNS name",
+        ),
+        (
+            format!("{both}placements.pkcs12 = {{ path = \"/app.p12\", password = \"hunter2\" }}\n"),
+            8,
+            "identity.app.placements.pkcs12.password",
+            "a secret is never given itself",
+        ),
+        (
+            "placements.full_chain = \"/app.crt\"\nplacements.private_key = { path = \"/app.key\", owner = \"app:tls\" }\n".to_owned(),
+            7,
+            "identity.app.placements.private_key",
+            "the owner \"app:tls\" holds a colon",
+        ),
+        (
+            format!("{both}[identity.\"my app\"]\ncommon_name = \"b\"\nplacements.combined = \"/b.pem\"\n"),
+            8,
+            "identity.my app",
+            "cannot be the name of an identity",
+        ),
+        (
             format!("{both}min_validity = \"30d\"\nmax_validity = \"20d\"\n"),
             9,
             "identity.app.max_validity",
@@ -759,6 +795,42 @@ fn places_of_reports_and_records_that_cannot_be_written_are_refused_before_anyth
 }
 
 #[test]
+fn why_something_could_not_be_written_is_said() {
+    let lab = Lab::new();
+    lab.provision(APP).ends_with(0);
+    for report in [
+        &["check", "--root", "rootfs", "--report", "json=/dev/full"][..],
+        &["schema", "config"],
+    ] {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let run = Run::of(lab.command(report).stdout(full).output().unwrap()).ends_with(1);
+        assert!(
+            run.stderr
+                .to_lowercase()
+                .contains("no space left on device"),
+            "{}",
+            run.stderr
+        );
+    }
+    // Nothing can be made in /proc, and that shows only when it is tried.
+    let run = lab
+        .provision(&[APP, &["--record", "/proc/record.json"]].concat())
+        .ends_with(7);
+    let finding = &run.json()["findings"][0];
+    assert_eq!(finding["code"], "record-unwritable");
+    assert!(
+        finding["summary"]
+            .as_str()
+            .unwrap()
+            .ends_with("no such file or directory"),
+        "{finding}"
+    );
+}
+
+#[test]
 fn a_report_goes_through_devices_and_descriptors_and_replaces_none() {
     let lab = Lab::new();
     // As /dev/stdout is made.
@@ -828,13 +900,222 @@ fn the_record_tells_the_build_and_repeats_with_source_date_epoch() {
     assert_eq!(record["build"]["packer_build_name"], "app");
     assert_eq!(record["build"]["git_commit"], "abc123");
 
+    let fresh = Lab::new();
     let unreadable = Run::of(
-        lab.command(&words)
+        fresh
+            .command(&words)
             .env("SOURCE_DATE_EPOCH", "yesterday")
             .output()
             .unwrap(),
     );
-    unreadable.ends_with(2);
+    let said = unreadable.ends_with(2).stdout;
+    assert!(
+        said.contains("SOURCE_DATE_EPOCH is \"yesterday\""),
+        "{said}"
+    );
+    assert!(!fresh.path("ca").exists(), "a certificate was spent on it");
+}
+
+#[test]
+fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
+    let lab = Lab::new();
+    lab.write("certbake.toml", TWO);
+    let bake = |more: &[&str]| lab.run(&[&["provision", "--root", "rootfs"], more].concat());
+    bake(&[]).ends_with(0);
+    std::os::unix::fs::symlink("rootfs", lab.path("link")).unwrap();
+    let before = lab.image();
+    let one = ["--identity", "app"];
+    for (report, said) in [
+        ("json=rootfs/etc/app.pem", "holds the combined of app"),
+        ("json=link/etc/agent.key", "holds the private-key of agent"),
+        (
+            "json=rootfs/var/lib/certbake/app.json",
+            "holds the record of app",
+        ),
+        ("json=./certbake.toml", "is the configuration file"),
+    ] {
+        let run = bake(&["--report", report]).ends_with(2);
+        assert!(run.stderr.contains(said), "{report}: {}", run.stderr);
+    }
+    for (record, said) in [
+        ("rootfs/etc/app.pem", "holds the combined of app"),
+        ("certbake.toml", "is the configuration file"),
+        ("out.json", "is to hold the json report already"),
+    ] {
+        let more = ["--record", record, "--report", "json=out.json"];
+        let run = bake(&[&one, &more[..]].concat()).ends_with(2);
+        assert!(
+            run.stdout.contains(said) || run.stderr.contains(said),
+            "{record}: {}",
+            run.stdout
+        );
+    }
+    assert_eq!(lab.image(), before);
+    assert_eq!(lab.read("certbake.toml"), TWO);
+    // Elsewhere in the image, and over what an earlier run wrote, is where a report may go.
+    for _ in 0..2 {
+        bake(&["--report", "json=rootfs/etc/report.json"]).ends_with(0);
+    }
+}
+
+#[test]
+fn a_setting_that_goes_with_another_is_told_by_its_flag() {
+    let lab = Lab::new();
+    lab.provision(&[APP, &["--key-mode", "0600"]].concat())
+        .ends_with(0);
+    let est = [
+        "provision",
+        "--root",
+        "rootfs",
+        "--ca",
+        "est",
+        "--ca-url",
+        "https://127.0.0.1:1",
+        "--ca-anchors",
+        "ca/root.pem",
+        "--report",
+        "json",
+    ];
+    for (more, said) in [
+        (
+            &["--ca-user", "builder"][..],
+            "--ca-password: username is given without it",
+        ),
+        (
+            &["--ca-password", "env:PASSWORD"],
+            "--ca-user: password is given without it",
+        ),
+        (
+            &["--ca-set", "proxy_username=me"],
+            "--ca-set proxy_password: ",
+        ),
+        (
+            &["--ca-cert", "rootfs/etc/app/tls/client.crt"],
+            "there is no private key in it, and client_key (--ca-key) names no other file",
+        ),
+    ] {
+        let run = lab.run(&[&est[..], APP, more].concat()).ends_with(2);
+        let finding = &run.json()["findings"][0];
+        assert!(
+            finding["summary"].as_str().unwrap().contains(said),
+            "{finding}"
+        );
+    }
+}
+
+#[test]
+fn an_identity_under_a_new_name_is_told_from_a_file_that_somebody_changed() {
+    let lab = Lab::new();
+    lab.provision(APP).ends_with(0);
+    let renamed = [APP, &["--identity", "app-2"]].concat();
+    lab.provision(&renamed).ends_with(0);
+    let check = ["check", "--root", "rootfs", "--report", "json"];
+    let run = lab.run(&check).ends_with(4);
+    let report = run.json();
+    let mut findings = report["findings"].as_array().unwrap().iter();
+    let finding = findings
+        .find(|finding| finding["code"] == "placement-changed")
+        .unwrap();
+    assert_eq!(finding["facts"]["placed_by"], "app-2", "{finding}");
+    assert!(
+        finding["hint"]
+            .as_str()
+            .unwrap()
+            .contains("remove the record of app-server"),
+        "{finding}"
+    );
+    std::fs::remove_file(lab.path("rootfs/var/lib/certbake/app-server.json")).unwrap();
+    lab.run(&check).ends_with(0);
+}
+
+#[test]
+fn flags_alone_are_told_by_their_own_names() {
+    let lab = Lab::new();
+    let cert = ["--cert", "/c.crt"];
+    let pair = [&cert[..], &["--key", "/c.key"]].concat();
+    for (words, said) in [
+        (
+            [&pair[..], &["--common-name", "My App"]].concat(),
+            "--common-name: `My App` cannot be",
+        ),
+        (
+            [&pair[..], &["--common-name", "journal"]].concat(),
+            "--common-name: `journal` cannot be the name of an identity: certbake's own",
+        ),
+        (
+            [&pair[..], &["--common-name", "a", "--identity", "../b"]].concat(),
+            "--identity: `../b` cannot be",
+        ),
+        (
+            [&cert[..], &["--common-name", "a"]].concat(),
+            "the private key goes nowhere",
+        ),
+    ] {
+        let run = lab.provision(&words).ends_with(2);
+        let summary = run.json()["findings"][0]["summary"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(summary.starts_with(said), "{summary}");
+    }
+    // A common name that is no file name is well under another.
+    let named = [&pair[..], &["--common-name", "My App", "--identity", "app"]].concat();
+    lab.provision(&named).ends_with(0);
+}
+
+#[test]
+fn a_certificate_without_a_subject_is_shown_by_its_other_names() {
+    let lab = Lab::new();
+    let words = [
+        "--dns",
+        "app.internal",
+        "--ip",
+        "10.0.0.7",
+        "--combined",
+        "/app.pem",
+    ];
+    let run = lab.run(&[EMBEDDED, &words].concat()).ends_with(0);
+    let came = run
+        .stdout
+        .lines()
+        .find(|line| line.contains("came "))
+        .unwrap();
+    assert!(
+        came.contains("dns:app.internal, ip:10.0.0.7, issued by"),
+        "{came}"
+    );
+}
+
+#[test]
+fn an_identity_that_is_named_twice_is_baked_once() {
+    let lab = Lab::new();
+    lab.write("certbake.toml", TWO);
+    let words = ["provision", "--root", "rootfs", "--report", "json"];
+    let twice = ["--identity", "app", "--identity", "app"];
+    let run = lab.run(&[&words[..], &twice].concat()).ends_with(0);
+    assert_eq!(run.json()["identities"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_configuration_file_in_another_encoding_is_told_with_its_line() {
+    let lab = Lab::new();
+    let utf16 =
+        |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    for (bytes, line, said) in [
+        ([&b"\xff\xfe"[..], &utf16(TWO)].concat(), 1, "UTF-16 text"),
+        (utf16(TWO.trim_start()), 1, "NUL bytes"),
+        (b"[ca.lab]\nkind = \"\xfcber\"\n".to_vec(), 2, "not UTF-8"),
+    ] {
+        std::fs::write(lab.path("certbake.toml"), bytes).unwrap();
+        let run = lab.run(&["provision", "--root", "rootfs", "--report", "json"]);
+        let finding = run.ends_with(2).json()["findings"][0].clone();
+        assert_eq!(finding["line"], line, "{finding}");
+        assert!(
+            finding["summary"].as_str().unwrap().contains(said),
+            "{finding}"
+        );
+        assert_eq!(finding["hint"], "save the file as UTF-8");
+    }
 }
 
 #[test]

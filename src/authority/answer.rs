@@ -142,6 +142,10 @@ pub fn turned_down_saying(
             BUSY,
             "the CA has a fault or is busy: try again later, and look into its log",
         )),
+        400..500 if what.starts_with("GET ") => AuthorityError::Refused(finding(
+            REFUSED,
+            "nothing was asked to be signed yet: check the URL, its scheme and its host name; the server's own words and its log say why",
+        )),
         400..500 => AuthorityError::Refused(finding(
             REFUSED,
             "the CA does not sign this request as it is: its own words and its log say why",

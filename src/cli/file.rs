@@ -11,6 +11,7 @@ use serde::de::{self, Deserialize, Deserializer};
 
 use crate::pki::key::KeyAlgorithm;
 use crate::pki::path::Usage;
+use crate::secret_source::SecretSource;
 use crate::span::Span;
 
 /// The whole file.
@@ -73,6 +74,7 @@ pub struct Identity {
     /// The lifetime to ask for: `30d`. Left out, the authority decides.
     pub ttl: Option<Span>,
     /// The floor: the least validity that the build accepts, `21d` or `66%` of the lifetime.
+    #[schemars(extend("pattern" = r"^(([0-9]+[wdhms])+|0*([1-9][0-9]?|100)%)$"))]
     pub min_validity: Option<String>,
     /// The floor derived from stated facts, instead of `min_validity`.
     pub use_by: Option<BTreeMap<String, Span>>,
@@ -199,6 +201,7 @@ pub struct Pkcs12Placement {
     #[serde(default)]
     pub danger_readable_key: bool,
     /// Where its password comes from: `env:NAME`, `file:PATH`, `fd:N` or `cmd:…`.
+    #[schemars(with = "SecretSource")]
     pub password: String,
     /// `modern` (AES-256, the default) or `legacy` (3DES, for old Java and Windows).
     pub encryption: Option<Pkcs12Encryption>,

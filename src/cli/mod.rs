@@ -25,7 +25,7 @@ use args::{Cli, Verb};
 use output::Output;
 use progress::Waiting;
 use resolve::Outside;
-use usage::UsageError;
+use usage::{REPORT, UsageError};
 
 /// The clock, read once.
 pub struct Start {
@@ -116,12 +116,16 @@ fn reported(
         Ok(output) => output,
         Err(error) => return output::usage(error),
     };
-    let report = in_context(start, run).unwrap_or_else(|error| {
-        let mut report = Report::new(verb, start.now);
-        report.conclude(Outcome::Usage);
-        report.findings.push(error.into_finding());
-        report
-    });
+    let report = match in_context(start, run) {
+        Ok(report) => report,
+        Err(error) if error.key == REPORT => return output::usage(error),
+        Err(error) => {
+            let mut report = Report::new(verb, start.now);
+            report.conclude(Outcome::Usage);
+            report.findings.push(error.into_finding());
+            report
+        }
+    };
     output.report(&report)
 }
 

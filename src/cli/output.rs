@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anstream::{AutoStream, ColorChoice};
 
 use super::args::shared::ReportArgs;
-use super::usage::UsageError;
+use super::usage::{REPORT, UsageError};
 use crate::finding::{Code, Finding};
 use crate::image::{self, Mode};
 use crate::outcome::{Outcome, Report};
@@ -28,8 +28,7 @@ impl<'a> Output<'a> {
     /// # Errors
     /// A format that does not exist, or a file that could not be written.
     pub fn prepare(args: &ReportArgs, environment: Environment<'a>) -> Result<Self, UsageError> {
-        let refused =
-            |error: &dyn std::fmt::Display| UsageError::new("--report", error.to_string());
+        let refused = |error: &dyn std::fmt::Display| UsageError::new(REPORT, error.to_string());
         let mut selections = args
             .report
             .iter()
@@ -245,7 +244,13 @@ pub fn clap(error: &clap::Error) -> u8 {
 pub fn text(bytes: &[u8]) -> u8 {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Outcome::Internal.exit_code(),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&Finding::error(
+                REPORT_UNWRITABLE,
+                format!("standard output could not be written: {error}"),
+            ));
+            Outcome::Internal.exit_code()
+        }
         _ => 0,
     }
 }

@@ -28,13 +28,13 @@ impl Source {
     /// # Errors
     /// When it cannot be read, is not TOML, or does not fit: with file, line and key.
     pub fn read(path: &Path) -> Result<Self, UsageError> {
-        let text = std::fs::read_to_string(path).map_err(|error| UsageError {
+        let bytes = std::fs::read(path).map_err(|error| UsageError {
             file: Some(path.display().to_string()),
             reason: format!("reading the configuration file: {error}"),
             hint: "give its path with --config, or write one with `certbake init`".to_owned(),
             ..UsageError::default()
         })?;
-        Self::parse(path, text)
+        Self::parse(path, utf8(path, bytes)?)
     }
 
     /// # Errors
@@ -106,6 +106,39 @@ impl Lines {
         });
         Self(keys.collect())
     }
+}
+
+/// TOML is UTF-8; UTF-16 is what some editors and shells write instead.
+fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, UsageError> {
+    let (at, reason) = match String::from_utf8(bytes) {
+        Ok(text) => match text.find('\0') {
+            None => return Ok(text),
+            Some(at) => (
+                text[..at].matches('\n').count(),
+                "the file holds NUL bytes, as UTF-16 text does",
+            ),
+        },
+        Err(error) => {
+            let bytes = error.as_bytes();
+            let before = &bytes[..error.utf8_error().valid_up_to()];
+            let utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+            (
+                before.iter().filter(|byte| **byte == b'\n').count(),
+                if utf16 {
+                    "the file is UTF-16 text"
+                } else {
+                    "there are bytes that are not UTF-8 text"
+                },
+            )
+        }
+    };
+    Err(UsageError {
+        file: Some(path.display().to_string()),
+        line: Some(at + 1),
+        reason: reason.to_owned(),
+        hint: "save the file as UTF-8".to_owned(),
+        ..UsageError::default()
+    })
 }
 
 fn explain(path: &Path, text: &str, error: &toml::de::Error) -> UsageError {

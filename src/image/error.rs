@@ -66,21 +66,16 @@ pub enum BrokenLink {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
-    #[error("opening the image root {}", root.display())]
-    Root {
-        root: PathBuf,
-        #[source]
-        reason: Reason,
-    },
+    #[error("opening the image root {}: {reason}", root.display())]
+    Root { root: PathBuf, reason: Reason },
 
     #[error("locking {}: another certbake is at work there", root.display())]
     Busy { root: PathBuf },
 
-    #[error("{operation} {path}")]
+    #[error("{operation} {path}: {reason}")]
     Io {
         operation: &'static str,
         path: String,
-        #[source]
         reason: Reason,
     },
 
@@ -148,7 +143,7 @@ pub enum ImageError {
     JournalTorn { path: String },
 
     /// The set could neither land nor be taken back completely; the journal is still there.
-    #[error("{}; taking it back: {}", chain(cause), chain(trouble))]
+    #[error("{cause}; taking it back: {trouble}")]
     HalfDone {
         cause: Box<ImageError>,
         trouble: Box<ImageError>,
@@ -157,17 +152,6 @@ pub enum ImageError {
     /// The contents given to write are not those of the slots prepared.
     #[error("pairing contents with placements: {path} {problem}")]
     Contents { path: String, problem: &'static str },
-}
-
-/// An error and its causes on one line.
-pub(super) fn chain(error: &ImageError) -> String {
-    let mut line = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        line = format!("{line}: {error}");
-        cause = error.source();
-    }
-    line
 }
 
 fn broken_link(how: BrokenLink, target: &str) -> String {

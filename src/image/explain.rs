@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use rustix::io::Errno;
 
-use super::error::{ImageError, Reason, chain};
+use super::error::{ImageError, Reason};
 use crate::finding::{Code, Finding};
 
 const ROOT_UNUSABLE: Code = Code::new("image-root-unusable");
@@ -34,7 +34,7 @@ impl ImageError {
     /// The error as every report shows it.
     pub fn finding(&self) -> Finding {
         let (code, hint) = self.code_and_hint();
-        let finding = Finding::error(code, chain(self)).hint(hint);
+        let finding = Finding::error(code, self.to_string()).hint(hint);
         let finding = match self.path() {
             Some(path) => finding.in_file(path).fact("path", path),
             None => finding,
@@ -115,7 +115,7 @@ impl ImageError {
                 ("known", known.clone().map_or(Value::Null, Value::from)),
             ],
             Self::Journal { problem, .. } => vec![("problem", problem.as_str().into())],
-            Self::HalfDone { trouble, .. } => vec![("trouble", chain(trouble).into())],
+            Self::HalfDone { trouble, .. } => vec![("trouble", trouble.to_string().into())],
             Self::Contents { problem, .. } => vec![("problem", (*problem).into())],
             Self::Missing { .. }
             | Self::ReadOnly { .. }
@@ -225,6 +225,10 @@ fn code_of(reason: Reason, path: &str) -> (Code, String) {
             action: "this",
             uid: 0,
         },
+        Errno::NOENT => {
+            let hint = format!("check the path: make the directory of {path} first");
+            return (IO, hint);
+        }
         Errno::NOSYS => {
             let hint = "mount /proc, or use Linux 5.6 or later: one of the two is needed to follow paths safely";
             return (IO, hint.to_owned());

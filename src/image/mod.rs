@@ -20,6 +20,7 @@ mod landing;
 mod lock;
 mod mode;
 mod notes;
+mod outside;
 mod owner;
 mod path;
 mod places;
@@ -36,7 +37,8 @@ pub use error::{BrokenLink, ImageError, Reason};
 pub use journal::{Pending, Phase};
 pub use lock::DirLock;
 pub use mode::{Mode, ModeError};
-pub use owner::{Owner, running};
+pub use outside::HostPlace;
+pub use owner::{Owner, OwnerError, running};
 pub use path::{ImagePath, PathError};
 pub use places::Places;
 pub use plain::{

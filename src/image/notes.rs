@@ -1,7 +1,7 @@
 //! Findings about an image that are no errors of this run: what an earlier one left, and what a file
 //! system made us do otherwise.
 
-use super::error::{ImageError, chain};
+use super::error::ImageError;
 use super::explain::INTERRUPTED;
 use super::journal::{Pending, Phase};
 use super::recover::Recovery;
@@ -43,8 +43,8 @@ pub(super) fn recovered(recovery: &Recovery) -> Finding {
 }
 
 pub(super) fn left_over(trouble: &ImageError) -> Finding {
-    Finding::warning(LEFT_OVER, format!("the files have landed, and old ones are left beside them: {}", chain(trouble)))
-        .fact("trouble", chain(trouble))
+    Finding::warning(LEFT_OVER, format!("the files have landed, and old ones are left beside them: {trouble}"))
+        .fact("trouble", trouble.to_string())
         .hint("run `certbake provision` on the image again: it removes what is left under temporary names, old keys among it")
 }
 

@@ -1,7 +1,6 @@
 //! Owners and groups, looked up by name in the image's own /etc/passwd and /etc/group: the host's
 //! numbers mean nothing there.
 
-use std::convert::Infallible;
 use std::str::FromStr;
 
 use rustix::process::{getegid, geteuid, getgroups};
@@ -30,15 +29,34 @@ pub fn running() -> (u32, u32) {
     (geteuid().as_raw(), getegid().as_raw())
 }
 
-impl FromStr for Owner {
-    type Err = Infallible;
+/// What no user and no group is called.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum OwnerError {
+    #[error("is empty")]
+    Empty,
+    #[error("holds a colon, which no name in a database does")]
+    Colon,
+    #[error("is above the largest number, 4294967294")]
+    TooLarge,
+}
 
-    /// A number is an id, anything else a name.
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(match text.parse() {
-            Ok(id) if text.bytes().all(|digit| digit.is_ascii_digit()) => Self::Id(id),
-            _ => Self::Name(text.to_owned()),
-        })
+impl FromStr for Owner {
+    type Err = OwnerError;
+
+    /// A number is an id, anything else a name. The number above the largest tells chown(2) to leave
+    /// a file as it is.
+    fn from_str(text: &str) -> Result<Self, OwnerError> {
+        if text.is_empty() {
+            return Err(OwnerError::Empty);
+        }
+        if text.contains(':') {
+            return Err(OwnerError::Colon);
+        }
+        if !text.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Ok(Self::Name(text.to_owned()));
+        }
+        let id = text.parse().ok().filter(|id| *id < u32::MAX);
+        id.map(Self::Id).ok_or(OwnerError::TooLarge)
     }
 }
 
@@ -167,6 +185,14 @@ mod tests {
         assert_eq!("1001".parse(), Ok(Owner::Id(1001)));
         assert_eq!("app".parse(), Ok(Owner::Name("app".into())));
         assert_eq!("+5".parse(), Ok(Owner::Name("+5".into())));
+        for (text, error) in [
+            ("", OwnerError::Empty),
+            ("app:tls", OwnerError::Colon),
+            ("4294967295", OwnerError::TooLarge),
+            ("99999999999", OwnerError::TooLarge),
+        ] {
+            assert_eq!(text.parse::<Owner>(), Err(error), "{text}");
+        }
     }
 
     #[test]

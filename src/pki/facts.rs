@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use data_encoding::HEXLOWER;
 use time::OffsetDateTime;
-use x509_parser::asn1_rs::{Oid, oid};
+use x509_parser::asn1_rs::{Oid, Tag, oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{
@@ -150,6 +150,8 @@ pub(super) fn key_facts(spki: &SubjectPublicKeyInfo<'_>) -> KeyFacts {
         let curve = algorithm
             .parameters
             .as_ref()
+            // A curve may be given by its numbers instead (RFC 3279 section 2.3.5).
+            .filter(|parameters| parameters.tag() == Tag::Oid)
             .and_then(|parameters| parameters.as_oid().ok());
         return KeyFacts::Ec {
             curve: curve.map_or_else(

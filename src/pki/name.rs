@@ -36,10 +36,7 @@ impl AltName {
                     .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         };
         if text.len() > 253 || !plain.split('.').all(label_ok) || plain.parse::<IpAddr>().is_ok() {
-            return Err(NameError {
-                kind: "DNS name",
-                text: text.to_owned(),
-            });
+            return Err(NameError::new("DNS name", text, instead_of_dns(text)));
         }
         Ok(Self::Dns(text.to_ascii_lowercase()))
     }
@@ -47,9 +44,9 @@ impl AltName {
     /// # Errors
     /// When it is not an IPv4 or IPv6 address.
     pub fn ip(text: &str) -> Result<Self, NameError> {
-        text.parse().map(Self::Ip).map_err(|_| NameError {
-            kind: "IP address",
-            text: text.to_owned(),
+        text.parse().map(Self::Ip).map_err(|_| {
+            let advice = "an address alone, such as 10.0.0.7 or fe80::1: without prefix, port, zone and brackets";
+            NameError::new("IP address", text, advice)
         })
     }
 
@@ -59,9 +56,9 @@ impl AltName {
     /// # Errors
     /// When it is not such a URI.
     pub fn uri(text: &str) -> Result<Self, NameError> {
-        let fail = || NameError {
-            kind: "URI",
-            text: text.to_owned(),
+        let fail = || {
+            let advice = "a scheme, a colon and the rest, in ASCII without spaces (others as %20): spiffe://lab/app";
+            NameError::new("URI", text, advice)
         };
         let (scheme, rest) = text.split_once(':').ok_or_else(fail)?;
         let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -72,10 +69,8 @@ impl AltName {
             return Err(fail());
         }
         if scheme == "spiffe" && !spiffe_ok(rest) {
-            return Err(NameError {
-                kind: "SPIFFE ID",
-                text: text.to_owned(),
-            });
+            let advice = "spiffe://TRUST-DOMAIN/PATH: the trust domain in lower case, without user and port; the path of letters, digits, dots, hyphens and underscores, without a slash at its end; one ID at a time";
+            return Err(NameError::new("SPIFFE ID", text, advice));
         }
         Ok(Self::Uri(text.to_owned()))
     }
@@ -92,11 +87,33 @@ impl AltName {
             {
                 Ok(Self::Email(text.to_owned()))
             }
-            _ => Err(NameError {
-                kind: "email address",
-                text: text.to_owned(),
-            }),
+            _ => Err(NameError::new(
+                "email address",
+                text,
+                "local@domain in ASCII, without spaces, such as ops@app.internal",
+            )),
         }
+    }
+}
+
+/// What may have been meant by a text that is no DNS name.
+fn instead_of_dns(text: &str) -> &'static str {
+    if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+        "an address is given as an ip name, without brackets"
+    } else if text.contains("://") {
+        "a URI is given as a uri name"
+    } else if text.contains(':') {
+        "a name alone is given, without a port"
+    } else if !text.is_ascii() {
+        "give it in its ASCII form (punycode): xn--bcher-kva.example for bücher.example"
+    } else if text.len() > 1 && text.ends_with('.') {
+        "leave out the dot at its end: a certificate's names have none"
+    } else if text.contains('*') {
+        "an asterisk stands for the whole first label alone: *.app.internal"
+    } else if text.len() > 253 || text.split('.').any(|label| label.len() > 63) {
+        "between dots are at most 63 characters, and 253 in all"
+    } else {
+        "letters, digits, hyphens and underscores between single dots, no hyphen first or last"
     }
 }
 
@@ -148,10 +165,14 @@ impl TryFrom<String> for AltName {
             Some(("uri", uri)) => Self::uri(uri),
             Some(("email", address)) => Self::email(address),
             Some(("other", what)) => Ok(Self::Other(what.to_owned())),
-            _ => Err(NameError {
-                kind: "name (dns:, ip:, uri: or email:)",
-                text,
-            }),
+            _ => {
+                let kind = "name (dns:, ip:, uri: or email:)";
+                Err(NameError::new(
+                    kind,
+                    &text,
+                    "its kind stands before it: dns:app.internal",
+                ))
+            }
         }
     }
 }
@@ -162,6 +183,18 @@ impl TryFrom<String> for AltName {
 pub struct NameError {
     pub kind: &'static str,
     pub text: String,
+    /// How to write it instead.
+    pub advice: &'static str,
+}
+
+impl NameError {
+    fn new(kind: &'static str, text: &str, advice: &'static str) -> Self {
+        Self {
+            kind,
+            text: text.to_owned(),
+            advice,
+        }
+    }
 }
 
 /// The subject that is asked for. At least a common name or an alternative name is given.
@@ -220,6 +253,28 @@ mod tests {
                 AltName::try_from(text.to_owned()).unwrap().to_string(),
                 text
             );
+        }
+    }
+
+    #[test]
+    fn what_is_no_dns_name_is_answered_with_how_to_write_it() {
+        for (text, advice) in [
+            ("app.internal.", "leave out the dot"),
+            ("bücher.example", "ASCII form"),
+            ("10.0.0.7", "as an ip name"),
+            ("[::1]", "as an ip name"),
+            ("app.internal:8443", "without a port"),
+            ("https://app.internal", "as a uri name"),
+            ("a.*.internal", "the whole first label"),
+            (
+                &format!("{}.internal", "a".repeat(64)),
+                "at most 63 characters",
+            ),
+            ("a..b", "between single dots"),
+            ("", "between single dots"),
+        ] {
+            let error = AltName::dns(text).unwrap_err();
+            assert!(error.advice.contains(advice), "{text}: {}", error.advice);
         }
     }
 

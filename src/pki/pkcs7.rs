@@ -18,6 +18,19 @@ const DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
 /// # Errors
 /// When the bytes are not a CMS message, or it is of another kind than `SignedData`.
 pub fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Pkcs7Error> {
+    sequences(bytes, ber::CONTEXT_0)
+}
+
+/// The CRLs in a `SignedData`, each in DER, in their order; there may be none.
+///
+/// # Errors
+/// As [`certificates`].
+pub fn crls(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Pkcs7Error> {
+    sequences(bytes, ber::CONTEXT_1)
+}
+
+/// The SEQUENCEs in the set with this tag, between the content of a `SignedData` and its signatures.
+fn sequences(bytes: &[u8], set: u8) -> Result<Vec<Vec<u8>>, Pkcs7Error> {
     let (message, _) = ber::read(bytes)?;
     let mut fields = ber::elements(expect(message, ber::SEQUENCE)?);
     let kind = next(&mut fields, ber::OBJECT_IDENTIFIER)?;
@@ -29,13 +42,14 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<Vec<u8>>, Pkcs7Error> {
     next(&mut fields, ber::INTEGER)?; // version
     next(&mut fields, ber::SET)?; // digestAlgorithms
     next(&mut fields, ber::SEQUENCE)?; // encapContentInfo
-    let Some(certificates) = fields.next().transpose()? else {
-        return Ok(Vec::new());
-    };
-    if certificates.tag != ber::CONTEXT_0 {
-        return Ok(Vec::new());
+    let mut found = None;
+    for field in fields.take(2) {
+        let field = field?;
+        if field.tag == set {
+            found = Some(field.content);
+        }
     }
-    ber::elements(certificates.content)
+    ber::elements(found.unwrap_or_default())
         .filter_map(|choice| match choice {
             Ok(choice) if choice.tag == ber::SEQUENCE => Some(Ok(choice.encoded.to_vec())),
             Ok(_) => None,

@@ -125,7 +125,7 @@ impl fmt::Display for Floor {
 /// A floor that cannot be read.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum FloorError {
-    #[error("\"{text}\" is not a percentage from \"1%\" to \"100%\"")]
+    #[error("\"{text}\" is not a whole percentage from \"1%\" to \"100%\"")]
     Percent { text: String },
     #[error(
         "\"{text}\" demands nothing, so it is no floor: leave it out, or say how long is needed"

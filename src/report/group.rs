@@ -27,6 +27,17 @@ impl<'a> Group<'a> {
         };
         (self.iter().take(shown), self.len() - shown)
     }
+
+    /// What to do about those that [`Group::capped`] shows, each hint once.
+    pub fn hints(&self, limit: usize) -> Vec<&'a str> {
+        let mut hints: Vec<&str> = Vec::new();
+        for finding in self.capped(limit).0 {
+            if !finding.hint.is_empty() && !hints.contains(&finding.hint.as_str()) {
+                hints.push(&finding.hint);
+            }
+        }
+        hints
+    }
 }
 
 /// The gravest first, and otherwise in the order of their first appearance.
@@ -78,6 +89,15 @@ mod tests {
             .map(|group| group.iter().map(|f| f.summary.as_str()).collect())
             .collect();
         assert_eq!(shape, [vec!["2"], vec!["4"], vec!["1", "3"]]);
+    }
+
+    #[test]
+    fn each_hint_of_those_shown_is_given_once() {
+        let findings = ["mend", "", "mend", "look", "ask", "wait"]
+            .map(|hint| Finding::error(A, "").hint(hint));
+        let groups = groups(&findings);
+        assert_eq!(groups[0].hints(3), ["mend"]);
+        assert_eq!(groups[0].hints(5), ["mend", "look", "ask", "wait"]);
     }
 
     #[test]

@@ -185,8 +185,8 @@ fn findings(report: &Report) -> String {
         if more > 0 {
             text.push_str(&format!("- and {} more like it\n", words::thousands(more)));
         }
-        if !group.first.hint.is_empty() {
-            text.push_str(&format!("  - hint: {}\n", prose(&group.first.hint)));
+        for hint in group.hints(LIKE) {
+            text.push_str(&format!("  - hint: {}\n", prose(hint)));
         }
         text.push_str(&format!("  - more: `{}`\n", page(group.first.code)));
     }

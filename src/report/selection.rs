@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::{FORMATS, Format};
 use crate::choice::nearest;
+use crate::image::HostPlace;
 
 /// A format and where it goes: `human`, `json=out/report.json`, `json=-`.
 #[derive(Clone, Debug)]
@@ -39,20 +40,13 @@ impl Selection {
     }
 }
 
-/// `a.json` and `./a.json` are one file; so is any spelling of it, as far as its directory is there.
+/// `a.json` and `./a.json` are one file; so is any spelling of it.
 fn same_place(one: Option<&Path>, other: Option<&Path>) -> bool {
-    let place = |path: &Path| {
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let directory = directory.canonicalize();
-        directory.map_or_else(
-            |_| path.to_owned(),
-            |directory| directory.join(path.file_name().unwrap_or_default()),
-        )
+    let (Some(one), Some(other)) = (one, other) else {
+        return one == other;
     };
-    one.map(place) == other.map(place)
+    let place = HostPlace::of(one);
+    one == other || (place.is_some() && place == HostPlace::of(other))
 }
 
 impl FromStr for Selection {
@@ -187,8 +181,13 @@ mod tests {
             "two reports cannot go to a"
         );
         assert_eq!(
-            together(&["json=a", "junit=./a"]).unwrap_err(),
+            together(&["json=a", "junit=src/../a"]).unwrap_err(),
             "two reports cannot go to a"
+        );
+        // As long as their directory is not there, too.
+        assert_eq!(
+            together(&["json=not/there/a", "junit=./not/there/a"]).unwrap_err(),
+            "two reports cannot go to not/there/a"
         );
     }
 }

@@ -228,6 +228,9 @@ fn floor_in_words(floor: &Floor, required: Span) -> String {
 }
 
 fn what_to_change(case: &Case<'_>, required: Span) -> String {
+    if matches!(case.policy.floor, Some(Floor::Percent(100))) {
+        return "lower the floor: a certificate has its whole lifetime before it at no moment but its first, and most authorities date that back".to_owned();
+    }
     if case.window.depth > 0 {
         return format!(
             "renew the intermediate \"{}\" at the authority: no ttl can outlast it; or lower the floor",

@@ -237,6 +237,15 @@ fn a_floor_in_percent_is_of_the_leaf_s_own_lifetime() {
         "{}",
         finding.summary
     );
+    assert!(finding.hint.contains("raise the limit"), "{}", finding.hint);
+    // No other lifetime would help.
+    scene.policy.floor = Some("100%".parse().unwrap());
+    let finding = only(&scene.judge(), "window-below-floor", Severity::Error);
+    assert!(
+        finding.hint.starts_with("lower the floor"),
+        "{}",
+        finding.hint
+    );
     scene.policy.floor = Some("50%".parse().unwrap());
     assert_eq!(scene.judge().outcome(), Outcome::Ok);
 }

@@ -35,6 +35,10 @@ pub fn client_certificate(
     if chain.is_empty() {
         return Err(unusable(certificate, "it holds no certificate".to_owned()));
     }
+    if key == certificate && !pem::decode(&text).is_ok_and(|blocks| blocks.iter().any(is_key)) {
+        let reason = "there is no private key in it, and client_key (--ca-key) names no other file";
+        return Err(unusable(certificate, reason.to_owned()));
+    }
     // As a secret: refused when others may read it.
     let text = read_secret(&SecretSource::File(key.to_owned()))?;
     let der = pem::private_key(text.expose())
@@ -45,4 +49,13 @@ pub fn client_certificate(
         chain,
         key: Secret::new(key.expose_pkcs8().to_vec()),
     })
+}
+
+/// Whether a block is a private key, in whatever form.
+const fn is_key(block: &pem::Block) -> bool {
+    use pem::Block::{EncryptedPrivateKey, HeaderEncryptedKey, PrivateKey, Unknown};
+    matches!(
+        block,
+        PrivateKey(_) | EncryptedPrivateKey(_) | HeaderEncryptedKey(_) | Unknown(_)
+    )
 }

@@ -33,7 +33,7 @@ pub enum CaError {
     Key(KeyError),
     #[error("signing a CA certificate: {0}")]
     Signing(String),
-    #[error("{}", nested(.0))]
+    #[error("{0}")]
     Io(ImageError),
 }
 
@@ -116,7 +116,7 @@ pub enum IssueError {
     Unfaithful,
     #[error("signing: {0}")]
     Signing(String),
-    #[error("writing to the log of issued certificates: {}", nested(.0))]
+    #[error("writing to the log of issued certificates: {0}")]
     Log(ImageError),
 }
 
@@ -164,15 +164,4 @@ impl RevokeError {
             )),
         }
     }
-}
-
-/// The error and what it came from, in one line.
-fn nested(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -321,7 +321,8 @@ impl<'a> Authorities<'a> {
                 keys.extend(key.split('.').filter(|part| !part.is_empty()));
                 source.error(&keys, reason)
             }
-            _ => UsageError::new(format!("--ca {}", words.kind), reason),
+            _ if key.is_empty() => UsageError::new(format!("--ca {}", words.kind), reason),
+            _ => UsageError::new(flag_of(key, ""), reason),
         }
     }
 }
@@ -329,12 +330,16 @@ impl<'a> Authorities<'a> {
 /// A key that is not given, and the flag that would.
 fn missing(reason: &str) -> Option<(String, String)> {
     let key = reason.strip_prefix("missing field `")?.split('`').next()?;
+    Some((key.to_owned(), flag_of(key, "=…")))
+}
+
+/// The flag that gives a key a value; the common one shows the form of a value by its end.
+fn flag_of(key: &str, end: &str) -> String {
     let flag = FLAGS.iter().find(|(_, of)| *of == key);
-    let flag = flag.map_or_else(
-        || format!("--ca-set {key}=…"),
+    flag.map_or_else(
+        || format!("--ca-set {key}{end}"),
         |(id, _)| format!("--{}", id.replace('_', "-")),
-    );
-    Some((key.to_owned(), flag))
+    )
 }
 
 fn find(kind: &str) -> Option<&'static Entry> {

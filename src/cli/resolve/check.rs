@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::ArgMatches;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use super::draft::{Draft, origin_of};
 use super::overlay::{USAGES, one_of};
@@ -122,7 +122,9 @@ fn policy(args: &Args, matches: &ArgMatches) -> Result<Policy, UsageError> {
         .iter()
         .map(|text| name(text))
         .collect::<Result<_, _>>()
-        .map_err(|error| UsageError::new("--name", error.to_string()))?;
+        .map_err(|error: NameError| {
+            UsageError::new("--name", error.to_string()).hint(error.advice)
+        })?;
     Ok(Policy {
         floor,
         floor_origin,
@@ -146,7 +148,10 @@ fn name(text: &str) -> Result<AltName, NameError> {
 }
 
 fn moment(text: &str) -> Result<OffsetDateTime, UsageError> {
-    OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
+    let moment = OffsetDateTime::parse(text, &Rfc3339).ok();
+    // An offset may lead out of the years that have four digits.
+    let moment = moment.and_then(|moment| moment.checked_to_offset(UtcOffset::UTC));
+    moment.ok_or_else(|| {
         UsageError::new(
             "--at",
             format!("\"{text}\" is not a moment as RFC 3339 writes it"),

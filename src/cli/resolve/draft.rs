@@ -71,9 +71,11 @@ impl<'a> Draft<'a> {
         match self.source {
             Some(source) => {
                 let mut keys = vec!["identity", self.name.as_str()];
-                keys.extend(key.split('.'));
+                keys.extend(key.split('.').filter(|part| !part.is_empty()));
                 source.error(&keys, reason)
             }
+            // No flag stands for the whole table.
+            None if key == "placements" => UsageError::new("", reason),
             None => UsageError::new(format!("--{}", key.replace(['_', '.'], "-")), reason),
         }
     }

@@ -6,6 +6,7 @@ use super::{placements, relative_to};
 use crate::cli::file::OnShortened;
 use crate::cli::usage::UsageError;
 use crate::command::provision::Identity;
+use crate::pki::name::NameError;
 use crate::pki::window::FloorError;
 use crate::pki::{AltName, Floor, Subject};
 use crate::record;
@@ -52,14 +53,20 @@ pub fn plan(draft: &Draft<'_>, authorities: &mut Authorities<'_>) -> Result<Iden
 /// An identity's name is its record's file name.
 fn safe_name(draft: &Draft<'_>) -> Result<(), UsageError> {
     let name = draft.name.as_str();
+    // Without a file, the common name serves as the name.
+    let key = match draft.source {
+        Some(_) => "",
+        None if draft.identity.common_name.as_deref() == Some(name) => "common_name",
+        None => "identity",
+    };
+    if name == record::RESERVED {
+        return Err(draft
+            .error(key, format!("`{name}` cannot be the name of an identity: certbake's own journal stands under it"))
+            .hint("give the identity another name; --identity names it apart from the common name"));
+    }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty()
-        || name.len() > 100
-        || name.starts_with('.')
-        || name == record::RESERVED
-        || !name.chars().all(plain)
-    {
-        return Err(draft.error("", format!("`{name}` cannot be the name of an identity"))
+    if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(draft.error(key, format!("`{name}` cannot be the name of an identity"))
             .hint("use up to 100 letters, digits, hyphens, dots and underscores, not starting with a dot; --identity names it apart from the common name"));
     }
     Ok(())
@@ -75,7 +82,9 @@ fn names(draft: &Draft<'_>) -> Result<Vec<AltName>, UsageError> {
         ("email", &words.email, AltName::email),
     ] {
         for text in list {
-            let name = parse(text).map_err(|error| draft.error(key, error.to_string()))?;
+            let name = parse(text).map_err(|error: NameError| {
+                draft.error(key, error.to_string()).hint(error.advice)
+            })?;
             if names.contains(&name) {
                 return Err(draft.error(key, format!("{name} stands there twice")));
             }
@@ -206,6 +215,13 @@ fn floor(draft: &Draft<'_>) -> Result<Option<Floor>, UsageError> {
                 return Err(
                     draft.error("use_by", FloorError::nothing(floor.to_string()).to_string())
                 );
+            }
+            let sum = floor.required(time::Duration::ZERO);
+            if sum > Span::LONGEST {
+                return Err(draft.error(
+                    "use_by",
+                    format!("the facts add up to {sum}, which is longer than a hundred years"),
+                ));
             }
             Ok(Some(floor))
         }

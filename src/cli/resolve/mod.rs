@@ -5,6 +5,7 @@ mod authority;
 pub mod check;
 mod draft;
 mod identity;
+mod outside;
 mod overlay;
 mod placements;
 pub mod revoke;
@@ -104,6 +105,7 @@ fn identities(
         .map(|draft| identity::plan(draft, &mut authorities))
         .collect::<Result<Vec<_>, _>>()?;
     placements::no_two_share_a_path(&drafts, &identities)?;
+    outside::nothing_is_overwritten(args, &drafts, &identities, source.as_ref())?;
     Ok(identities)
 }
 
@@ -179,9 +181,12 @@ fn chosen<'a>(
             .map(|(name, identity)| (name.as_str(), identity))
             .collect());
     }
+    let twice = |at: usize, name: &String| args.identity[..at].contains(name);
     args.identity
         .iter()
-        .map(|name| {
+        .enumerate()
+        .filter(|(at, name)| !twice(*at, name))
+        .map(|(_, name)| {
             all.get_key_value(name)
                 .map(|(name, identity)| (name.as_str(), identity))
                 .ok_or_else(|| {

@@ -176,6 +176,9 @@ fn placements(
         ("key", "placements.private_key"),
         ("combined", "placements.combined"),
         ("pkcs12", "placements.pkcs12"),
+        ("pkcs12_password", "placements.pkcs12.password"),
+        ("owner", "owner"),
+        ("group", "group"),
         ("record", "record"),
     ] {
         note(draft, matches, id, key);

@@ -4,7 +4,7 @@ use super::draft::Draft;
 use crate::cli::file;
 use crate::cli::usage::UsageError;
 use crate::command::provision::{Content, Identity, Pkcs12, Placement};
-use crate::image::{ImagePath, Mode, Owner};
+use crate::image::{ImagePath, Mode, Owner, OwnerError};
 use crate::pki::pkcs12::Encryption;
 use crate::secret_source::SecretSource;
 
@@ -69,7 +69,7 @@ fn pkcs12(draft: &Draft<'_>, words: &file::Pkcs12Placement) -> Result<Placement,
     let password: SecretSource = words
         .password
         .parse()
-        .map_err(|error| draft.error(key, format!("{error}")))?;
+        .map_err(|error| draft.error("placements.pkcs12.password", format!("{error}")))?;
     let content = Content::Pkcs12(Pkcs12 {
         password,
         encryption: match words.encryption.unwrap_or_default() {
@@ -125,18 +125,34 @@ fn placement(
         return Err(draft.error(key, format!("mode {mode} lets others than owner and group at the private key {path}"))
             .hint("use 0600, or 0640 with a group of its own; danger_readable_key = true allows it all the same"));
     }
-    let owner = |words: &Option<String>| -> Result<Owner, UsageError> {
-        words.as_deref().map_or(Ok(Owner::Running), |name| {
-            name.parse()
-                .map_err(|error| draft.error(key, format!("{error}")))
-        })
-    };
     Ok(Placement {
         content,
         mode,
-        owner: owner(&words.owner)?,
-        group: owner(&words.group)?,
+        owner: owner(draft, key, "owner", words.owner.as_deref())?,
+        group: owner(draft, key, "group", words.group.as_deref())?,
         path,
+    })
+}
+
+/// The owner of a placement, or its group.
+fn owner(
+    draft: &Draft<'_>,
+    placement: &str,
+    which: &str,
+    text: Option<&str>,
+) -> Result<Owner, UsageError> {
+    let Some(text) = text else {
+        return Ok(Owner::Running);
+    };
+    let key = if draft.is_set_by(which) {
+        which
+    } else {
+        placement
+    };
+    text.parse().map_err(|error: OwnerError| {
+        draft
+            .error(key, format!("the {which} {text:?} {error}"))
+            .hint("a name in the image, or a number; owner and group are given apart")
     })
 }
 

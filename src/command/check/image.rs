@@ -4,8 +4,9 @@
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+use super::placement::{self, CHANGED};
 use super::read::{self, Content};
-use super::{Expected, ImageTarget, nothing, placement, trust_not_checked};
+use super::{Expected, ImageTarget, nothing, successor, trust_not_checked};
 use crate::finding::{Code, Finding};
 use crate::image::{self, ImageError, ImagePath, ImageRoot};
 use crate::outcome::{AuthorityPlace, Change, IdentityReport, Outcome, PlacementReport, Report};
@@ -57,6 +58,11 @@ fn look(target: &ImageTarget, policy: &Policy, report: &mut Report) -> Result<()
         };
         let anchors = read::anchors(pinned, &mut report.findings);
         Identity::check(&image, expected, anchors, policy, report);
+    }
+    if report.findings.iter().any(|found| found.code == CHANGED) {
+        let records = recorded.iter().map(|name| read_record(&image, name));
+        let records: Vec<_> = records.filter_map(Result::ok).collect();
+        successor::name(&mut report.findings, &records);
     }
     Ok(())
 }

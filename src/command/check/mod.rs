@@ -6,6 +6,7 @@ mod files;
 mod image;
 mod placement;
 mod read;
+mod successor;
 
 use std::path::PathBuf;
 

@@ -5,7 +5,7 @@ use crate::image::Metadata;
 use crate::pki::digest;
 use crate::record::RecordedPlacement;
 
-const CHANGED: Code = Code::new("placement-changed");
+pub(super) const CHANGED: Code = Code::new("placement-changed");
 const MODE: Code = Code::new("placement-mode");
 const OWNER: Code = Code::new("placement-owner");
 

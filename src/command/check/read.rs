@@ -8,9 +8,11 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::finding::{Code, Finding};
+use crate::pki::certificate::KeyFacts;
+use crate::pki::csr::Csr;
 use crate::pki::key::KeyError;
 use crate::pki::pem::{self, Block};
-use crate::pki::{Anchors, Certificate, PrivateKey, ReceivedRequest, pkcs12};
+use crate::pki::{Anchors, Certificate, PrivateKey, ber, encrypted, pkcs7, pkcs12};
 
 const UNREADABLE: Code = Code::new("file-unreadable");
 const KEY_UNREADABLE: Code = Code::new("key-unreadable");
@@ -22,8 +24,12 @@ pub(super) const LARGEST: u64 = 64 * 1024 * 1024;
 const SEQUENCE: u8 = 0x30;
 
 const BEGIN: &[u8] = b"-----BEGIN ";
-/// The labels of what is read as a certificate; the second is what older tools write.
-const CERTIFICATES: [&[u8]; 2] = [b"CERTIFICATE-----", b"X509 CERTIFICATE-----"];
+/// The labels of what is read as a certificate; OpenSSL writes the others too.
+const CERTIFICATES: [&[u8]; 3] = [
+    b"CERTIFICATE-----",
+    b"X509 CERTIFICATE-----",
+    b"TRUSTED CERTIFICATE-----",
+];
 
 /// Reads a whole file into `buffer`, replacing what it held.
 ///
@@ -128,24 +134,42 @@ pub(super) fn content(bytes: &[u8]) -> Result<Content, Fault> {
     })?;
     let mut content = Content::default();
     for (at, block) in blocks.into_iter().enumerate() {
-        let fault = |reason: String| Fault {
+        let fault = |reason: &str, hint| Fault {
             block: Some(at + 1),
             reason: format!("PEM block {}: {reason}", at + 1),
-            hint: WRITE_AGAIN,
+            hint,
         };
-        match block {
-            Block::Certificate(der) => {
-                let certificate =
-                    Certificate::from_der(der).map_err(|error| fault(error.to_string()))?;
-                content.certificates.push((certificate, at + 1));
+        let certificate = match block {
+            Block::Cms(_) => return Err(fault(MESSAGE, OUT_OF_PEM_MESSAGE)),
+            Block::Certificate(der) if pkcs7::is_message(&der) => {
+                return Err(fault(MESSAGE, OUT_OF_PEM_MESSAGE));
             }
-            Block::PrivateKey(der) => content.keys.push(der),
-            Block::Crl(der) => content.crls.push(der),
-            _ => {}
-        }
+            Block::Certificate(der) => der,
+            // What OpenSSL trusts it for comes after it.
+            Block::TrustedCertificate(der) => match ber::read(&der) {
+                Ok((certificate, _)) => certificate.encoded.to_vec(),
+                Err(_) => der,
+            },
+            Block::PrivateKey(der) => {
+                content.keys.push(der);
+                continue;
+            }
+            Block::Crl(der) => {
+                content.crls.push(der);
+                continue;
+            }
+            _ => continue,
+        };
+        let certificate = Certificate::from_der(certificate)
+            .map_err(|error| fault(&error.to_string(), WRITE_AGAIN))?;
+        content.certificates.push((certificate, at + 1));
     }
     Ok(content)
 }
+
+const MESSAGE: &str = "it is a PKCS#7 message";
+const OUT_OF_PEM_MESSAGE: &str =
+    "take the certificates out of it and check those: openssl pkcs7 -in FILE -print_certs -out NEW";
 
 /// A DER file says nothing about its kind: it is the one that it can be read as.
 fn der(bytes: &[u8]) -> Result<Content, Fault> {
@@ -156,7 +180,14 @@ fn der(bytes: &[u8]) -> Result<Content, Fault> {
             Ok(_) => content.keys.push(bytes.to_vec().into()),
             Err(_) if crate::pki::path::is_crl(bytes) => content.crls.push(bytes.to_vec()),
             // Nothing for us, as in PEM.
-            Err(_) if ReceivedRequest::from_der(bytes).is_ok() => {}
+            Err(_) if holds_no_certificate(bytes) => {}
+            Err(_) if pkcs7::is_message(bytes) => {
+                return Err(Fault {
+                    block: None,
+                    reason: MESSAGE.to_owned(),
+                    hint: "take the certificates out of it and check those: openssl pkcs7 -inform DER -in FILE -print_certs -out NEW",
+                });
+            }
             Err(_) if pkcs12::is_key_store(bytes) => {
                 return Err(Fault {
                     block: None,
@@ -174,6 +205,12 @@ fn der(bytes: &[u8]) -> Result<Content, Fault> {
         },
     }
     Ok(content)
+}
+
+fn holds_no_certificate(der: &[u8]) -> bool {
+    Csr::from_der(der).is_some()
+        || encrypted::is_encrypted_key(der)
+        || KeyFacts::of_spki(der).is_some()
 }
 
 /// Whether a file met in a folder is meant to hold certificates.

@@ -107,6 +107,13 @@ const LABELS: &[(&str, Words)] = &[
             "",
         ),
     ),
+    (
+        "RSA PUBLIC KEY",
+        (
+            "an RSA public key in the old form (PKCS#1)",
+            "openssl rsa -RSAPublicKey_in -in FILE -pubout -out NEW",
+        ),
+    ),
     ("PGP ", OPENPGP),
     ("SSH2 ", ("an SSH key", "")),
 ];

@@ -68,7 +68,7 @@ pub(super) fn certificate(certificate: Certificate, trusted: bool, now: OffsetDa
 /// `None` when it is not even shaped like a private key.
 pub(super) fn private_key(der: &[u8], encrypted: bool) -> Option<Content> {
     let key = PrivateKey::from_der(der).ok();
-    if key.is_none() && !has_version(der) {
+    if key.is_none() && !looks_like_a_key(der) {
         return None;
     }
     let facts = key.as_ref().and_then(|key| KeyFacts::of_spki(key.spki()));
@@ -80,11 +80,24 @@ pub(super) fn private_key(der: &[u8], encrypted: bool) -> Option<Content> {
     }))
 }
 
-/// PKCS#8, SEC 1 and PKCS#1 keys are sequences that open with a version.
-fn has_version(der: &[u8]) -> bool {
-    ber::read(der).is_ok_and(|(key, rest)| {
-        rest.is_empty() && key.tag == ber::SEQUENCE && key.content.first() == Some(&ber::INTEGER)
-    })
+/// All open with a version. Then comes in PKCS#8 the kind of key, in SEC 1 the key, and in PKCS#1, and
+/// OpenSSL's old form of DSA, a row of numbers.
+fn looks_like_a_key(der: &[u8]) -> bool {
+    let Ok((key, [])) = ber::read(der) else {
+        return false;
+    };
+    let fields: Vec<_> = ber::elements(key.content).map_while(Result::ok).collect();
+    let [version, next, ..] = fields.as_slice() else {
+        return false;
+    };
+    key.tag == ber::SEQUENCE
+        && version.tag == ber::INTEGER
+        && match next.tag {
+            ber::SEQUENCE => next.content.first() == Some(&ber::OBJECT_IDENTIFIER),
+            ber::OCTET_STRING => true,
+            ber::INTEGER => fields.len() >= 6,
+            _ => false,
+        }
 }
 
 pub(super) fn request(csr: Csr) -> Content {

@@ -196,13 +196,18 @@ impl Looking<'_> {
         if self.sight.format != Some("PEM") {
             self.sight.format = Some("PKCS#7");
         }
+        let lists = pkcs7::crls(bytes).unwrap_or_default();
         match pkcs7::certificates(bytes) {
-            Ok(certificates) if certificates.is_empty() => {
+            Ok(certificates) if certificates.is_empty() && lists.is_empty() => {
                 self.unreadable("it is a CMS message without certificates", "");
             }
             Ok(certificates) => {
                 for der in certificates {
                     self.certificate(der, None, false);
+                }
+                for der in lists {
+                    let list = Crl::from_der(&der).map(item::crl);
+                    self.found(list, "a revocation list");
                 }
             }
             Err(error) => self.unreadable(error.to_string(), ""),

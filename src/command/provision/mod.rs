@@ -12,6 +12,7 @@ mod summary;
 pub(super) use content::{not_for_java, password};
 pub(super) use landing::slots;
 pub use plan::{Candidate, Content, Identity, Pkcs12, Placement, Plan};
+pub use recording::in_image as record_path;
 
 use std::time::{Duration, Instant};
 
@@ -96,7 +97,7 @@ impl From<crate::image::ImageError> for Stop {
 
 fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), Stop> {
     reachable_floors(&plan.identities)?;
-    recording::copies_can_be_written(plan)?;
+    recording::can_be_written(plan, context)?;
     let root = ImageRoot::open(&plan.root)?;
     let slots = landing::slots(&plan.identities)?;
     let passwords = Passwords::read(plan)?;

@@ -38,13 +38,16 @@ const BUILD_FACTS: &[(&str, &str)] = &[
     ("GIT_COMMIT", "git_commit"),
 ];
 
+/// Where an identity's record stands in the image; `None` for a name that makes no path.
+pub fn in_image(identity: &str) -> Option<ImagePath> {
+    record::path(identity).parse().ok()
+}
+
 /// Where an identity's record stands in the image.
 pub fn path(identity: &str) -> Result<ImagePath, Stop> {
-    record::path(identity).parse().map_err(|error| {
-        Stop::new(
-            Outcome::Usage,
-            Finding::error(RECORD_UNWRITABLE, format!("{error}")),
-        )
+    in_image(identity).ok_or_else(|| {
+        let reason = format!("{identity:?} cannot be the name of a record");
+        Stop::new(Outcome::Usage, Finding::error(RECORD_UNWRITABLE, reason))
     })
 }
 
@@ -166,7 +169,9 @@ fn baked_at(context: &Context<'_>) -> Result<OffsetDateTime, Stop> {
                 Outcome::Usage,
                 Finding::error(
                     RECORD_UNWRITABLE,
-                    "SOURCE_DATE_EPOCH is not a number of seconds since 1970",
+                    format!(
+                        "SOURCE_DATE_EPOCH is {text:?}, which is not a number of seconds since 1970"
+                    ),
                 )
                 .hint(
                     "set it to whole seconds, for example $(git log -1 --format=%ct), or unset it",
@@ -200,8 +205,9 @@ pub fn texts(plan: &Plan, contents: &[image::Content]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// No certificate is spent on a run that would end in a copy that cannot be written.
-pub fn copies_can_be_written(plan: &Plan) -> Result<(), Stop> {
+/// No certificate is spent on a run that would end in a record that cannot be written.
+pub fn can_be_written(plan: &Plan, context: &Context<'_>) -> Result<(), Stop> {
+    baked_at(context)?;
     for identity in &plan.identities {
         let Some(file) = &identity.record else {
             continue;

@@ -28,7 +28,11 @@ pub fn marks(window: &WindowSummary, now: OffsetDateTime) -> Vec<Mark> {
         mark('●', "now", now),
     ];
     if let Some(floor) = window.floor.as_ref().filter(|_| now <= window.not_after) {
-        marks.push(mark('◆', "floor", now + floor.required.duration()));
+        marks.push(mark(
+            '◆',
+            "floor",
+            now.saturating_add(floor.required.duration()),
+        ));
     }
     marks.push(mark('┤', "not after", window.not_after));
     marks.sort_by_key(|mark| mark.at);
@@ -81,7 +85,7 @@ fn stretch(window: &WindowSummary, now: OffsetDateTime, from: &Mark, to: &Mark) 
     let floor = window
         .floor
         .as_ref()
-        .map_or(now, |floor| now + floor.required.duration());
+        .map_or(now, |floor| now.saturating_add(floor.required.duration()));
     if to.at <= window.not_before || from.at >= window.not_after {
         Stretch::Outside
     } else if from.at >= now && to.at <= floor {
@@ -184,6 +188,11 @@ mod tests {
             let (from, to, floor) = window;
             assert_eq!(bar(from, to, floor), drawn, "{window:?}");
         }
+    }
+
+    #[test]
+    fn a_floor_past_the_end_of_time_stands_at_the_end() {
+        assert_eq!(bar(0, 10, Some(4_000_000)), "├●┤┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄◆");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What else is worth saying, equal findings together.
 
 use super::paper::{Paper, Tone};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding, Severity};
 use crate::outcome::Report;
 use crate::report::group::{self, Group};
 use crate::report::{facts, page, words};
@@ -70,13 +70,20 @@ fn single(paper: &mut Paper, report: &Report, finding: &Finding, told: Option<&F
     };
     paper.row_in(severity.as_str(), tone(severity), &text);
     // A note is for knowing, not for doing; and what was told once is not told again.
-    if severity == Severity::Note || told.is_some_and(|told| told.code == finding.code) {
+    if severity == Severity::Note {
+        return;
+    }
+    let hint = Some(finding.hint.as_str()).filter(|hint| !hint.is_empty());
+    if let Some(told) = told.filter(|told| told.code == finding.code) {
+        if let Some(hint) = hint.filter(|hint| *hint != told.hint) {
+            paper.row("hint", hint);
+        }
         return;
     }
     for (name, value) in facts::rows(finding, report.at) {
         paper.row("", &format!("{name} {value}"));
     }
-    ending(paper, finding);
+    ending(paper, finding.code, hint.as_slice());
 }
 
 fn several(paper: &mut Paper, group: &Group<'_>) {
@@ -100,13 +107,13 @@ fn several(paper: &mut Paper, group: &Group<'_>) {
         paper.row("", &format!("and {} more like it", words::thousands(more)));
     }
     if severity != Severity::Note {
-        ending(paper, group.first);
+        ending(paper, group.first.code, &group.hints(LIKE));
     }
 }
 
-fn ending(paper: &mut Paper, finding: &Finding) {
-    if !finding.hint.is_empty() {
-        paper.row("hint", &finding.hint);
+fn ending(paper: &mut Paper, code: Code, hints: &[&str]) {
+    for hint in hints {
+        paper.row("hint", hint);
     }
-    paper.row("more", &page(finding.code));
+    paper.row("more", &page(code));
 }

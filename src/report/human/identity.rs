@@ -62,9 +62,19 @@ fn authority(place: &AuthorityPlace) -> String {
 
 /// A certificate that was not kept needs no serial and no fingerprint to be found again by.
 fn came(paper: &mut Paper, label: &str, certificate: &CertificateSummary, kept: bool) {
+    // RFC 5280 section 4.2.1.6: all that names it may be its alternative names.
+    let subject = match certificate.subject.as_str() {
+        "" => certificate
+            .names
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+        subject => subject.to_owned(),
+    };
     paper.row(
         label,
-        &format!("{}, issued by {}", certificate.subject, certificate.issuer),
+        &format!("{subject}, issued by {}", certificate.issuer),
     );
     if kept {
         paper.row("serial", &certificate.serial);

@@ -1,0 +1,111 @@
+//! Files beside the image that a run writes: none of them may take the place of another, of what is
+//! baked, or of the configuration file.
+
+use std::path::{Path, PathBuf};
+
+use super::Args;
+use super::draft::Draft;
+use crate::cli::source::Source;
+use crate::cli::usage::{REPORT, UsageError};
+use crate::command::provision::{Identity, record_path};
+use crate::image::{self, HostPlace, ImagePath, ImageRoot};
+use crate::report::Selection;
+
+/// A file that is written beside the image, and whose word it is.
+struct Beside<'a> {
+    path: PathBuf,
+    what: String,
+    /// `None` is a report.
+    draft: Option<&'a Draft<'a>>,
+}
+
+impl Beside<'_> {
+    fn refused(&self, why: &str) -> UsageError {
+        let reason = format!("{} {why}", self.path.display());
+        let error = match self.draft {
+            Some(draft) => draft.error("record", reason),
+            None => UsageError::new(REPORT, reason),
+        };
+        error.hint("give it a path of its own; nothing was asked for and nothing written")
+    }
+}
+
+/// # Errors
+/// The first file that would take another's place, by its flag or key.
+pub fn nothing_is_overwritten(
+    args: &Args,
+    drafts: &[Draft<'_>],
+    identities: &[Identity],
+    source: Option<&Source>,
+) -> Result<(), UsageError> {
+    let beside = beside(args, drafts, identities);
+    if beside.is_empty() {
+        return Ok(());
+    }
+    let baked = baked(identities);
+    // A root that cannot be opened is told later.
+    let root = args.root.as_deref().map(ImageRoot::open);
+    let root = root.and_then(Result::ok);
+    let config = source.and_then(|source| HostPlace::of(&source.path));
+    let mut seen: Vec<(HostPlace, &str)> = Vec::new();
+    for file in &beside {
+        let Some(place) = HostPlace::of(&file.path) else {
+            continue;
+        };
+        if config.as_ref() == Some(&place) {
+            return Err(file.refused("is the configuration file"));
+        }
+        if let Some((_, other)) = seen.iter().find(|(other, _)| *other == place) {
+            return Err(file.refused(&format!("is to hold {other} already")));
+        }
+        let paths = baked.iter().map(|(path, _)| path);
+        if let Some(path) = root.as_ref().and_then(|root| place.among(root, paths)) {
+            let what = baked.iter().find(|(other, _)| other == path);
+            let what = what.map(|(_, what)| what.as_str()).unwrap_or_default();
+            return Err(file.refused(&format!("is {path} in the image, which holds {what}")));
+        }
+        seen.push((place, &file.what));
+    }
+    Ok(())
+}
+
+fn beside<'a>(args: &Args, drafts: &'a [Draft<'a>], identities: &[Identity]) -> Vec<Beside<'a>> {
+    let reports = args.report.report.iter().filter_map(|text| {
+        let selection: Selection = text.parse().ok()?;
+        Some(Beside {
+            path: selection.path?,
+            what: format!("the {} report", selection.format.name),
+            draft: None,
+        })
+    });
+    let records = drafts
+        .iter()
+        .zip(identities)
+        .filter_map(|(draft, identity)| {
+            Some(Beside {
+                path: identity.record.clone()?,
+                what: format!("the record of {}", identity.name),
+                draft: Some(draft),
+            })
+        });
+    let is_file = |path: &Path| !image::is_stream(path);
+    reports
+        .chain(records)
+        .filter(|file| is_file(&file.path))
+        .collect()
+}
+
+/// Every file that is to be in the image, and what it holds.
+fn baked(identities: &[Identity]) -> Vec<(ImagePath, String)> {
+    let mut baked = Vec::new();
+    for identity in identities {
+        for placement in &identity.placements {
+            let what = format!("the {} of {}", placement.content.name(), identity.name);
+            baked.push((placement.path.clone(), what));
+        }
+        if let Some(path) = record_path(&identity.name) {
+            baked.push((path, format!("the record of {}", identity.name)));
+        }
+    }
+    baked
+}
