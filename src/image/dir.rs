@@ -11,7 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::error::{During, ImageError, Reason};
+use super::error::{During, ImageError};
 use super::label::Label;
 use super::mode::Mode;
 use super::path;
@@ -274,10 +274,7 @@ impl Dir {
         };
         match self.open_examined(name, &stat, OFlags::RDONLY, "opening") {
             Ok((file, stat)) => Ok(Some((stat, Some(file)))),
-            Err(ImageError::Io {
-                reason: Reason(Errno::ACCESS),
-                ..
-            }) => Ok(Some((stat, None))),
+            Err(error) if error.is_no_access() => Ok(Some((stat, None))),
             Err(error) => Err(error),
         }
     }
@@ -388,12 +385,12 @@ impl Dir {
         }
     }
 
-    /// Whether we may create, rename and remove names here.
+    /// Whether we may create, rename and remove names here, and open the directory to sync it.
     pub(super) fn is_writable(&self) -> Result<bool, ImageError> {
         match fs::accessat(
             &self.fd,
             ".",
-            Access::WRITE_OK | Access::EXEC_OK,
+            Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
             AtFlags::EACCESS,
         ) {
             Ok(()) => Ok(true),

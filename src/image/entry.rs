@@ -123,23 +123,31 @@ impl Entry {
 
     /// Whether `name` holds the new content; `None` when it does not exist as a regular file.
     pub(super) fn holds_new(&self, name: &str) -> Result<Option<bool>, ImageError> {
-        match self.dir.stat(name)? {
-            Some(stat) if regular(&stat, name).is_ok() => {
-                let (file, _) = self.dir.open_file(name)?;
-                Ok(Some(
-                    sha256_of(&file, &self.dir.path_of(name))? == self.line.shape.sha256,
-                ))
-            }
-            _ => Ok(None),
+        let Some(stat) = self.dir.stat(name)? else {
+            return Ok(None);
+        };
+        if regular(&stat, name).is_err() {
+            return Ok(None);
+        }
+        match self.dir.open_file(name) {
+            Ok((file, _)) => Ok(Some(
+                sha256_of(&file, &self.dir.path_of(name))? == self.line.shape.sha256,
+            )),
+            // Somebody else's, which was replaced without looking into it.
+            Err(error) if error.is_no_access() && !self.is_shaped(&stat) => Ok(Some(false)),
+            Err(error) => Err(error),
         }
     }
 
     /// Whether the target's mode and owner are those of the new file.
     pub(super) fn has_new_metadata(&self) -> Result<bool, ImageError> {
-        let shape = &self.line.shape;
-        let wanted = (shape.mode, shape.uid, shape.gid);
         let stat = self.dir.stat(&self.line.name)?;
-        Ok(stat.is_some_and(|stat| (stat.mode_bits(), stat.uid(), stat.gid()) == wanted))
+        Ok(stat.is_some_and(|stat| self.is_shaped(&stat)))
+    }
+
+    fn is_shaped(&self, stat: &Stat) -> bool {
+        let shape = &self.line.shape;
+        (stat.mode_bits(), stat.uid(), stat.gid()) == (shape.mode, shape.uid, shape.gid)
     }
 
     fn exchange(&self) -> Result<(), Errno> {

@@ -159,6 +159,19 @@ pub enum ImageError {
     Contents { path: String, problem: &'static str },
 }
 
+impl ImageError {
+    /// Whether a file is there and not for us to open.
+    pub(super) const fn is_no_access(&self) -> bool {
+        matches!(
+            self,
+            Self::Io {
+                reason: Reason(Errno::ACCESS),
+                ..
+            }
+        )
+    }
+}
+
 /// An error and its causes on one line.
 pub(super) fn chain(error: &ImageError) -> String {
     let mut line = error.to_string();

@@ -229,6 +229,10 @@ fn code_of(reason: Reason, path: &str) -> (Code, String) {
             let hint = "mount /proc, or use Linux 5.6 or later: one of the two is needed to follow paths safely";
             return (IO, hint.to_owned());
         }
+        Errno::MFILE | Errno::NFILE => {
+            let hint = "raise the limit of open files (`ulimit -Hn`, or of the container), or bake fewer identities in one run";
+            return (IO, hint.to_owned());
+        }
         _ => {
             return (
                 IO,

@@ -10,6 +10,7 @@
 //! [`recover()`]) takes it back or completes it.
 
 mod commit;
+mod descriptors;
 mod dir;
 mod entry;
 mod error;

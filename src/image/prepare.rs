@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::StatVfsMountFlags;
+use rustix::thread::{CapabilitySet, capabilities};
 
-use super::dir::{Dir, Identity, regular};
-use super::error::ImageError;
+use super::descriptors;
+use super::dir::{Dir, Identity, Stat, regular};
+use super::error::{During, ImageError};
 use super::journal::Journal;
 use super::lock::DirLock;
 use super::mode::Mode;
@@ -21,6 +23,9 @@ use crate::finding::Finding;
 
 /// How long another certbake on the same image is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The bit of a mode by which a directory's files are their owners' alone to replace (inode(7)).
+const STICKY: u32 = 0o1000;
 
 /// A file that is to be in the image.
 #[derive(Clone, Debug)]
@@ -127,6 +132,7 @@ fn directories(root: &ImageRoot, slots: &[Slot]) -> Result<Vec<Arc<Dir>>, ImageE
 }
 
 fn survey(root: &ImageRoot, slots: Vec<Slot>) -> Result<(Place, Vec<Target>), ImageError> {
+    descriptors::allow(slots.len());
     let mut places = Places::of(root);
     let journal = Journal::locate(&mut places)?;
     let mut names = Names::of(root);
@@ -145,6 +151,11 @@ fn survey(root: &ImageRoot, slots: Vec<Slot>) -> Result<(Place, Vec<Target>), Im
         }
     }
     room(&journal, &targets)?;
+    if let Some(first) = targets.first() {
+        let missing = targets.iter().map(|target| target.place.missing.len());
+        let open = targets.len() + seen.len() + missing.sum::<usize>();
+        descriptors::suffice(open, first.slot.path.as_str())?;
+    }
     Ok((journal, targets))
 }
 
@@ -173,6 +184,8 @@ impl Target {
             }
             // Opening it changes nothing and tells whether we may.
             place.dir.open_file_for_writing(&place.name)?;
+        } else if let Some(stat) = &place.found {
+            replaceable(&place.dir, stat, &slot.path)?;
         }
         Ok(Self {
             slot,
@@ -228,8 +241,29 @@ fn writable(place: &Place, path: &str) -> Result<(), ImageError> {
     }
     Err(ImageError::NotPermitted {
         path: path.to_owned(),
-        action: "writing in its directory",
+        action: "reading and writing its directory",
         uid: rustix::process::geteuid().as_raw(),
+    })
+}
+
+/// In a sticky directory a file is replaced by its owner or the directory's, or with CAP_FOWNER.
+fn replaceable(dir: &Dir, found: &Stat, path: &ImagePath) -> Result<(), ImageError> {
+    let us = rustix::process::geteuid().as_raw();
+    if found.uid() == us {
+        return Ok(());
+    }
+    let holder = dir.own_stat()?;
+    if holder.mode_bits() & STICKY == 0 || holder.uid() == us {
+        return Ok(());
+    }
+    let sets = capabilities(None).during("reading the capabilities for", path.as_str())?;
+    if sets.effective.contains(CapabilitySet::FOWNER) {
+        return Ok(());
+    }
+    Err(ImageError::NotPermitted {
+        path: path.to_string(),
+        action: "replacing another user's file in a sticky directory",
+        uid: us,
     })
 }
 

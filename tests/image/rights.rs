@@ -33,10 +33,10 @@ fn modes_are_exact_whatever_the_umask() {
     }
 }
 
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
 /// The driver run by a user who is not root.
-fn as_nobody(image: &Image, task: &str) -> (Option<i32>, String) {
+pub fn as_nobody(image: &Image, task: &str) -> (Option<i32>, String) {
     let words = [
         "setpriv",
         "--reuid=65534",
@@ -55,7 +55,7 @@ fn as_nobody(image: &Image, task: &str) -> (Option<i32>, String) {
 }
 
 /// Gives the whole image to `nobody`, as the owner of an unpacked tree; `false` where we may not.
-fn give_away(path: &Path) -> bool {
+pub fn give_away(path: &Path) -> bool {
     let owner = format!("{NOBODY}:{NOBODY}");
     let done = Command::new("chown")
         .args(["-R", &owner])
