@@ -15,7 +15,7 @@ use super::commit::Swap;
 use super::dir::{Dir, Identity, Stat, regular};
 use super::error::{During, ImageError};
 use super::journal::Line;
-use super::label::drop_inherited_access_list;
+use super::label::{AccessList, drop_access_list, drop_inherited_access_list};
 use super::root::each_piece;
 
 /// A file of the set, in a directory held open since it was prepared.
@@ -36,6 +36,7 @@ struct Before {
     uid: u32,
     gid: u32,
     mtime: Timespec,
+    access_list: Option<AccessList>,
 }
 
 impl Entry {
@@ -211,6 +212,7 @@ impl Entry {
                 uid: stat.uid(),
                 gid: stat.gid(),
                 mtime: stat.mtime(),
+                access_list: AccessList::of(&old).during("keeping a copy of", &self.target())?,
             };
             drop_inherited_access_list(&backup, &self.target())?;
             before
@@ -225,24 +227,27 @@ impl Entry {
         let after = (shape.mode, shape.uid, shape.gid);
         let (target, stat) = self.dir.open_file_for_writing(&self.line.name)?;
         self.swapped = Some(Swap::InPlace);
-        overwrite(target, &stat, &new, after).during("writing in place", &self.target())?;
+        overwrite(&target, &stat, &new, after).during("writing in place", &self.target())?;
         Ok(Swap::InPlace)
     }
 
     fn restore_in_place(&self) -> Result<(), ImageError> {
         let (backup, before) = self.dir.open_file(&self.line.backup)?;
         let (target, stat) = self.dir.open_file_for_writing(&self.line.name)?;
-        let times = target
-            .try_clone()
-            .during("restoring in place", &self.target())?;
         let shape = (before.mode_bits(), before.uid(), before.gid());
-        overwrite(target, &stat, &backup, shape).during("restoring in place", &self.target())?;
-        set_mtime(&times, before.mtime()).during("restoring in place", &self.target())
+        let restore = || {
+            overwrite(&target, &stat, &backup, shape)?;
+            if let Some(list) = AccessList::of(&backup)? {
+                list.set_on(&target)?;
+            }
+            set_mtime(&target, before.mtime()).map_err(std::io::Error::from)
+        };
+        restore().during("restoring in place", &self.target())
     }
 }
 
 impl Before {
-    /// The backup carries the old file's owner, mode and time, so that it alone tells what to restore.
+    /// The backup carries the old file's owner, mode, access list and time, so that it alone tells what to restore.
     fn put_on(&self, backup: &File) -> Result<(), Errno> {
         fchown(
             backup,
@@ -250,6 +255,9 @@ impl Before {
             Some(Gid::from_raw(self.gid)),
         )?;
         fchmod(backup, RawMode::from_raw_mode(self.mode))?;
+        if let Some(list) = &self.access_list {
+            list.set_on(backup)?;
+        }
         set_mtime(backup, self.mtime)
     }
 }
@@ -268,27 +276,29 @@ fn set_mtime(file: &File, mtime: Timespec) -> Result<(), Errno> {
     )
 }
 
-/// Empties `target`, gives it owner and mode while it is empty, then the content.
+/// Empties `target`, takes away its access list and gives it owner and mode while it is empty, then the
+/// content: with the list, the group bits of a mode such as 0640 would let in whom it names.
 fn overwrite(
-    mut target: File,
+    mut target: &File,
     stat: &Stat,
     content: &File,
     (mode, uid, gid): (u32, u32, u32),
 ) -> std::io::Result<()> {
     target.set_len(0)?;
+    drop_access_list(target)?;
     if (stat.uid(), stat.gid()) != (uid, gid) {
-        fchmod(&target, RawMode::from_raw_mode(0o600))?;
-        fchown(&target, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-        fchmod(&target, RawMode::from_raw_mode(mode))?;
+        fchmod(target, RawMode::from_raw_mode(0o600))?;
+        fchown(target, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        fchmod(target, RawMode::from_raw_mode(mode))?;
     } else if stat.mode_bits() != mode {
-        fchmod(&target, RawMode::from_raw_mode(mode))?;
+        fchmod(target, RawMode::from_raw_mode(mode))?;
     }
     target.rewind()?;
     copy(content, &mut target)?;
     target.sync_all()
 }
 
-fn copy(from: &File, to: &mut File) -> std::io::Result<()> {
+fn copy(from: &File, to: &mut impl Write) -> std::io::Result<()> {
     let mut outcome = Ok(());
     each_piece(from, |piece| {
         if outcome.is_ok() {

@@ -196,6 +196,11 @@ pub fn content(path: &str, text: &str) -> Content {
     }
 }
 
+pub fn contents(files: &[(&str, u32, &str)]) -> Vec<Content> {
+    let contents = files.iter().map(|(path, _, text)| content(path, text));
+    contents.collect()
+}
+
 /// Lands files given as path, mode and content.
 pub fn land(root: &ImageRoot, files: &[(&str, u32, &str)]) -> Result<Landed, ImageError> {
     let contents = files
