@@ -344,15 +344,20 @@ fn room(journal: &Place, targets: &[Target]) -> Result<(), ImageError> {
         }
     }
     for (_, dir, count, path) in wanted {
-        let free = dir.file_system()?;
+        let held = dir.file_system()?;
+        // What a file system keeps back is kept for root.
+        let (inodes, blocks) = match rustix::process::geteuid().is_root() {
+            true => (held.f_ffree, held.f_bfree),
+            false => (held.f_favail, held.f_bavail),
+        };
         // File systems that make inodes as they go (btrfs) report none at all.
-        if free.f_files > 0 && free.f_favail < count {
+        if held.f_files > 0 && inodes < count {
             return Err(ImageError::Full {
                 path,
                 lacking: "inodes",
             });
         }
-        if free.f_blocks > 0 && free.f_bavail < count {
+        if held.f_blocks > 0 && blocks < count {
             return Err(ImageError::Full {
                 path,
                 lacking: "space",

@@ -1,17 +1,19 @@
 //! What this process is not allowed is found before anything is asked, and keeps no image from being
 //! settled: other users' files, directories that may not be listed, descriptors.
 
-use std::fs::{Permissions, set_permissions};
+use std::fs::{File, Permissions, set_permissions};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use certbake::image::{Phase, pending};
 use serde_json::json;
+use tempfile::{NamedTempFile, TempDir};
 
-use super::driver::{LANDED, MANY, NEW_KEY, OLD_KEY, REPORTED, driver};
+use super::driver::{LANDED, MANY, NEW_KEY, NEW_SET, OLD_KEY, REPORTED, driver};
 use super::kills::old_image;
 use super::rights::{NOBODY, as_nobody, give_away};
-use super::support::Image;
+use super::support::{Image, Mount, land};
 
 /// An image of `nobody`, in which the key is root's alone.
 fn with_a_key_of_root() -> Option<Image> {
@@ -143,4 +145,30 @@ fn a_set_larger_than_the_limit_of_open_files_allows_is_refused_before_anything_i
     assert_eq!(run.status.code(), Some(REPORTED), "{told}");
     assert!(told.contains("limit of open files"), "{told}");
     assert_eq!(image.tree(), before);
+}
+
+/// ext4 keeps every twentieth block back, by default.
+#[test]
+fn root_lands_files_in_the_blocks_that_are_kept_for_root() {
+    let (file, at) = (NamedTempFile::new().unwrap(), TempDir::new().unwrap());
+    file.as_file().set_len(16 << 20).unwrap();
+    let source = file.path().to_str().unwrap();
+    let made = Command::new("mkfs.ext4").args(["-q", source]).status();
+    if !made.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: mkfs.ext4 makes no file system here");
+        return;
+    }
+    let Some(_mount) = Mount::new(&["-o", "loop", source], at.path()) else {
+        return;
+    };
+    let image = Image::within(at);
+    // To the last block, then some of those that are kept back are given free again.
+    let fill = File::create(image.path("fill")).unwrap();
+    while (&fill).write(&[0; 1024]).is_ok() {}
+    let length = fill.metadata().unwrap().len();
+    fill.set_len(length - 300 * 1024).unwrap();
+    fill.sync_all().unwrap();
+    let held = rustix::fs::statvfs(image.host()).unwrap();
+    assert!(held.f_bavail == 0 && held.f_bfree > 0);
+    land(&image.root(), &NEW_SET).unwrap();
 }
