@@ -68,9 +68,9 @@ impl Staging {
             lock,
             journal,
             targets,
-            mut notes,
             ..
         } = self;
+        let mut notes = Vec::new();
         let mut files = Vec::new();
         let mut places = Vec::new();
         let mut changes = Vec::new();
