@@ -906,3 +906,21 @@ fn what_was_done_about_an_interrupted_run_is_told_once() {
         run.codes()
     );
 }
+
+#[test]
+fn a_name_that_no_record_can_have_is_refused_where_it_stands() {
+    let lab = Lab::new();
+    lab.write(
+        "certbake.toml",
+        "[ca.lab]\nkind = 'embedded'\ndir = 'ca'\n\n[identity.journal]\nca = 'lab'\ncommon_name = 'app'\n",
+    );
+    let run = lab.run(&["provision", "--root", "rootfs"]).ends_with(2);
+    let told = run.stdout + &run.stderr;
+    assert!(
+        told.contains("identity.journal: `journal` cannot be"),
+        "{told}"
+    );
+    let run = lab.provision(&[APP, &["--identity", "../x"]].concat());
+    let told = run.stdout + &run.stderr;
+    assert!(told.contains("--identity: `../x` cannot be"), "{told}");
+}

@@ -50,6 +50,27 @@ impl From<pathrs::error::Error> for Reason {
     }
 }
 
+/// How two files of a set get in each other's way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Collision {
+    /// One name, or two names of one file.
+    Same,
+    /// The first needs as a directory what the other is as a file.
+    Below,
+    /// The other way round.
+    Above,
+}
+
+impl fmt::Display for Collision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Same => "is the same file",
+            Self::Below => "is a file where it needs a directory",
+            Self::Above => "needs a directory where it is a file",
+        })
+    }
+}
+
 /// How a symbolic link leads nowhere.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BrokenLink {
@@ -104,12 +125,13 @@ pub enum ImageError {
         how: BrokenLink,
     },
 
-    #[error("placing {label} at {path}: {other_label} at {other} is the same file")]
+    #[error("placing {label} at {path}: {other_label} at {other} {how}")]
     Shared {
         path: String,
         label: String,
         other: String,
         other_label: String,
+        how: Collision,
     },
 
     #[error("preparing {path}: the file system is mounted read-only")]

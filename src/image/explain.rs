@@ -166,9 +166,13 @@ impl ImageError {
                 "clear the mark with `chattr -i` or `chattr -a`, and set it again after the build",
             ),
             Self::Full { .. } => (FULL, "free some, or make the image's file system larger"),
-            Self::NotPermitted { .. } => (
+            Self::NotPermitted { action, .. } if action.starts_with("giving") => (
                 NOT_PERMITTED,
                 "run certbake as root or as the owner of the image's tree, or leave owner and group out",
+            ),
+            Self::NotPermitted { .. } => (
+                NOT_PERMITTED,
+                "run certbake as root or as the owner of the image's tree",
             ),
             Self::Changed { .. } => (
                 CHANGED_MEANWHILE,
@@ -248,7 +252,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::super::dir::FileKind;
-    use super::super::error::BrokenLink;
+    use super::super::error::{BrokenLink, Collision};
     use super::super::journal::{Pending, Phase};
     use super::super::notes::{
         interrupted, label_not_set, left_over, no_exchange, recovered, written_in_place,
@@ -291,6 +295,7 @@ mod tests {
                 label: "certificate".into(),
                 other: "/etc/ssl/cert.pem".into(),
                 other_label: "private key".into(),
+                how: Collision::Same,
             },
             ImageError::ReadOnly { path: path() },
             ImageError::Immutable { path: path(), mark: "immutable" },

@@ -33,7 +33,7 @@ mod unsynced;
 
 pub use commit::{Change, Landed, LandedFile, Swap};
 pub use dir::{FileKind, Metadata};
-pub use error::{BrokenLink, ImageError, Reason};
+pub use error::{BrokenLink, Collision, ImageError, Reason};
 pub use journal::{Pending, Phase};
 pub use lock::DirLock;
 pub use mode::{Mode, ModeError};

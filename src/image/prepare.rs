@@ -10,7 +10,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 
 use super::descriptors;
 use super::dir::{Dir, Identity, Stat, regular};
-use super::error::{During, ImageError};
+use super::error::{Collision, During, ImageError};
 use super::journal::Journal;
 use super::lock::DirLock;
 use super::mode::Mode;
@@ -296,9 +296,19 @@ impl<'t> Spot<'t> {
     }
 
     /// The same name, the same file under two names, or one file where the other needs a directory.
-    fn collides(&self, other: &Self) -> bool {
-        let nested = self.below.starts_with(&other.below) || other.below.starts_with(&self.below);
-        (self.base == other.base && nested) || (self.file.is_some() && self.file == other.file)
+    fn collides(&self, other: &Self) -> Option<Collision> {
+        if self.file.is_some() && self.file == other.file {
+            return Some(Collision::Same);
+        }
+        let one_base = self.base == other.base;
+        let ours = one_base && self.below.starts_with(&other.below);
+        let theirs = one_base && other.below.starts_with(&self.below);
+        match (ours, theirs) {
+            (true, true) => Some(Collision::Same),
+            (true, false) => Some(Collision::Below),
+            (false, true) => Some(Collision::Above),
+            (false, false) => None,
+        }
     }
 }
 
@@ -310,12 +320,16 @@ fn distinct(journal: &Place, targets: &[Target]) -> Result<(), ImageError> {
             target.slot.path.to_string(),
             &target.slot.label,
         )?;
-        if let Some(other) = spots.iter().find(|other| other.collides(&spot)) {
+        let mut found = spots.iter();
+        if let Some((other, how)) =
+            found.find_map(|other| spot.collides(other).map(|how| (other, how)))
+        {
             return Err(ImageError::Shared {
                 path: spot.path,
                 label: spot.label.to_owned(),
                 other: other.path.clone(),
                 other_label: other.label.to_owned(),
+                how,
             });
         }
         spots.push(spot);

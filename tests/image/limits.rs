@@ -54,6 +54,8 @@ fn a_directory_that_may_not_be_opened_is_refused_before_anything_is_asked() {
     let (ended, told) = as_nobody(&image, "prepare");
     assert_eq!(ended, Some(REPORTED), "{told}");
     assert!(told.contains("reading and writing its directory"), "{told}");
+    // There is no owner to leave out.
+    assert!(!told.contains("leave owner"), "{told}");
 }
 
 fn interrupted(image: &Image, shape: &serde_json::Value) {

@@ -62,6 +62,14 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// An error about the identity's own name, wherever it was written.
+    pub fn error_of_name(&self, reason: impl Into<String>) -> UsageError {
+        match self.source {
+            Some(source) => source.error(&["identity", self.name.as_str()], reason),
+            None => UsageError::new("--identity", reason),
+        }
+    }
+
     /// An error about the value of `key`, wherever it was written. A dotted key reaches into a table.
     pub fn error(&self, key: &str, reason: impl Into<String>) -> UsageError {
         let top = key.split('.').next().unwrap_or(key);

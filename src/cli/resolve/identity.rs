@@ -58,7 +58,7 @@ fn safe_name(draft: &Draft<'_>) -> Result<(), UsageError> {
         || name == "journal"
         || !name.chars().all(plain)
     {
-        return Err(draft.error("", format!("`{name}` cannot be the name of an identity"))
+        return Err(draft.error_of_name(format!("`{name}` cannot be the name of an identity"))
             .hint("use up to 100 letters, digits, hyphens, dots and underscores, not starting with a dot; --identity names it apart from the common name"));
     }
     Ok(())
