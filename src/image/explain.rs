@@ -166,14 +166,7 @@ impl ImageError {
                 "clear the mark with `chattr -i` or `chattr -a`, and set it again after the build",
             ),
             Self::Full { .. } => (FULL, "free some, or make the image's file system larger"),
-            Self::NotPermitted { action, .. } if action.starts_with("giving") => (
-                NOT_PERMITTED,
-                "run certbake as root or as the owner of the image's tree, or leave owner and group out",
-            ),
-            Self::NotPermitted { .. } => (
-                NOT_PERMITTED,
-                "run certbake as root or as the owner of the image's tree",
-            ),
+            Self::NotPermitted { action, .. } => (NOT_PERMITTED, permission(action)),
             Self::Changed { .. } => (
                 CHANGED_MEANWHILE,
                 "let no other build step write there at the same time, and run again",
@@ -211,6 +204,14 @@ impl ImageError {
                 format!("add {name:?} to {database} in an earlier build step, or give the number")
             }
         }
+    }
+}
+
+fn permission(action: &str) -> &'static str {
+    if action.starts_with("giving") {
+        "run certbake as root or as the owner of the image's tree, or leave owner and group out"
+    } else {
+        "run certbake as root or as the owner of the image's tree"
     }
 }
 

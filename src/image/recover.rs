@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::descriptors;
 use super::dir::{Dir, FileKind};
 use super::entry::Entry;
 use super::error::ImageError;
@@ -119,6 +120,7 @@ fn sweep_torn(journal: &Journal, directories: &[Arc<Dir>]) -> Result<Recovery, I
 }
 
 fn settle(root: &ImageRoot, journal: &Journal, log: &Log) -> Result<Recovery, ImageError> {
+    descriptors::allow(log.files.len());
     let entries = open(root, log)?;
     let forward = match log.phase {
         Phase::Staging => false,

@@ -139,6 +139,24 @@ fn a_set_larger_than_the_usual_limit_of_open_files_raises_it() {
 }
 
 #[test]
+fn a_large_set_that_was_cut_short_is_settled_by_a_process_with_the_usual_limit() {
+    let image = old_image();
+    let files = (0..MANY).map(|nth| {
+        let directory = format!("/etc/app/{nth}");
+        image.file(&format!("{directory}/.certbake-new"), NEW_KEY, 0o600);
+        json!({"directory": directory, "name": "key", "temporary": ".certbake-new",
+            "backup": ".certbake-old", "shape": {"sha256": "", "mode": 0o600, "uid": 0, "gid": 0}})
+    });
+    let files: Vec<_> = files.collect();
+    let journal = json!({"schema": 1, "phase": "staging", "directories": [], "files": files});
+    let at = "var/lib/certbake/journal.json";
+    image.file(at, &journal.to_string(), 0o600);
+    let run = with_limit("-Sn", "recover", &image);
+    assert_eq!(run.status.code(), Some(LANDED), "{run:?}");
+    assert!(!image.path(at).exists() && !image.path("etc/app/0/.certbake-new").exists());
+}
+
+#[test]
 fn a_set_larger_than_the_limit_of_open_files_allows_is_refused_before_anything_is_asked() {
     let image = old_image();
     let before = image.tree();
