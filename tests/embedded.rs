@@ -144,14 +144,39 @@ fn keys_are_for_their_owner_alone() {
         assert_eq!(mode(name), expected, "{name}");
     }
 
-    fs::set_permissions(
-        dir.join("keys/intermediate.key"),
-        fs::Permissions::from_mode(0o640),
-    )
-    .unwrap();
-    let error = open(&dir, "").authority.issue(&order(&key(), None));
-    assert!(matches!(error, Err(AuthorityError::Settings(finding))
-        if finding.summary.ends_with("its mode is 0640, so others can read or change it")));
+    for name in ["keys/intermediate.key", "keys/root.key"] {
+        let change = |mode| {
+            fs::set_permissions(dir.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        change(0o640);
+        let error = open(&dir, "").authority.issue(&order(&key(), None));
+        let told = format!("{name}: its mode is 0640, so others can read or change it");
+        assert!(matches!(error, Err(AuthorityError::Settings(finding))
+            if finding.summary.ends_with(&told)));
+        change(0o600);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_explained_by_what_stands_there() {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("ca");
+    CaDirectory::make(&dir, &NewCa::default(), NOW).unwrap();
+    let log = dir.join("issued.jsonl");
+    fs::remove_file(&log).unwrap();
+    fs::create_dir(&log).unwrap();
+    let ca = CaDirectory::open(&dir).unwrap();
+    let finding = ca.log().read().unwrap_err().finding();
+    assert!(
+        finding.summary.ends_with("is a directory"),
+        "{}",
+        finding.summary
+    );
+    assert!(
+        finding.hint.starts_with("look at what stands there"),
+        "{}",
+        finding.hint
+    );
 }
 
 #[test]

@@ -222,6 +222,20 @@ mod tolerance {
     }
 
     #[test]
+    fn a_compressed_answer_is_called_what_it_is() {
+        let run = Run::new(&Est, PATIENCE, |_, _, _| {
+            Reply::ok("\u{1f}\u{8b}").header("content-encoding", "gzip")
+        });
+        let finding = run.unusable();
+        assert_eq!(finding.facts["content_encoding"], "gzip");
+        assert!(
+            finding.hint.starts_with("it is compressed"),
+            "{}",
+            finding.hint
+        );
+    }
+
+    #[test]
     fn a_certificate_without_its_message_is_taken_too() {
         type Wrap = fn(&[u8]) -> Vec<u8>;
         let wrappings: [Wrap; 3] = [

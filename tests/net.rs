@@ -534,6 +534,25 @@ mod tls {
     }
 
     #[test]
+    fn over_http_2_an_alert_is_no_answer_that_is_not_http() {
+        let (lab, other) = (Lab::new("Lab"), Lab::new("Other"));
+        let server = support::Http2Server::mtls(&lab.server(), &lab.anchors());
+        let mut stranger = settings(&lab);
+        stranger.client_certificate = showing(&other.client("stranger"));
+        for (settings, name) in [
+            (settings(&lab), "certificate_required"),
+            (stranger, "unknown_ca"),
+        ] {
+            let client = Client::open(settings).unwrap();
+            let error = client.send(&Request::get(server.url("/"))).unwrap_err();
+            let Failure::Tls(TlsReason::Alert(alert)) = failure(&error) else {
+                panic!("{error}");
+            };
+            assert_eq!(alert.name, name);
+        }
+    }
+
+    #[test]
     fn a_port_without_tls_is_told_as_such() {
         let lab = Lab::new("Lab");
         let server = FakeServer::bare(b"HTTP/1.1 400 Bad Request\r\n\r\n", true);

@@ -1163,3 +1163,45 @@ fn every_key_algorithm_is_issued_and_verified() {
         assert!(text.contains(shown), "{algorithm}: {text}");
     }
 }
+
+#[test]
+fn what_was_done_about_an_interrupted_run_is_told_once() {
+    let lab = Lab::new();
+    lab.write(
+        "rootfs/etc/.certbake-0123456789abcdef01234567",
+        "half a file",
+    );
+    std::fs::create_dir_all(lab.path("rootfs/var/lib/certbake")).unwrap();
+    lab.write(
+        "rootfs/var/lib/certbake/journal.json",
+        r#"{"schema": 1, "phase": "staging", "directories": [], "files": [{
+            "directory": "/etc", "name": "client.key", "temporary": ".certbake-0123456789abcdef01234567",
+            "backup": ".certbake-1", "shape": {"sha256": "00", "mode": 384, "uid": 0, "gid": 0}}]}"#,
+    );
+    let run = lab.provision(APP).ends_with(0);
+    let told = |code: &&String| *code == "image-recovered";
+    assert_eq!(
+        run.codes().iter().filter(told).count(),
+        1,
+        "{:?}",
+        run.codes()
+    );
+}
+
+#[test]
+fn a_name_that_no_record_can_have_is_refused_where_it_stands() {
+    let lab = Lab::new();
+    lab.write(
+        "certbake.toml",
+        "[ca.lab]\nkind = 'embedded'\ndir = 'ca'\n\n[identity.journal]\nca = 'lab'\ncommon_name = 'app'\n",
+    );
+    let run = lab.run(&["provision", "--root", "rootfs"]).ends_with(2);
+    let told = run.stdout + &run.stderr;
+    assert!(
+        told.contains("identity.journal: `journal` cannot be"),
+        "{told}"
+    );
+    let run = lab.provision(&[APP, &["--identity", "../x"]].concat());
+    let told = run.stdout + &run.stderr;
+    assert!(told.contains("--identity: `../x` cannot be"), "{told}");
+}

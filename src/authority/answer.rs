@@ -69,6 +69,15 @@ pub fn no_secret(error: &SecretSourceError) -> AuthorityError {
 
 /// An answer that is right by its status and wrong by its content.
 pub fn unusable(what: &str, reason: &str, response: &Response) -> AuthorityError {
+    let coding = response.header("content-encoding");
+    let hint = match coding {
+        None | Some("identity") => {
+            "check that the URL is that of the CA's API and that nothing in between answers for it"
+        }
+        Some(_) => {
+            "it is compressed, which was not asked for: have the server, or the proxy before it, send answers as they are"
+        }
+    };
     AuthorityError::Unusable(Box::new(
         Finding::error(
             UNUSABLE,
@@ -76,10 +85,9 @@ pub fn unusable(what: &str, reason: &str, response: &Response) -> AuthorityError
         )
         .fact("status", response.status)
         .fact("content_type", response.header("content-type"))
+        .fact("content_encoding", coding)
         .fact("length_bytes", response.body.len())
-        .hint(
-            "check that the URL is that of the CA's API and that nothing in between answers for it",
-        ),
+        .hint(hint),
     ))
 }
 

@@ -1,143 +1,17 @@
 //! One directory held open by its descriptor, and everything that is done to names in it. No path
 //! with a slash goes to the kernel from here, so a directory swapped for a link changes nothing.
 
-use std::fmt;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 
-use rustix::fs::{
-    self, Access, AtFlags, OFlags, RenameFlags, StatVfs, Statx, StatxAttributes, StatxFlags,
-};
+use rustix::fs::{self, Access, AtFlags, OFlags, RenameFlags, StatVfs, StatxFlags};
 use rustix::io::Errno;
 
-use super::error::{During, ImageError, Reason};
+use super::error::{During, ImageError};
 use super::label::Label;
-use super::mode::Mode;
 use super::path;
-
-/// What a name in a file system stands for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum FileKind {
-    File,
-    Directory,
-    SymbolicLink,
-    Fifo,
-    Socket,
-    CharacterDevice,
-    BlockDevice,
-    Unknown,
-}
-
-impl fmt::Display for FileKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::File => "regular file",
-            Self::Directory => "directory",
-            Self::SymbolicLink => "symbolic link",
-            Self::Fifo => "FIFO",
-            Self::Socket => "socket",
-            Self::CharacterDevice => "character device",
-            Self::BlockDevice => "block device",
-            Self::Unknown => "file of an unknown kind",
-        })
-    }
-}
-
-/// What is known of a file without reading it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Metadata {
-    pub kind: FileKind,
-    /// The permission bits, without set-user-ID, set-group-ID and sticky.
-    pub mode: Mode,
-    pub uid: u32,
-    pub gid: u32,
-    /// In bytes.
-    pub size: u64,
-}
-
-/// Device and inode: two names with the same identity are the same file.
-pub(super) type Identity = (u32, u32, u64);
-
-/// A file's statx(2) as this module needs it.
-#[derive(Clone, Copy)]
-pub(super) struct Stat(Statx);
-
-impl Stat {
-    pub(super) fn kind(&self) -> FileKind {
-        use fs::FileType;
-        match FileType::from_raw_mode(self.0.stx_mode.into()) {
-            FileType::RegularFile => FileKind::File,
-            FileType::Directory => FileKind::Directory,
-            FileType::Symlink => FileKind::SymbolicLink,
-            FileType::Fifo => FileKind::Fifo,
-            FileType::Socket => FileKind::Socket,
-            FileType::CharacterDevice => FileKind::CharacterDevice,
-            FileType::BlockDevice => FileKind::BlockDevice,
-            _ => FileKind::Unknown,
-        }
-    }
-
-    /// All twelve bits that chmod(2) knows.
-    pub(super) fn mode_bits(&self) -> u32 {
-        u32::from(self.0.stx_mode) & 0o7777
-    }
-
-    pub(super) fn uid(&self) -> u32 {
-        self.0.stx_uid
-    }
-
-    pub(super) fn gid(&self) -> u32 {
-        self.0.stx_gid
-    }
-
-    pub(super) fn size(&self) -> u64 {
-        self.0.stx_size
-    }
-
-    pub(super) fn mtime(&self) -> fs::Timespec {
-        let at = self.0.stx_mtime;
-        fs::Timespec {
-            tv_sec: at.tv_sec,
-            tv_nsec: at.tv_nsec.into(),
-        }
-    }
-
-    pub(super) fn identity(&self) -> Identity {
-        (self.0.stx_dev_major, self.0.stx_dev_minor, self.0.stx_ino)
-    }
-
-    /// Whether something is mounted on this very name (a bind-mounted file). Kernels before 5.8 do
-    /// not say; there the swap itself finds out.
-    pub(super) fn is_mount(&self) -> bool {
-        self.has(StatxAttributes::MOUNT_ROOT)
-    }
-
-    /// The mark that keeps the file from being replaced, as lsattr(1) calls it.
-    pub(super) fn mark(&self) -> Option<&'static str> {
-        if self.has(StatxAttributes::IMMUTABLE) {
-            Some("immutable")
-        } else if self.has(StatxAttributes::APPEND) {
-            Some("append-only")
-        } else {
-            None
-        }
-    }
-
-    pub(super) fn metadata(&self) -> Metadata {
-        Metadata {
-            kind: self.kind(),
-            mode: Mode::new(self.mode_bits()),
-            uid: self.uid(),
-            gid: self.gid(),
-            size: self.size(),
-        }
-    }
-
-    fn has(&self, attribute: StatxAttributes) -> bool {
-        (self.0.stx_attributes & self.0.stx_attributes_mask).contains(attribute)
-    }
-}
+use super::stat::{FileKind, Identity, Stat, stat_fd};
 
 /// An open directory and the name by which messages call it.
 pub(super) struct Dir {
@@ -212,7 +86,7 @@ impl Dir {
             AtFlags::SYMLINK_NOFOLLOW,
             StatxFlags::BASIC_STATS,
         ) {
-            Ok(stat) => Ok(Some(Stat(stat))),
+            Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno).during("examining", &self.path_of(name)),
         }
@@ -274,10 +148,7 @@ impl Dir {
         };
         match self.open_examined(name, &stat, OFlags::RDONLY, "opening") {
             Ok((file, stat)) => Ok(Some((stat, Some(file)))),
-            Err(ImageError::Io {
-                reason: Reason(Errno::ACCESS),
-                ..
-            }) => Ok(Some((stat, None))),
+            Err(error) if error.is_no_access() => Ok(Some((stat, None))),
             Err(error) => Err(error),
         }
     }
@@ -388,12 +259,12 @@ impl Dir {
         }
     }
 
-    /// Whether we may create, rename and remove names here.
+    /// Whether we may create, rename and remove names here, and open the directory to sync it.
     pub(super) fn is_writable(&self) -> Result<bool, ImageError> {
         match fs::accessat(
             &self.fd,
             ".",
-            Access::WRITE_OK | Access::EXEC_OK,
+            Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
             AtFlags::EACCESS,
         ) {
             Ok(()) => Ok(true),
@@ -426,8 +297,4 @@ pub(super) fn regular(stat: &Stat, path: &str) -> Result<(), ImageError> {
             kind,
         }),
     }
-}
-
-pub(super) fn stat_fd(fd: impl AsFd) -> Result<Stat, Errno> {
-    fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS).map(Stat)
 }

@@ -12,11 +12,12 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::commit::Swap;
-use super::dir::{Dir, Identity, Stat, regular};
+use super::dir::{Dir, regular};
 use super::error::{During, ImageError};
 use super::journal::Line;
-use super::label::drop_inherited_access_list;
+use super::label::{AccessList, drop_access_list, drop_inherited_access_list};
 use super::root::each_piece;
+use super::stat::{Identity, Stat};
 
 /// A file of the set, in a directory held open since it was prepared.
 pub(super) struct Entry {
@@ -36,6 +37,7 @@ struct Before {
     uid: u32,
     gid: u32,
     mtime: Timespec,
+    access_list: Option<AccessList>,
 }
 
 impl Entry {
@@ -123,23 +125,31 @@ impl Entry {
 
     /// Whether `name` holds the new content; `None` when it does not exist as a regular file.
     pub(super) fn holds_new(&self, name: &str) -> Result<Option<bool>, ImageError> {
-        match self.dir.stat(name)? {
-            Some(stat) if regular(&stat, name).is_ok() => {
-                let (file, _) = self.dir.open_file(name)?;
-                Ok(Some(
-                    sha256_of(&file, &self.dir.path_of(name))? == self.line.shape.sha256,
-                ))
-            }
-            _ => Ok(None),
+        let Some(stat) = self.dir.stat(name)? else {
+            return Ok(None);
+        };
+        if regular(&stat, name).is_err() {
+            return Ok(None);
+        }
+        match self.dir.open_file(name) {
+            Ok((file, _)) => Ok(Some(
+                sha256_of(&file, &self.dir.path_of(name))? == self.line.shape.sha256,
+            )),
+            // Somebody else's, which was replaced without looking into it.
+            Err(error) if error.is_no_access() && !self.is_shaped(&stat) => Ok(Some(false)),
+            Err(error) => Err(error),
         }
     }
 
     /// Whether the target's mode and owner are those of the new file.
     pub(super) fn has_new_metadata(&self) -> Result<bool, ImageError> {
-        let shape = &self.line.shape;
-        let wanted = (shape.mode, shape.uid, shape.gid);
         let stat = self.dir.stat(&self.line.name)?;
-        Ok(stat.is_some_and(|stat| (stat.mode_bits(), stat.uid(), stat.gid()) == wanted))
+        Ok(stat.is_some_and(|stat| self.is_shaped(&stat)))
+    }
+
+    fn is_shaped(&self, stat: &Stat) -> bool {
+        let shape = &self.line.shape;
+        (stat.mode_bits(), stat.uid(), stat.gid()) == (shape.mode, shape.uid, shape.gid)
     }
 
     fn exchange(&self) -> Result<(), Errno> {
@@ -203,6 +213,7 @@ impl Entry {
                 uid: stat.uid(),
                 gid: stat.gid(),
                 mtime: stat.mtime(),
+                access_list: AccessList::of(&old).during("keeping a copy of", &self.target())?,
             };
             drop_inherited_access_list(&backup, &self.target())?;
             before
@@ -217,24 +228,27 @@ impl Entry {
         let after = (shape.mode, shape.uid, shape.gid);
         let (target, stat) = self.dir.open_file_for_writing(&self.line.name)?;
         self.swapped = Some(Swap::InPlace);
-        overwrite(target, &stat, &new, after).during("writing in place", &self.target())?;
+        overwrite(&target, &stat, &new, after).during("writing in place", &self.target())?;
         Ok(Swap::InPlace)
     }
 
     fn restore_in_place(&self) -> Result<(), ImageError> {
         let (backup, before) = self.dir.open_file(&self.line.backup)?;
         let (target, stat) = self.dir.open_file_for_writing(&self.line.name)?;
-        let times = target
-            .try_clone()
-            .during("restoring in place", &self.target())?;
         let shape = (before.mode_bits(), before.uid(), before.gid());
-        overwrite(target, &stat, &backup, shape).during("restoring in place", &self.target())?;
-        set_mtime(&times, before.mtime()).during("restoring in place", &self.target())
+        let restore = || {
+            overwrite(&target, &stat, &backup, shape)?;
+            if let Some(list) = AccessList::of(&backup)? {
+                list.set_on(&target)?;
+            }
+            set_mtime(&target, before.mtime()).map_err(std::io::Error::from)
+        };
+        restore().during("restoring in place", &self.target())
     }
 }
 
 impl Before {
-    /// The backup carries the old file's owner, mode and time, so that it alone tells what to restore.
+    /// The backup carries the old file's owner, mode, access list and time, so that it alone tells what to restore.
     fn put_on(&self, backup: &File) -> Result<(), Errno> {
         fchown(
             backup,
@@ -242,6 +256,9 @@ impl Before {
             Some(Gid::from_raw(self.gid)),
         )?;
         fchmod(backup, RawMode::from_raw_mode(self.mode))?;
+        if let Some(list) = &self.access_list {
+            list.set_on(backup)?;
+        }
         set_mtime(backup, self.mtime)
     }
 }
@@ -260,27 +277,29 @@ fn set_mtime(file: &File, mtime: Timespec) -> Result<(), Errno> {
     )
 }
 
-/// Empties `target`, gives it owner and mode while it is empty, then the content.
+/// Empties `target`, takes away its access list and gives it owner and mode while it is empty, then the
+/// content: with the list, the group bits of a mode such as 0640 would let in whom it names.
 fn overwrite(
-    mut target: File,
+    mut target: &File,
     stat: &Stat,
     content: &File,
     (mode, uid, gid): (u32, u32, u32),
 ) -> std::io::Result<()> {
     target.set_len(0)?;
+    drop_access_list(target)?;
     if (stat.uid(), stat.gid()) != (uid, gid) {
-        fchmod(&target, RawMode::from_raw_mode(0o600))?;
-        fchown(&target, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-        fchmod(&target, RawMode::from_raw_mode(mode))?;
+        fchmod(target, RawMode::from_raw_mode(0o600))?;
+        fchown(target, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        fchmod(target, RawMode::from_raw_mode(mode))?;
     } else if stat.mode_bits() != mode {
-        fchmod(&target, RawMode::from_raw_mode(mode))?;
+        fchmod(target, RawMode::from_raw_mode(mode))?;
     }
     target.rewind()?;
     copy(content, &mut target)?;
     target.sync_all()
 }
 
-fn copy(from: &File, to: &mut File) -> std::io::Result<()> {
+fn copy(from: &File, to: &mut impl Write) -> std::io::Result<()> {
     let mut outcome = Ok(());
     each_piece(from, |piece| {
         if outcome.is_ok() {

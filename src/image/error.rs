@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-use super::dir::FileKind;
+use super::stat::FileKind;
 
 /// The operating system's reason, in lower case and without its number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,6 +47,27 @@ impl From<pathrs::error::Error> for Reason {
             ErrorKind::NotSupported | ErrorKind::NotImplemented => Self(Errno::NOSYS),
             _ => Self(Errno::IO),
         }
+    }
+}
+
+/// How two files of a set get in each other's way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Collision {
+    /// One name, or two names of one file.
+    Same,
+    /// The first needs as a directory what the other is as a file.
+    Below,
+    /// The other way round.
+    Above,
+}
+
+impl fmt::Display for Collision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Same => "is the same file",
+            Self::Below => "is a file where it needs a directory",
+            Self::Above => "needs a directory where it is a file",
+        })
     }
 }
 
@@ -99,12 +120,13 @@ pub enum ImageError {
         how: BrokenLink,
     },
 
-    #[error("placing {label} at {path}: {other_label} at {other} is the same file")]
+    #[error("placing {label} at {path}: {other_label} at {other} {how}")]
     Shared {
         path: String,
         label: String,
         other: String,
         other_label: String,
+        how: Collision,
     },
 
     #[error("preparing {path}: the file system is mounted read-only")]
@@ -152,6 +174,19 @@ pub enum ImageError {
     /// The contents given to write are not those of the slots prepared.
     #[error("pairing contents with placements: {path} {problem}")]
     Contents { path: String, problem: &'static str },
+}
+
+impl ImageError {
+    /// Whether a file is there and not for us to open.
+    pub(super) const fn is_no_access(&self) -> bool {
+        matches!(
+            self,
+            Self::Io {
+                reason: Reason(Errno::ACCESS),
+                ..
+            }
+        )
+    }
 }
 
 fn broken_link(how: BrokenLink, target: &str) -> String {

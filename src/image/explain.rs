@@ -166,10 +166,7 @@ impl ImageError {
                 "clear the mark with `chattr -i` or `chattr -a`, and set it again after the build",
             ),
             Self::Full { .. } => (FULL, "free some, or make the image's file system larger"),
-            Self::NotPermitted { .. } => (
-                NOT_PERMITTED,
-                "run certbake as root or as the owner of the image's tree, or leave owner and group out",
-            ),
+            Self::NotPermitted { action, .. } => (NOT_PERMITTED, permission(action)),
             Self::Changed { .. } => (
                 CHANGED_MEANWHILE,
                 "let no other build step write there at the same time, and run again",
@@ -210,6 +207,14 @@ impl ImageError {
     }
 }
 
+fn permission(action: &str) -> &'static str {
+    if action.starts_with("giving") {
+        "run certbake as root or as the owner of the image's tree, or leave owner and group out"
+    } else {
+        "run certbake as root or as the owner of the image's tree"
+    }
+}
+
 /// A system call's own reason is often one of the cases that have a page of their own.
 fn code_of(reason: Reason, path: &str) -> (Code, String) {
     let same = match reason.0 {
@@ -233,6 +238,10 @@ fn code_of(reason: Reason, path: &str) -> (Code, String) {
             let hint = "mount /proc, or use Linux 5.6 or later: one of the two is needed to follow paths safely";
             return (IO, hint.to_owned());
         }
+        Errno::MFILE | Errno::NFILE => {
+            let hint = "raise the limit of open files (`ulimit -Hn`, or of the container), or bake fewer identities in one run";
+            return (IO, hint.to_owned());
+        }
         _ => {
             return (
                 IO,
@@ -247,13 +256,13 @@ fn code_of(reason: Reason, path: &str) -> (Code, String) {
 mod tests {
     use std::path::PathBuf;
 
-    use super::super::dir::FileKind;
-    use super::super::error::BrokenLink;
+    use super::super::error::{BrokenLink, Collision};
     use super::super::journal::{Pending, Phase};
     use super::super::notes::{
         interrupted, label_not_set, left_over, no_exchange, recovered, written_in_place,
     };
     use super::super::recover::Recovery;
+    use super::super::stat::FileKind;
     use super::*;
 
     const KEY: &str = "/etc/app/tls/client.key";
@@ -291,6 +300,7 @@ mod tests {
                 label: "certificate".into(),
                 other: "/etc/ssl/cert.pem".into(),
                 other_label: "private key".into(),
+                how: Collision::Same,
             },
             ImageError::ReadOnly { path: path() },
             ImageError::Immutable { path: path(), mark: "immutable" },

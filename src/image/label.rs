@@ -1,5 +1,5 @@
-//! SELinux labels: a file gets the label of the file it replaces, or else of its directory. Images
-//! without labels, and file systems that cannot hold them, are left without.
+//! SELinux labels and access lists: a file gets the label of the file it replaces, or else of its directory. Images
+//! without labels, and file systems that cannot hold them, are left without. No access list is kept.
 
 use std::os::fd::AsFd;
 
@@ -12,6 +12,9 @@ const LABEL: &str = "security.selinux";
 
 /// The access list a directory's default list gives its new files (acl(5)).
 const ACCESS_LIST: &str = "system.posix_acl_access";
+
+/// The kernel's own limit for one attribute.
+const LONGEST_ACCESS_LIST: usize = 64 * 1024;
 
 /// Labels are short; the kernel's own limit for one attribute is 64 KiB.
 const LONGEST_LABEL: usize = 4096;
@@ -53,6 +56,37 @@ impl Label {
             }
             Err(errno) => Err(errno).during("setting the SELinux label of", path),
         }
+    }
+}
+
+/// An access list as the kernel stores it.
+pub(super) struct AccessList(Vec<u8>);
+
+impl AccessList {
+    /// What an open file has beside its mode, where it has anything.
+    pub(super) fn of(fd: impl AsFd) -> Result<Option<Self>, Errno> {
+        let mut list = vec![0_u8; LONGEST_ACCESS_LIST];
+        match fgetxattr(fd, ACCESS_LIST, list.as_mut_slice()) {
+            Ok(length) => {
+                list.truncate(length);
+                Ok(Some(Self(list)))
+            }
+            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    pub(super) fn set_on(&self, fd: impl AsFd) -> Result<(), Errno> {
+        fsetxattr(fd, ACCESS_LIST, &self.0, XattrFlags::empty())
+    }
+}
+
+/// Takes away the access list of a file that may be another user's: the kernel refuses those even where
+/// there is none.
+pub(super) fn drop_access_list(fd: impl AsFd) -> Result<(), Errno> {
+    match AccessList::of(&fd)? {
+        Some(_) => fremovexattr(fd, ACCESS_LIST),
+        None => Ok(()),
     }
 }
 

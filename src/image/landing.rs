@@ -18,13 +18,14 @@
 
 use std::sync::Arc;
 
-use super::dir::{Dir, FileKind};
+use super::dir::Dir;
 use super::entry::Entry;
 use super::error::{During, ImageError};
 use super::journal::{Journal, Log, Phase};
 use super::label::Labelled;
 use super::lock::DirLock;
 use super::notes;
+use super::stat::FileKind;
 use super::unsynced::Unsynced;
 use crate::finding::Finding;
 

@@ -10,6 +10,7 @@
 //! [`recover()`]) takes it back or completes it.
 
 mod commit;
+mod descriptors;
 mod dir;
 mod entry;
 mod error;
@@ -29,11 +30,11 @@ mod prepare;
 mod recover;
 mod root;
 mod stage;
+mod stat;
 mod unsynced;
 
 pub use commit::{Change, Landed, LandedFile, Swap};
-pub use dir::{FileKind, Metadata};
-pub use error::{BrokenLink, ImageError, Reason};
+pub use error::{BrokenLink, Collision, ImageError, Reason};
 pub use journal::{Pending, Phase};
 pub use lock::DirLock;
 pub use mode::{Mode, ModeError};
@@ -49,6 +50,7 @@ pub use prepare::{PlannedFile, Slot, Staging};
 pub use recover::{Recovery, pending, recover};
 pub use root::ImageRoot;
 pub use stage::{Content, Staged};
+pub use stat::{FileKind, Metadata};
 
 /// Where certbake keeps its records, and its journal while files land, inside an image.
 pub const STATE_DIRECTORY: &str = "/var/lib/certbake";

@@ -5,10 +5,10 @@ use std::path::{Component, Path};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
-use super::dir::Identity;
 use super::path::ImagePath;
 use super::places::{Place, Places};
 use super::root::ImageRoot;
+use super::stat::Identity;
 
 /// Where a file of the host is or would be: a directory that exists, and the components below it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
-use super::dir::{Dir, FileKind, Metadata, Stat};
+use super::dir::Dir;
 use super::error::{BrokenLink, During, ImageError};
 use super::path::{ImagePath, join, split};
 use super::root::ImageRoot;
+use super::stat::{FileKind, Metadata, Stat};
 
 /// As many as the kernel follows in one path (path_resolution(7)).
 const MOST_LINKS: usize = 40;

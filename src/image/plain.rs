@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, Mode as RawMode, OFlags, accessat, fchmod, openat};
 
-use super::dir::{Dir, FileKind, regular, stat_fd};
+use super::dir::{Dir, regular};
 use super::error::{During, ImageError};
 use super::journal::temporary_name;
 use super::label::drop_inherited_access_list;
 use super::lock::DirLock;
 use super::mode::Mode;
+use super::stat::{FileKind, stat_fd};
 
 /// Creates or replaces the file `name` in `dir` as a whole: a temporary file beside it gets its mode,
 /// then its content, is synced and renamed, and the directory is synced.

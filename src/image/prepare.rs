@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::StatVfsMountFlags;
+use rustix::thread::{CapabilitySet, capabilities};
 
-use super::dir::{Dir, Identity, regular};
-use super::error::ImageError;
+use super::descriptors;
+use super::dir::{Dir, regular};
+use super::error::{Collision, During, ImageError};
 use super::journal::Journal;
 use super::lock::DirLock;
 use super::mode::Mode;
@@ -17,10 +19,14 @@ use super::path::ImagePath;
 use super::places::{Place, Places};
 use super::recover::{Recovery, recover_locked};
 use super::root::ImageRoot;
+use super::stat::{Identity, Stat};
 use crate::finding::Finding;
 
 /// How long another certbake on the same image is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The bit of a mode by which a directory's files are their owners' alone to replace (inode(7)).
+const STICKY: u32 = 0o1000;
 
 /// A file that is to be in the image.
 #[derive(Clone, Debug)]
@@ -127,6 +133,7 @@ fn directories(root: &ImageRoot, slots: &[Slot]) -> Result<Vec<Arc<Dir>>, ImageE
 }
 
 fn survey(root: &ImageRoot, slots: Vec<Slot>) -> Result<(Place, Vec<Target>), ImageError> {
+    descriptors::allow(slots.len());
     let mut places = Places::of(root);
     let journal = Journal::locate(&mut places)?;
     let mut names = Names::of(root);
@@ -145,6 +152,11 @@ fn survey(root: &ImageRoot, slots: Vec<Slot>) -> Result<(Place, Vec<Target>), Im
         }
     }
     room(&journal, &targets)?;
+    if let Some(first) = targets.first() {
+        let missing = targets.iter().map(|target| target.place.missing.len());
+        let open = targets.len() + seen.len() + missing.sum::<usize>();
+        descriptors::suffice(open, first.slot.path.as_str())?;
+    }
     Ok((journal, targets))
 }
 
@@ -173,6 +185,8 @@ impl Target {
             }
             // Opening it changes nothing and tells whether we may.
             place.dir.open_file_for_writing(&place.name)?;
+        } else if let Some(stat) = &place.found {
+            replaceable(&place.dir, stat, &slot.path)?;
         }
         Ok(Self {
             slot,
@@ -228,8 +242,29 @@ fn writable(place: &Place, path: &str) -> Result<(), ImageError> {
     }
     Err(ImageError::NotPermitted {
         path: path.to_owned(),
-        action: "writing in its directory",
+        action: "reading and writing its directory",
         uid: rustix::process::geteuid().as_raw(),
+    })
+}
+
+/// In a sticky directory a file is replaced by its owner or the directory's, or with CAP_FOWNER.
+fn replaceable(dir: &Dir, found: &Stat, path: &ImagePath) -> Result<(), ImageError> {
+    let us = rustix::process::geteuid().as_raw();
+    if found.uid() == us {
+        return Ok(());
+    }
+    let holder = dir.own_stat()?;
+    if holder.mode_bits() & STICKY == 0 || holder.uid() == us {
+        return Ok(());
+    }
+    let sets = capabilities(None).during("reading the capabilities for", path.as_str())?;
+    if sets.effective.contains(CapabilitySet::FOWNER) {
+        return Ok(());
+    }
+    Err(ImageError::NotPermitted {
+        path: path.to_string(),
+        action: "replacing another user's file in a sticky directory",
+        uid: us,
     })
 }
 
@@ -262,9 +297,19 @@ impl<'t> Spot<'t> {
     }
 
     /// The same name, the same file under two names, or one file where the other needs a directory.
-    fn collides(&self, other: &Self) -> bool {
-        let nested = self.below.starts_with(&other.below) || other.below.starts_with(&self.below);
-        (self.base == other.base && nested) || (self.file.is_some() && self.file == other.file)
+    fn collides(&self, other: &Self) -> Option<Collision> {
+        if self.file.is_some() && self.file == other.file {
+            return Some(Collision::Same);
+        }
+        let one_base = self.base == other.base;
+        let ours = one_base && self.below.starts_with(&other.below);
+        let theirs = one_base && other.below.starts_with(&self.below);
+        match (ours, theirs) {
+            (true, true) => Some(Collision::Same),
+            (true, false) => Some(Collision::Below),
+            (false, true) => Some(Collision::Above),
+            (false, false) => None,
+        }
     }
 }
 
@@ -276,12 +321,16 @@ fn distinct(journal: &Place, targets: &[Target]) -> Result<(), ImageError> {
             target.slot.path.to_string(),
             &target.slot.label,
         )?;
-        if let Some(other) = spots.iter().find(|other| other.collides(&spot)) {
+        let mut found = spots.iter();
+        if let Some((other, how)) =
+            found.find_map(|other| spot.collides(other).map(|how| (other, how)))
+        {
             return Err(ImageError::Shared {
                 path: spot.path,
                 label: spot.label.to_owned(),
                 other: other.path.clone(),
                 other_label: other.label.to_owned(),
+                how,
             });
         }
         spots.push(spot);
@@ -310,15 +359,20 @@ fn room(journal: &Place, targets: &[Target]) -> Result<(), ImageError> {
         }
     }
     for (_, dir, count, path) in wanted {
-        let free = dir.file_system()?;
+        let held = dir.file_system()?;
+        // What a file system keeps back is kept for root.
+        let (inodes, blocks) = match rustix::process::geteuid().is_root() {
+            true => (held.f_ffree, held.f_bfree),
+            false => (held.f_favail, held.f_bavail),
+        };
         // File systems that make inodes as they go (btrfs) report none at all.
-        if free.f_files > 0 && free.f_favail < count {
+        if held.f_files > 0 && inodes < count {
             return Err(ImageError::Full {
                 path,
                 lacking: "inodes",
             });
         }
-        if free.f_blocks > 0 && free.f_bavail < count {
+        if held.f_blocks > 0 && blocks < count {
             return Err(ImageError::Full {
                 path,
                 lacking: "space",

@@ -10,7 +10,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dir::{Dir, FileKind};
+use super::descriptors;
+use super::dir::Dir;
 use super::entry::Entry;
 use super::error::ImageError;
 use super::journal::{Found, Journal, Log, Pending, Phase, is_temporary};
@@ -19,6 +20,7 @@ use super::lock::DirLock;
 use super::notes;
 use super::places::Places;
 use super::root::ImageRoot;
+use super::stat::FileKind;
 use super::unsynced::Unsynced;
 use crate::finding::Finding;
 
@@ -119,6 +121,7 @@ fn sweep_torn(journal: &Journal, directories: &[Arc<Dir>]) -> Result<Recovery, I
 }
 
 fn settle(root: &ImageRoot, journal: &Journal, log: &Log) -> Result<Recovery, ImageError> {
+    descriptors::allow(log.files.len());
     let entries = open(root, log)?;
     let forward = match log.phase {
         Phase::Staging => false,

@@ -13,10 +13,11 @@ use pathrs::RootRef;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
-use super::dir::{Dir, FileKind, Metadata, stat_fd};
+use super::dir::Dir;
 use super::error::{BrokenLink, During, ImageError, Reason};
 use super::path::{ImagePath, join};
 use super::places::Places;
+use super::stat::{FileKind, Metadata, stat_fd};
 
 /// openat2(2) answers EAGAIN when anything was renamed or mounted while it looked at `..`.
 const MOST_TRIES: usize = 1000;

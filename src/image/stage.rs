@@ -6,7 +6,6 @@ use std::io::Write;
 use rustix::fs::{Gid, Mode as RawMode, Uid, fchmod, fchown};
 
 use super::commit::{Change, LandedFile};
-use super::dir::{Identity, Stat, stat_fd};
 use super::entry::{Entry, sha256, sha256_of};
 use super::error::{During, ImageError};
 use super::journal::{Line, Log, Phase, Shape, temporary_name};
@@ -16,6 +15,7 @@ use super::mode::Mode;
 use super::notes;
 use super::path::ImagePath;
 use super::prepare::{Staging, Target};
+use super::stat::{Identity, Stat, stat_fd};
 use super::unsynced::Unsynced;
 use crate::finding::Finding;
 use crate::secret::Secret;
@@ -68,9 +68,9 @@ impl Staging {
             lock,
             journal,
             targets,
-            mut notes,
             ..
         } = self;
+        let mut notes = Vec::new();
         let mut files = Vec::new();
         let mut places = Vec::new();
         let mut changes = Vec::new();

@@ -4,6 +4,9 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use rustls::AlertDescription;
+
+use super::alert::{self, Alert};
 use super::error::{ConnectReason, Failure, ProxyReason};
 use super::progress::{Progress, Stage};
 use super::tls_reason::TlsReason;
@@ -20,6 +23,9 @@ pub(super) fn failure(error: &reqwest::Error, attempt: &Attempt<'_>) -> Failure 
     let stage = attempt.progress.stage();
     if let Some(tls) = find::<rustls::Error>(error) {
         return Failure::Tls(TlsReason::of(tls, &attempt.progress.presented()));
+    }
+    if let Some(alert) = alert(error) {
+        return Failure::Tls(TlsReason::Alert(alert));
     }
     if error.is_timeout() {
         return Failure::TimedOut {
@@ -45,6 +51,17 @@ pub(super) fn failure(error: &reqwest::Error, attempt: &Attempt<'_>) -> Failure 
             reason: innermost(error),
         },
     }
+}
+
+/// HTTP/2 keeps of what ended a connection the kind and the words (h2's `Error::Io`). Over TLS 1.3 a
+/// server turns our client certificate down only after our own handshake, so there it comes as such.
+fn alert(error: &reqwest::Error) -> Option<Alert> {
+    let words = innermost(error);
+    let said = |number: &u8| {
+        let received = rustls::Error::AlertReceived(AlertDescription::from(*number));
+        received.to_string() == words
+    };
+    (0..=u8::MAX).find(said).map(alert::of)
 }
 
 fn is_lost(kind: io::ErrorKind) -> bool {

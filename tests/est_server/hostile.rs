@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certbake::authority::embedded::server::Config;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::support::{Lab, USER, base64, key, request};
@@ -25,23 +25,32 @@ fn tcp(lab: &Lab) -> TcpStream {
 }
 
 fn tls(lab: &Lab, protocol: &str) -> Tls {
-    let mut roots = RootCertStore::empty();
-    let root = lab.ca().root().der().to_vec();
-    roots.add(CertificateDer::from(root)).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-    let name = ServerName::from(lab.address.ip());
-    let session = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut stream = StreamOwned::new(session, tcp(lab));
+    let mut stream = begun(lab, protocol, None);
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock).unwrap();
     }
     stream
+}
+
+type ClientIdentity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn begun(lab: &Lab, protocol: &str, identity: Option<ClientIdentity>) -> Tls {
+    let mut roots = RootCertStore::empty();
+    let root = lab.ca().root().der().to_vec();
+    roots.add(CertificateDer::from(root)).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        None => config.with_no_client_auth(),
+        Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
+    };
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    let name = ServerName::from(lab.address.ip());
+    let session = ClientConnection::new(Arc::new(config), name).unwrap();
+    StreamOwned::new(session, tcp(lab))
 }
 
 /// Everything until the server closes the connection.
@@ -66,6 +75,25 @@ fn a_client_that_says_nothing_is_sent_away() {
         events.contains("TLS handshake: not ended in time"),
         "{events}"
     );
+}
+
+/// Closed with something unread, the connection would be reset, and the reason lost.
+#[test]
+fn a_stranger_is_told_why_even_while_it_is_sending() {
+    let lab = Lab::new();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["stranger".to_owned()]).unwrap();
+    let chain = vec![params.self_signed(&key).unwrap().der().clone()];
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    for _ in 0..20 {
+        let mut stream = begun(&lab, "h2", Some((chain.clone(), key.clone_key())));
+        let sent = stream
+            .write_all(&[b'x'; 100_000])
+            .and_then(|()| stream.read(&mut [0]));
+        let error = sent.unwrap_err().to_string();
+        assert!(error.contains("received fatal alert"), "{error}");
+    }
+    lab.assert_alive();
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use certbake::authority::Reason;
 use certbake::authority::embedded::server::{Clock, Users};
 use certbake::authority::embedded::{CaDirectory, NewCa, Terms};
 use certbake::pki::path::validate;
@@ -285,6 +286,27 @@ fn a_certificate_renews_itself_with_another_key_and_for_no_longer() {
             "a certificate of this CA renews itself alone: the request has another {other}\n"
         );
         assert_eq!((reply.status, reply.body), (403, reason));
+    }
+}
+
+#[test]
+fn a_certificate_that_is_revoked_renews_itself_no_more() {
+    let lab = Lab::new();
+    let current = key();
+    let asked = request(&current, "app", &["dns:app.internal"]);
+    let (certificate, path) = issued(&lab, &asked, Span::seconds(2 * DAY));
+    let login = ["--cert", path.as_str(), "--key", &key_file(&lab, &current)];
+    let body = base64(&asked);
+    assert_eq!(lab.curl("simplereenroll", &login, Some(&body)).status, 200);
+
+    let ca = lab.ca();
+    ca.revoke(&certificate, Reason::KeyCompromise, now())
+        .unwrap();
+    for operation in ["simplereenroll", "simpleenroll"] {
+        let reply = lab.curl(operation, &login, Some(&body));
+        assert_eq!(reply.status, 403);
+        let reason = "the current certificate was revoked at ";
+        assert!(reply.body.starts_with(reason), "{}", reply.body);
     }
 }
 

@@ -10,7 +10,7 @@ use certbake::image::{ImageError, ImageRoot, Owner, Staging, recover};
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use super::support::{land, slot};
+use super::support::{land, slot, slots};
 
 const TASK: &str = "CERTBAKE_IMAGE_TASK";
 const ROOT: &str = "CERTBAKE_IMAGE_ROOT";
@@ -24,6 +24,9 @@ pub const BURNT: usize = 12;
 
 pub const NEW_KEY: &str = "the new PRIVATE KEY";
 pub const OLD_KEY: &str = "the old PRIVATE KEY";
+
+/// More files than the processes of some tests may have open.
+pub const MANY: usize = 80;
 
 /// Over an image that has the first two: a key, a certificate, and a chain in a directory to be made.
 pub const NEW_SET: [(&str, u32, &str); 3] = [
@@ -100,7 +103,20 @@ fn perform(task: &str, root: &Path) -> Result<(), ImageError> {
             key.owner = Owner::Name("app".into());
             Staging::prepare(&root, vec![key]).map(drop)
         }
+        "prepare" => Staging::prepare(&root, slots(&NEW_SET)).map(drop),
+        "land-many" => many(|set| land(&root, set).map(drop)),
+        "prepare-many" => many(|set| Staging::prepare(&root, slots(set)).map(drop)),
         "recover" => recover(&root).map(drop),
         other => panic!("no task {other:?}"),
     }
+}
+
+/// Each in a directory of its own, which is missing.
+fn many<T>(perform: impl FnOnce(&[(&str, u32, &str)]) -> T) -> T {
+    let paths: Vec<String> = (0..MANY).map(|nth| format!("/etc/app/{nth}/key")).collect();
+    let set: Vec<_> = paths
+        .iter()
+        .map(|path| (path.as_str(), 0o600, NEW_KEY))
+        .collect();
+    perform(&set)
 }

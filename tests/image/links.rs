@@ -175,12 +175,24 @@ fn two_placements_of_one_file_are_refused_however_they_are_spelled() {
         .unwrap_err();
         assert_eq!(code(&error), "image-placements-collide", "{other}");
     }
-    let error = land(
-        &image.root(),
-        &[("/new/key", 0o600, "a"), ("/new/key/b", 0o600, "b")],
-    )
-    .unwrap_err();
-    assert_eq!(code(&error), "image-placements-collide");
+    for (first, second, how) in [
+        (
+            "/new/key",
+            "/new/key/b",
+            "is a file where it needs a directory",
+        ),
+        (
+            "/new/key/b",
+            "/new/key",
+            "needs a directory where it is a file",
+        ),
+        ("/new/key", "/new/key", "is the same file"),
+    ] {
+        let error = land(&image.root(), &[(first, 0o600, "a"), (second, 0o600, "b")]).unwrap_err();
+        assert_eq!(code(&error), "image-placements-collide");
+        let told = format!("at {second}: private key at {first} {how}");
+        assert!(error.to_string().ends_with(&told), "{error}");
+    }
     assert_eq!(image.text("data/key"), "old");
 }
 

@@ -7,6 +7,7 @@ mod faults;
 mod journals;
 mod kills;
 mod landing;
+mod limits;
 mod links;
 mod outside;
 mod races;

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use certbake::image::{Owner, Staging};
 
-use super::driver::{LANDED, NEW_KEY, NEW_SET, REPORTED, driver};
+use super::driver::{LANDED, NEW_KEY, NEW_SET, OLD_KEY, REPORTED, driver};
 use super::kills::old_image;
 use super::strace::available;
-use super::support::{Image, code, land, mode_of, slot};
+use super::support::{Image, Mount, code, contents, land, mode_of, slot, slots};
 
 #[test]
 fn modes_are_exact_whatever_the_umask() {
@@ -33,10 +33,10 @@ fn modes_are_exact_whatever_the_umask() {
     }
 }
 
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
 /// The driver run by a user who is not root.
-fn as_nobody(image: &Image, task: &str) -> (Option<i32>, String) {
+pub fn as_nobody(image: &Image, task: &str) -> (Option<i32>, String) {
     let words = [
         "setpriv",
         "--reuid=65534",
@@ -55,7 +55,7 @@ fn as_nobody(image: &Image, task: &str) -> (Option<i32>, String) {
 }
 
 /// Gives the whole image to `nobody`, as the owner of an unpacked tree; `false` where we may not.
-fn give_away(path: &Path) -> bool {
+pub fn give_away(path: &Path) -> bool {
     let owner = format!("{NOBODY}:{NOBODY}");
     let done = Command::new("chown")
         .args(["-R", &owner])
@@ -220,19 +220,53 @@ fn a_default_access_list_of_the_directory_does_not_open_a_key_to_others() {
         return;
     }
     image.file("etc/tls/other", "inherits the list", 0o640);
-    let list_of = |name: &str| {
-        rustix::fs::getxattr(
-            image.path(name),
-            "system.posix_acl_access",
-            &mut [0_u8; 256],
-        )
-    };
-    assert!(list_of("etc/tls/other").is_ok());
+    assert!(access_list(&image.path("etc/tls/other")).is_some());
 
     land(&image.root(), &[("/etc/tls/key", 0o640, "key")]).unwrap();
 
-    assert_eq!(list_of("etc/tls/key"), Err(rustix::io::Errno::NODATA));
+    assert_eq!(access_list(&image.path("etc/tls/key")), None);
     assert_eq!(mode_of(&image.path("etc/tls/key")), 0o640);
+}
+
+fn access_list(path: &Path) -> Option<Vec<u8>> {
+    let mut list = [0_u8; 256];
+    match rustix::fs::getxattr(path, "system.posix_acl_access", &mut list) {
+        Ok(length) => Some(list[..length].to_vec()),
+        Err(rustix::io::Errno::NODATA) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn the_access_list_of_a_mounted_file_does_not_open_a_key_to_others_and_comes_back_with_the_old_one()
+{
+    let image = old_image();
+    let key = image.path("etc/app/client.key");
+    let Some(_mount) = Mount::file_on(&key, OLD_KEY, 0o600) else {
+        return;
+    };
+    let (list, flags) = (access_list_for_app(), rustix::fs::XattrFlags::empty());
+    if let Err(error) = rustix::fs::setxattr(&key, "system.posix_acl_access", &list, flags) {
+        eprintln!("SKIPPED: no access lists on {}: {error}", key.display());
+        return;
+    }
+    let (before, mode) = (access_list(&key), mode_of(&key));
+    let set = [("/etc/app/client.key", 0o640, NEW_KEY), NEW_SET[1]];
+    let staged = Staging::prepare(&image.root(), slots(&set))
+        .and_then(|staging| staging.write(contents(&set)))
+        .unwrap();
+    // Another file than the one that was there, so that the landing stops after the key.
+    std::fs::remove_file(image.path("etc/app/client.crt")).unwrap();
+    assert_eq!(
+        code(&staged.commit().unwrap_err()),
+        "image-changed-meanwhile"
+    );
+    assert_eq!((access_list(&key), mode_of(&key)), (before, mode));
+    assert_eq!(image.text("etc/app/client.key"), OLD_KEY);
+
+    land(&image.root(), &set).unwrap();
+    assert_eq!((access_list(&key), mode_of(&key)), (None, 0o640));
+    assert_eq!(image.text("etc/app/client.key"), NEW_KEY);
 }
 
 const LABEL: &str = "security.selinux";

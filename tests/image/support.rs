@@ -184,6 +184,11 @@ pub fn slot(path: &str, mode: u32) -> Slot {
     }
 }
 
+pub fn slots(files: &[(&str, u32, &str)]) -> Vec<Slot> {
+    let slots = files.iter().map(|(path, mode, _)| slot(path, *mode));
+    slots.collect()
+}
+
 pub fn content(path: &str, text: &str) -> Content {
     Content {
         path: path.parse().unwrap(),
@@ -191,17 +196,20 @@ pub fn content(path: &str, text: &str) -> Content {
     }
 }
 
+pub fn contents(files: &[(&str, u32, &str)]) -> Vec<Content> {
+    let contents = files.iter().map(|(path, _, text)| content(path, text));
+    contents.collect()
+}
+
 /// Lands files given as path, mode and content.
 pub fn land(root: &ImageRoot, files: &[(&str, u32, &str)]) -> Result<Landed, ImageError> {
-    let slots = files
-        .iter()
-        .map(|(path, mode, _)| slot(path, *mode))
-        .collect();
     let contents = files
         .iter()
         .map(|(path, _, text)| content(path, text))
         .collect();
-    Staging::prepare(root, slots)?.write(contents)?.commit()
+    Staging::prepare(root, slots(files))?
+        .write(contents)?
+        .commit()
 }
 
 pub fn mode_of(path: &Path) -> u32 {

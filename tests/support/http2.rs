@@ -9,6 +9,8 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ServerConfig;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
@@ -24,7 +26,20 @@ pub struct Http2Server {
 
 impl Http2Server {
     pub fn start(identity: &Identity) -> Self {
-        let mut config = (*configuration(identity, None, rustls::ALL_VERSIONS)).clone();
+        Self::with(configuration(identity, None, rustls::ALL_VERSIONS))
+    }
+
+    /// Demands a client certificate that leads to one of these roots.
+    pub fn mtls(identity: &Identity, client_roots: &[Vec<u8>]) -> Self {
+        Self::with(configuration(
+            identity,
+            Some(client_roots),
+            rustls::ALL_VERSIONS,
+        ))
+    }
+
+    fn with(config: Arc<ServerConfig>) -> Self {
+        let mut config = (*config).clone();
         config.alpn_protocols = vec![b"h2".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -37,7 +52,15 @@ impl Http2Server {
         runtime.spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let stream = acceptor.accept(stream).await.unwrap();
+                let stream = match acceptor.accept(stream).into_fallible().await {
+                    Ok(stream) => stream,
+                    Err((_, mut stream)) => {
+                        // Closing with unread bytes would reset the connection and lose the alert.
+                        let _ = stream.shutdown().await;
+                        let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                        continue;
+                    }
+                };
                 let _ = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
                     .http2_only()
                     .serve_connection(TokioIo::new(stream), service_fn(version))

@@ -61,6 +61,8 @@ impl CaDirectory {
             });
         };
         let root = read_certificate(dir, ROOT)?.ok_or_else(|| damaged(dir, "has no root.pem"))?;
+        // Not needed here: only its mode is looked at.
+        private_key(dir, ROOT_KEY)?;
         let key = read_key(dir, INTERMEDIATE_KEY)?
             .ok_or_else(|| damaged(dir, "has no keys/intermediate.key"))?;
         if key.spki() != intermediate.facts().spki {
@@ -240,8 +242,8 @@ fn read_certificate(dir: &Path, name: &str) -> Result<Option<Certificate>, CaErr
         .map_err(|error| unusable(error.to_string()))
 }
 
-/// A key of the CA; `None` without the file. Refused when others could have read it.
-fn read_key(dir: &Path, name: &str) -> Result<Option<PrivateKey>, CaError> {
+/// Where a key of the CA is; `None` without the file. Refused when others could have read it.
+fn private_key(dir: &Path, name: &str) -> Result<Option<PathBuf>, CaError> {
     let path = dir.join(KEYS).join(name);
     let mode = match fs::metadata(&path) {
         Ok(metadata) => metadata.mode(),
@@ -254,6 +256,14 @@ fn read_key(dir: &Path, name: &str) -> Result<Option<PrivateKey>, CaError> {
             mode: Mode::new(mode),
         });
     }
+    Ok(Some(path))
+}
+
+/// A key of the CA; `None` without the file. Refused when others could have read it.
+fn read_key(dir: &Path, name: &str) -> Result<Option<PrivateKey>, CaError> {
+    let Some(path) = private_key(dir, name)? else {
+        return Ok(None);
+    };
     let text = Zeroizing::new(fs::read(&path).map_err(|error| CaError::reading(&path, &error))?);
     match pem::private_key(&text) {
         Ok(Some(der)) => PrivateKey::from_der(&der).ok(),

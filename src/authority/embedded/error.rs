@@ -28,7 +28,11 @@ pub enum CaError {
     #[error("reading {}: its mode is {mode}, so others can read or change it", path.display())]
     Exposed { path: PathBuf, mode: Mode },
     #[error("reading {}: {reason}", path.display())]
-    Reading { path: PathBuf, reason: String },
+    Reading {
+        path: PathBuf,
+        reason: String,
+        denied: bool,
+    },
     #[error(transparent)]
     Key(KeyError),
     #[error("signing a CA certificate: {0}")]
@@ -42,6 +46,7 @@ impl CaError {
         let text = error.to_string();
         Self::Reading {
             path: path.to_owned(),
+            denied: error.kind() == std::io::ErrorKind::PermissionDenied,
             reason: text
                 .split(" (os error")
                 .next()
@@ -60,7 +65,10 @@ impl CaError {
             Self::Exposed { .. } => {
                 "if nobody else had it: chmod 600; otherwise make a new CA and replace its certificates"
             }
-            Self::Reading { .. } => "run as the user who owns the CA directory",
+            Self::Reading { denied: true, .. } => "run as the user who owns the CA directory",
+            Self::Reading { .. } => {
+                "look at what stands there, or move the directory away and make a new CA"
+            }
             Self::Io(ImageError::Busy { .. }) => {
                 "another run is making this CA; try again when it has ended"
             }

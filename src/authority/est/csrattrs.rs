@@ -25,24 +25,32 @@ const NAMES: &[(&str, &str)] = &[
     ("2.5.4.5", "a serial number in the subject"),
 ];
 
-/// The object identifiers that an answer (DER) asks for, as content octets.
+/// How deep attributes may nest; a template of RFC 9908 needs eight.
+const DEEPEST: usize = 16;
+
+/// More than any server has a use for.
+const MOST: usize = 64;
+
+/// The object identifiers that an answer (DER) asks for, as content octets, [`MOST`] of them.
 ///
 /// # Errors
 /// When it is no list of attributes.
 pub fn wanted(der: &[u8]) -> Result<Vec<Vec<u8>>, BerError> {
     let (list, _) = ber::read(der)?;
     let mut found = Vec::new();
-    collect(list.content, &mut found)?;
+    collect(list.content, DEEPEST, &mut found)?;
+    found.truncate(MOST);
     Ok(found)
 }
 
 /// Every identifier below: attributes are `SEQUENCE { OID, SET OF values }`.
-fn collect(content: &[u8], found: &mut Vec<Vec<u8>>) -> Result<(), BerError> {
+fn collect(content: &[u8], depth: usize, found: &mut Vec<Vec<u8>>) -> Result<(), BerError> {
     for element in ber::elements(content) {
         let element = element?;
         match element.tag {
             OBJECT_IDENTIFIER => found.push(element.content.to_vec()),
-            SEQUENCE | SET => collect(element.content, found)?,
+            SEQUENCE | SET if depth == 0 => return Err(BerError::TooDeep),
+            SEQUENCE | SET => collect(element.content, depth - 1, found)?,
             _ => {}
         }
     }
@@ -145,5 +153,20 @@ mod tests {
     #[test]
     fn junk_is_an_error() {
         assert!(wanted(&[0x30, 0x05, 0x06]).is_err());
+    }
+
+    #[test]
+    fn what_nests_without_end_is_an_error_and_what_lists_without_end_is_cut() {
+        // Lengths of five octets, from the inside out.
+        let levels = 150_000_u32;
+        let mut nested = Vec::new();
+        for below in (0..levels).rev() {
+            nested.extend([SEQUENCE, 0x84]);
+            nested.extend((below * 6).to_be_bytes());
+        }
+        assert_eq!(wanted(&nested), Err(BerError::TooDeep));
+        let one = ber::write(OBJECT_IDENTIFIER, &[0x2a, 0x03]);
+        let listed = ber::write(SEQUENCE, &one.repeat(100_000));
+        assert_eq!(wanted(&listed).unwrap().len(), MOST);
     }
 }

@@ -62,10 +62,10 @@ fn base(url: &Url, label: Option<&str>) -> Result<Url, SettingsError> {
         path += "/.well-known/est";
     }
     if let Some(label) = label {
-        let is_segment =
-            !label.is_empty() && !label.contains(['/', '?', '#', '%']) && label != "..";
-        if !is_segment {
-            return Err(wrong("label", "it is one path segment, without / ? # %"));
+        // What a URL would take for something else, or leave out.
+        let special = |c: char| matches!(c, '/' | '\\' | '?' | '#' | '%') || c.is_control();
+        if matches!(label, "" | "." | "..") || label.contains(special) {
+            return Err(wrong("label", "it is one path segment, without / \\ ? # %"));
         }
         path = format!("{path}/{label}");
     }
@@ -117,6 +117,17 @@ mod tests {
             let label = (!label.is_empty()).then_some(label);
             let url = Url::parse(url).unwrap();
             assert_eq!(base(&url, label).unwrap().as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn a_label_that_would_change_the_path_is_refused() {
+        let url = Url::parse("https://ca.lab").unwrap();
+        for label in [
+            "", ".", "..", "a/b", "a\\b", "..\\x", "a?b", "a#b", "%2e", "a\tb",
+        ] {
+            let error = base(&url, Some(label)).unwrap_err();
+            assert_eq!(error.key, "label", "{label:?}");
         }
     }
 

@@ -27,6 +27,9 @@ use super::{Event, Events, Limits};
 use crate::pki::Certificate;
 use crate::secret::Secret;
 
+/// How long a client that was turned down in the handshake is listened to.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// What all connections share.
 pub(super) struct Connections {
     pub tls: Arc<ServerConfig>,
@@ -70,13 +73,18 @@ impl Connections {
         stream.peek(&mut first).await?;
         if first[0].is_ascii_uppercase() {
             stream.write_all(PLAIN_HTTP).await?;
-            stream.shutdown().await?;
+            let _ = timeout(FAREWELL, farewell(stream)).await;
             return Ok(None);
         }
-        TlsAcceptor::from(Arc::clone(&self.tls))
-            .accept(stream)
-            .await
-            .map(Some)
+        let accepting = TlsAcceptor::from(Arc::clone(&self.tls)).accept(stream);
+        match accepting.into_fallible().await {
+            Ok(stream) => Ok(Some(stream)),
+            Err((error, stream)) => {
+                // The alert alone tells the client why. Its loss is the client's.
+                let _ = timeout(FAREWELL, farewell(stream)).await;
+                Err(error)
+            }
+        }
     }
 
     async fn requests(
@@ -218,6 +226,15 @@ impl Connections {
                 )
             })
     }
+}
+
+/// Ends a connection whose client may still be sending: closed with something unread, it would be
+/// reset, and the last that was written to it lost.
+async fn farewell(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream, &mut tokio::io::sink())
+        .await
+        .map(drop)
 }
 
 /// The body whole. Somewhat more than the limit is read and thrown away: a client that is still

@@ -171,6 +171,9 @@ impl Operations {
 
     fn enroll(&self, asked: &Asked, caller: &Caller<'_>) -> Result<Answer, Answer> {
         let bad = |reason: String| Answer::refusal(StatusCode::BAD_REQUEST, reason);
+        if let Caller::Own(current) = caller {
+            self.refuse_revoked(current)?;
+        }
         refuse_other_content(asked.content_type.as_deref())?;
         let der = decode(&asked.body)
             .ok_or_else(|| bad("the body is not a PKCS#10 request in base64".to_owned()))?;
@@ -196,6 +199,28 @@ impl Operations {
         );
         let message = pkcs7::certs_only(&[certificate.der()]);
         Ok(Answer::base64(CERTS_ONLY, &message).by(&name).noted(note))
+    }
+
+    /// Whoever has the key of a revoked certificate would otherwise have new ones for ever.
+    fn refuse_revoked(&self, current: &Certificate) -> Result<(), Answer> {
+        let revoked = self.ca.revoked().map_err(|error| {
+            Answer::refusal(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "what is revoked cannot be read; the server's log says why",
+            )
+            .noted(error.to_string())
+        })?;
+        let fingerprint = current.fingerprint();
+        match revoked
+            .iter()
+            .find(|entry| entry.fingerprint == fingerprint)
+        {
+            None => Ok(()),
+            Some(entry) => Err(Answer::refusal(
+                StatusCode::FORBIDDEN,
+                format!("the current certificate was revoked at {}", entry.at),
+            )),
+        }
     }
 
     /// A certificate renews itself for as long as it was given, or a user's limit would not hold.
