@@ -457,6 +457,20 @@ fn flags_win_over_variables_and_those_over_the_file() {
 }
 
 #[test]
+fn a_floor_in_a_misspelt_variable_is_refused_and_not_left_out() {
+    let lab = Lab::new();
+    let mut command = lab.command(&[EMBEDDED, &["--report", "json"]].concat());
+    command.env("CERTBAKE_MIN_VALIDTY", "300d");
+    let report = Run::of(command.output().unwrap()).ends_with(2).json();
+    let finding = &report["findings"][0];
+    assert_eq!(finding["code"], "usage-invalid");
+    assert_eq!(finding["facts"]["key"], "CERTBAKE_MIN_VALIDTY");
+    let hint = finding["hint"].as_str().unwrap();
+    assert!(hint.contains("`CERTBAKE_MIN_VALIDITY`"), "{hint}");
+    assert!(!lab.path("ca").exists(), "the CA was asked");
+}
+
+#[test]
 fn flags_change_of_a_placement_what_they_name_and_leave_the_rest_as_the_file_has_it() {
     let lab = Lab::new();
     lab.write("certbake.toml", "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\n[identity.app.placements]\nfull_chain = { path = \"/app.crt\", mode = \"0640\", group = \"tls\" }\nprivate_key = { path = \"/app.key\", mode = \"0640\", group = \"tls\" }\npkcs12 = { path = \"/app.p12\", password = \"env:STORE\", alias = \"app\" }\n");

@@ -9,6 +9,7 @@ mod resolve;
 mod schema;
 pub mod source;
 pub mod usage;
+mod variables;
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -115,6 +116,11 @@ fn reported(
     let output = match Output::prepare(args, &environment) {
         Ok(output) => output,
         Err(error) => return output::usage(error),
+    };
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let run = |context: &Context<'_>, waiting: &Arc<Waiting>| {
+        variables::none_misspelt(names)?;
+        run(context, waiting)
     };
     let report = match in_context(start, run) {
         Ok(report) => report,

@@ -1,0 +1,93 @@
+//! Variables of the environment that look like ours and are read by no one: a floor under a misspelt
+//! name would be no floor.
+
+use clap::{Command, CommandFactory};
+
+use super::args::Cli;
+use super::usage::UsageError;
+
+const PREFIX: &str = "CERTBAKE_";
+
+/// Shorter names are a letter or two away from too many others.
+const SHORTEST: usize = 5;
+
+/// Refuses the first of `names` that is almost a variable of certbake's. What is called otherwise is
+/// somebody else's.
+pub fn none_misspelt(names: impl Iterator<Item = String>) -> Result<(), UsageError> {
+    let ours: Vec<String> = names.filter(|name| name.starts_with(PREFIX)).collect();
+    if ours.is_empty() {
+        return Ok(());
+    }
+    let mut known = Vec::new();
+    collect(Cli::command(), &mut known);
+    for name in ours {
+        if let Some(meant) = almost(&name, &known) {
+            return Err(
+                UsageError::new(name, "certbake reads no variable of this name")
+                    .hint(format!("did you mean `{meant}`? rename it, or unset it")),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The variables of a command and of those below it.
+fn collect(mut command: Command, known: &mut Vec<String>) {
+    command.build();
+    let variables = command.get_arguments().filter_map(clap::Arg::get_env);
+    known.extend(variables.filter_map(|name| name.to_str().map(str::to_owned)));
+    for below in command.get_subcommands() {
+        collect(below.clone(), known);
+    }
+}
+
+/// The known variable of which `name` is a misspelling.
+fn almost<'k>(name: &str, known: &'k [String]) -> Option<&'k str> {
+    if known.iter().any(|known| known == name) || name.len() < PREFIX.len() + SHORTEST {
+        return None;
+    }
+    let distant = |known: &&String| strsim::osa_distance(name, known) <= 2;
+    known.iter().find(distant).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(name: &str) -> Option<String> {
+        let refused = none_misspelt([name.to_owned()].into_iter()).err();
+        refused.map(|error| error.hint)
+    }
+
+    #[test]
+    fn a_variable_that_is_almost_ours_is_refused_with_the_one_that_was_meant() {
+        for (name, meant) in [
+            ("CERTBAKE_MIN_VALIDTY", "CERTBAKE_MIN_VALIDITY"),
+            ("CERTBAKE_MINVALIDITY", "CERTBAKE_MIN_VALIDITY"),
+            ("CERTBAKE_CA_PASWORD", "CERTBAKE_CA_PASSWORD"),
+            ("CERTBAKE_COMON_NAME", "CERTBAKE_COMMON_NAME"),
+        ] {
+            let hint = refused(name).expect(name);
+            assert!(hint.contains(&format!("`{meant}`")), "{name}: {hint}");
+        }
+    }
+
+    #[test]
+    fn variables_that_are_read_and_those_of_others_are_let_be() {
+        for name in [
+            "CERTBAKE_MIN_VALIDITY",
+            "CERTBAKE_CA_DIR",
+            "CERTBAKE_VERSION",
+            "CERTBAKE_TEST_SERVERS",
+            "CERTBAKE_ID",
+            // Of the programs that certbake runs, which may run it in turn.
+            "CERTBAKE_OPERATION",
+            "CERTBAKE_NAMES",
+            "CERTBAKE_SERIAL",
+            "CERTBAKE_ACME_VALUE",
+            "MIN_VALIDTY",
+        ] {
+            assert_eq!(refused(name), None, "{name}");
+        }
+    }
+}
