@@ -46,8 +46,11 @@ fn almost<'k>(name: &str, known: &'k [String]) -> Option<&'k str> {
     if known.iter().any(|known| known == name) || name.len() < PREFIX.len() + SHORTEST {
         return None;
     }
-    let distant = |known: &&String| strsim::osa_distance(name, known) <= 2;
-    known.iter().find(distant).map(String::as_str)
+    let near = known
+        .iter()
+        .map(|known| (strsim::osa_distance(name, known), known.as_str()));
+    let nearest = near.filter(|(distance, _)| *distance <= 2).min();
+    nearest.map(|(_, known)| known)
 }
 
 #[cfg(test)]
