@@ -203,7 +203,7 @@ pub fn write_several(paper: &mut Paper, report: &Report, identities: &[IdentityR
     }
     if lasting.len() > IDENTITIES {
         let more = words::thousands(lasting.len() - IDENTITIES);
-        paper.row("", &format!("and {more} more that end later"));
+        paper.row("", &format!("and {more} more that end no sooner"));
     }
     paper.blank();
     let files: Vec<PlacementReport> = identities
