@@ -136,7 +136,9 @@ impl Entry {
                 sha256_of(&file, &self.dir.path_of(name))? == self.line.shape.sha256,
             )),
             // Somebody else's, which was replaced without looking into it.
-            Err(error) if error.is_no_access() && !self.is_shaped(&stat) => Ok(Some(false)),
+            Err(error) if error.is_no_access() && !self.line.shape.is_metadata_of(&stat) => {
+                Ok(Some(false))
+            }
             Err(error) => Err(error),
         }
     }
@@ -144,12 +146,7 @@ impl Entry {
     /// Whether the target's mode and owner are those of the new file.
     pub(super) fn has_new_metadata(&self) -> Result<bool, ImageError> {
         let stat = self.dir.stat(&self.line.name)?;
-        Ok(stat.is_some_and(|stat| self.is_shaped(&stat)))
-    }
-
-    fn is_shaped(&self, stat: &Stat) -> bool {
-        let shape = &self.line.shape;
-        (stat.mode_bits(), stat.uid(), stat.gid()) == (shape.mode, shape.uid, shape.gid)
+        Ok(stat.is_some_and(|stat| self.line.shape.is_metadata_of(&stat)))
     }
 
     fn exchange(&self) -> Result<(), Errno> {

@@ -24,6 +24,7 @@ use super::notes::interrupted;
 use super::path::ImagePath;
 use super::places::{Place, Places};
 use super::root::each_piece;
+use super::stat::Stat;
 use super::unsynced::Unsynced;
 use super::{STATE_DIRECTORY, TEMPORARY_PREFIX};
 use crate::finding::Finding;
@@ -197,6 +198,13 @@ impl Journal {
             }
         }
         Ok(())
+    }
+}
+
+impl Shape {
+    /// Whether a file has this mode and owner.
+    pub(super) fn is_metadata_of(&self, stat: &Stat) -> bool {
+        (stat.mode_bits(), stat.uid(), stat.gid()) == (self.mode, self.uid, self.gid)
     }
 }
 

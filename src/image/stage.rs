@@ -15,7 +15,7 @@ use super::mode::Mode;
 use super::notes;
 use super::path::ImagePath;
 use super::prepare::{Staging, Target};
-use super::stat::{Identity, Stat, stat_fd};
+use super::stat::{Identity, stat_fd};
 use super::unsynced::Unsynced;
 use crate::finding::Finding;
 use crate::secret::Secret;
@@ -142,10 +142,6 @@ fn pair(
     }
 }
 
-fn same_metadata(stat: &Stat, shape: &Shape) -> bool {
-    (stat.mode_bits(), stat.uid(), stat.gid()) == (shape.mode, shape.uid, shape.gid)
-}
-
 fn landed(target: &Target, shape: &Shape) -> LandedFile {
     LandedFile {
         path: target.slot.path.clone(),
@@ -266,7 +262,7 @@ impl Target {
         if let Some(file) = file {
             before.label = Label::of(&file, path)?;
             before.same = stat.size() == content.len() as u64
-                && same_metadata(&stat, &shape)
+                && shape.is_metadata_of(&stat)
                 && sha256_of(&file, path)? == shape.sha256;
         }
         Ok((shape, Some(before)))
