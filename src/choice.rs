@@ -10,6 +10,21 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, word)| word)
 }
 
+/// The known word into which at most `most` changes of a letter turn the one given; [`nearest`] goes by
+/// likeness, which finds more and mistakes more.
+pub fn misspelt<'a>(
+    given: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    most: usize,
+) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|word| (strsim::damerau_levenshtein(given, word), word))
+        .filter(|(changes, _)| *changes <= most)
+        .min_by_key(|(changes, _)| *changes)
+        .map(|(_, word)| word)
+}
+
 /// For a hint: "did you mean `est`? there are: embedded, est", where `there_are` is "there are".
 pub fn advice<'a>(
     given: &str,
@@ -37,5 +52,13 @@ mod tests {
         // Too short for a likeness, and one letter away.
         assert_eq!(nearest("cb", known), Some("ca"));
         assert_eq!(advice("vault", "allowed", known), "allowed: ca, cfssl, est");
+    }
+
+    #[test]
+    fn the_word_with_the_fewest_changes_is_meant_where_they_are_few_enough() {
+        let known = ["nginx", "nginy", "postgres"];
+        assert_eq!(misspelt("ngnix", known, 2), Some("nginx"));
+        assert_eq!(misspelt("nginyy", known, 2), Some("nginy"));
+        assert_eq!(misspelt("mysql", known, 2), None);
     }
 }

@@ -5,6 +5,7 @@ use clap::{Command, CommandFactory};
 
 use super::args::Cli;
 use super::usage::UsageError;
+use crate::choice::misspelt;
 
 const PREFIX: &str = "CERTBAKE_";
 
@@ -18,8 +19,10 @@ pub fn none_misspelt(names: impl Iterator<Item = String>) -> Result<(), UsageErr
     if ours.is_empty() {
         return Ok(());
     }
+    let mut command = Cli::command();
+    command.build();
     let mut known = Vec::new();
-    collect(Cli::command(), &mut known);
+    collect(&command, &mut known);
     for name in ours {
         if let Some(meant) = almost(&name, &known) {
             return Err(
@@ -32,12 +35,11 @@ pub fn none_misspelt(names: impl Iterator<Item = String>) -> Result<(), UsageErr
 }
 
 /// The variables of a command and of those below it.
-fn collect(mut command: Command, known: &mut Vec<String>) {
-    command.build();
+fn collect(command: &Command, known: &mut Vec<String>) {
     let variables = command.get_arguments().filter_map(clap::Arg::get_env);
     known.extend(variables.filter_map(|name| name.to_str().map(str::to_owned)));
     for below in command.get_subcommands() {
-        collect(below.clone(), known);
+        collect(below, known);
     }
 }
 
@@ -46,11 +48,7 @@ fn almost<'k>(name: &str, known: &'k [String]) -> Option<&'k str> {
     if known.iter().any(|known| known == name) || name.len() < PREFIX.len() + SHORTEST {
         return None;
     }
-    let near = known
-        .iter()
-        .map(|known| (strsim::osa_distance(name, known), known.as_str()));
-    let nearest = near.filter(|(distance, _)| *distance <= 2).min();
-    nearest.map(|(_, known)| known)
+    misspelt(name, known.iter().map(String::as_str), 2)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use serde_json::Value;
 use rustix::io::Errno;
 
 use super::error::{ImageError, Reason};
+use crate::choice::misspelt;
 use crate::finding::{Code, Finding};
 
 const ROOT_UNUSABLE: Code = Code::new("image-root-unusable");
@@ -194,11 +195,8 @@ impl ImageError {
         };
         // Of a short name, two changes leave nothing.
         let most = (name.chars().count() / 3).clamp(1, 2);
-        let near = known
-            .iter()
-            .flatten()
-            .filter(|other| strsim::damerau_levenshtein(name, other) <= most);
-        match near.min_by_key(|other| strsim::damerau_levenshtein(name, other)) {
+        let known = known.iter().flatten().map(String::as_str);
+        match misspelt(name, known, most) {
             Some(other) => format!("did you mean {other:?}?"),
             None => {
                 format!("add {name:?} to {database} in an earlier build step, or give the number")
