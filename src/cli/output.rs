@@ -8,7 +8,7 @@ use anstream::{AutoStream, ColorChoice};
 use super::args::shared::ReportArgs;
 use super::usage::{REPORT, UsageError};
 use crate::finding::{Code, Finding};
-use crate::image::{self, Mode};
+use crate::image::{self, BesideError, Mode};
 use crate::outcome::{Outcome, Report};
 use crate::report::{Selection, Style, exit_codes, github};
 use crate::secret_source::SecretSource;
@@ -45,9 +45,12 @@ impl<'a> Output<'a> {
             .iter()
             .filter_map(|selection| selection.path.as_deref())
         {
-            writable(path).map_err(|reason| {
-                refused(&format!("{} cannot be written: {reason}", path.display()))
-                    .hint("its directory, or the nearest one above it that exists, must be writable, and it must not be one itself: this is checked before anything is asked for")
+            writable(path).map_err(|error| {
+                let hint = match error {
+                    BesideError::HoldsPem => "give it a path of its own; nothing was asked for and nothing written",
+                    _ => "its directory, or the nearest one above it that exists, must be writable, and it must not be one itself: this is checked before anything is asked for",
+                };
+                refused(&format!("{} cannot be written: {error}", path.display())).hint(hint)
             })?;
         }
         if selections.iter().any(is_for_a_runner) {
@@ -178,29 +181,14 @@ fn to_file(selection: &Selection, path: &Path, report: &Report) -> io::Result<()
     if image::is_stream(path) {
         return image::write_stream(path, &text).map_err(io::Error::other);
     }
-    let (directory, name) = split(path)?;
-    image::make_dirs(directory).map_err(io::Error::other)?;
-    image::place_file(directory, name, Mode::new(0o644), &text).map_err(io::Error::other)
+    image::write_beside(path, &text).map_err(io::Error::other)
 }
 
-fn split(path: &Path) -> io::Result<(&Path, &str)> {
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .ok_or_else(|| io::Error::other("it names no file"))?;
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    Ok((directory, name))
-}
-
-fn writable(path: &Path) -> io::Result<()> {
+fn writable(path: &Path) -> Result<(), BesideError> {
     if image::is_stream(path) {
         return Ok(());
     }
-    split(path)?;
-    image::can_place(path).map_err(io::Error::other)
+    image::can_write_beside(path)
 }
 
 /// Text that nobody can foresee, to end a value of several lines with.

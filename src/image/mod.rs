@@ -9,6 +9,7 @@
 //! A run killed in between leaves a journal in the image, by which the next [`Staging::prepare`] (or
 //! [`recover()`]) takes it back or completes it.
 
+mod beside;
 mod commit;
 mod descriptors;
 mod dir;
@@ -33,6 +34,7 @@ mod stage;
 mod stat;
 mod unsynced;
 
+pub use beside::{BesideError, can_write_beside, write_beside};
 pub use commit::{Change, Landed, LandedFile, Swap};
 pub use error::{BrokenLink, Collision, ImageError, Reason};
 pub use journal::{Pending, Phase};
@@ -43,8 +45,7 @@ pub use owner::{Owner, OwnerError, running};
 pub use path::{ImagePath, PathError};
 pub use places::Places;
 pub use plain::{
-    append_line, can_append, can_place, can_write, is_stream, lock_dir, make_dir, make_dirs,
-    place_file, write_stream,
+    append_line, can_append, can_write, is_stream, lock_dir, make_dir, place_file, write_stream,
 };
 pub use prepare::{PlannedFile, Slot, Staging};
 pub use recover::{Recovery, pending, recover};

@@ -43,14 +43,9 @@ pub fn place_file(dir: &Path, name: &str, mode: Mode, bytes: &[u8]) -> Result<()
 
 /// Whether [`place_file`] could make or replace this file, after [`make_dirs`] of its directory; nothing
 /// is tried.
-///
-/// # Errors
-/// Why not.
-pub fn can_place(path: &Path) -> Result<(), ImageError> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
+pub(super) fn can_place(directory: &Path, name: &str) -> Result<(), ImageError> {
     if directory.as_os_str().is_empty() || directory.exists() {
-        let (dir, name) = parent_of(path)?;
-        replaceable(&dir, &name)?;
+        replaceable(&open_dir(directory)?, name)?;
         return can_write(directory);
     }
     let above = directory.ancestors().find(|above| above.exists());
@@ -178,10 +173,7 @@ pub fn make_dir(path: &Path, mode: Mode) -> Result<(), ImageError> {
 }
 
 /// Creates a directory and those above it that are missing.
-///
-/// # Errors
-/// As [`make_dir`].
-pub fn make_dirs(path: &Path) -> Result<(), ImageError> {
+pub(super) fn make_dirs(path: &Path) -> Result<(), ImageError> {
     if path.as_os_str().is_empty() || path.exists() {
         return Ok(());
     }

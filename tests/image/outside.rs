@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use certbake::image::{Mode, append_line, can_place, lock_dir, make_dir, place_file};
+use certbake::image::{
+    Mode, append_line, can_write_beside, lock_dir, make_dir, place_file, write_beside,
+};
 use tempfile::TempDir;
 
 use super::support::{Tree, code, mode_of};
@@ -46,15 +48,36 @@ fn a_link_that_stands_for_a_descriptor_is_never_replaced() {
 }
 
 #[test]
+fn what_holds_a_certificate_or_a_key_is_not_replaced_by_a_report() {
+    let dir = TempDir::new().unwrap();
+    let key = dir.path().join("root.key");
+    let text = format!(
+        "{}-----BEGIN PRIVATE KEY-----\n",
+        "Bag Attributes\n".repeat(9)
+    );
+    std::fs::write(&key, &text).unwrap();
+    for refused in [can_write_beside(&key), write_beside(&key, b"{}")] {
+        let said = refused.unwrap_err().to_string();
+        assert_eq!(said, "a certificate or a key is there, which would be lost");
+    }
+    assert_eq!(std::fs::read_to_string(&key).unwrap(), text);
+    let report = dir.path().join("out/report.json");
+    for text in ["{}", "{\"schema\":1}"] {
+        write_beside(&report, text.as_bytes()).unwrap();
+        assert_eq!(std::fs::read_to_string(&report).unwrap(), text);
+    }
+}
+
+#[test]
 fn whether_a_file_can_be_placed_is_known_before() {
     let dir = TempDir::new().unwrap();
     std::fs::create_dir(dir.path().join("directory")).unwrap();
     std::fs::write(dir.path().join("file"), "").unwrap();
-    can_place(&dir.path().join("file")).unwrap();
-    can_place(&dir.path().join("new")).unwrap();
-    can_place(&dir.path().join("directory")).unwrap_err();
-    can_place(&dir.path().join("missing/deep/new")).unwrap();
-    can_place(&dir.path().join("file/new")).unwrap_err();
+    can_write_beside(&dir.path().join("file")).unwrap();
+    can_write_beside(&dir.path().join("new")).unwrap();
+    can_write_beside(&dir.path().join("directory")).unwrap_err();
+    can_write_beside(&dir.path().join("missing/deep/new")).unwrap();
+    can_write_beside(&dir.path().join("file/new")).unwrap_err();
 }
 
 #[test]

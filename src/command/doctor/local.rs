@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::{Plan, Seen};
-use crate::command::provision::{Content, Identity, Stop, not_for_java, password, slots};
+use crate::command::provision::{
+    Content, Identity, Stop, can_be_copied, not_for_java, password, slots,
+};
 use crate::finding::Finding;
 use crate::image::{self, ImageRoot, Staging};
 use crate::outcome::{Outcome, Sight};
@@ -136,17 +138,17 @@ fn record(identity: &Identity, seen: &mut Seen) {
         return;
     };
     let what = file.display();
-    match image::can_place(file) {
+    match can_be_copied(identity) {
         Ok(()) => seen.look(
             &identity.name,
             "record",
             Sight::Fine,
             format!("its record can be written to {what}"),
         ),
-        Err(error) => {
+        Err(finding) => {
             let said = format!("its record cannot be written to {what}");
             seen.look(&identity.name, "record", Sight::Wrong, said);
-            seen.found(Outcome::Image, vec![error.finding().about(&identity.name)]);
+            seen.found(Outcome::Usage, vec![finding]);
         }
     }
 }

@@ -12,6 +12,7 @@ mod summary;
 pub(super) use content::{not_for_java, password};
 pub(super) use landing::slots;
 pub use plan::{Candidate, Content, Identity, Pkcs12, Placement, Plan};
+pub(super) use recording::can_be_copied;
 pub use recording::in_image as record_path;
 
 use std::time::{Duration, Instant};

@@ -1,7 +1,6 @@
 //! Step 10: the record, in the image as part of the set and, when asked, beside it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
@@ -10,7 +9,7 @@ use super::Stop;
 use super::order::Ordered;
 use super::plan::{Identity, Plan};
 use crate::finding::{Code, Finding, rfc3339};
-use crate::image::{self, ImagePath, Mode, PlannedFile};
+use crate::image::{self, ImagePath, PlannedFile};
 use crate::outcome::Outcome;
 use crate::pki::digest;
 use crate::record::{
@@ -209,23 +208,24 @@ pub fn texts(plan: &Plan, contents: &[image::Content]) -> Vec<Vec<u8>> {
 pub fn can_be_written(plan: &Plan, context: &Context<'_>) -> Result<(), Stop> {
     baked_at(context)?;
     for identity in &plan.identities {
-        let Some(file) = &identity.record else {
-            continue;
-        };
-        image::can_place(file).map_err(|error| {
-            Stop::new(
-                Outcome::Usage,
-                Finding::error(
-                    RECORD_UNWRITABLE,
-                    format!("the record cannot be copied to {}: {error}", file.display()),
-                )
-                .about(&identity.name)
-                .in_file(file.display().to_string())
-                .hint("nothing was asked for and nothing written: mend the path (--record, or record in the file)"),
-            )
-        })?;
+        can_be_copied(identity).map_err(|finding| Stop::new(Outcome::Usage, finding))?;
     }
     Ok(())
+}
+
+/// # Errors
+/// Why the record cannot be written where it is to be copied to.
+pub fn can_be_copied(identity: &Identity) -> Result<(), Finding> {
+    let Some(file) = &identity.record else {
+        return Ok(());
+    };
+    image::can_write_beside(file).map_err(|error| {
+        let summary = format!("the record cannot be copied to {}: {error}", file.display());
+        Finding::error(RECORD_UNWRITABLE, summary)
+            .about(&identity.name)
+            .in_file(file.display().to_string())
+            .hint("nothing was asked for and nothing written: mend the path (--record, or record in the file)")
+    })
 }
 
 /// Writes the copies that were asked for. The image is complete by now, so a failure here says so.
@@ -234,7 +234,7 @@ pub fn write_outside(plan: &Plan, records: &[Vec<u8>]) -> Result<(), Stop> {
         let Some(file) = &identity.record else {
             continue;
         };
-        write_one(file, text).map_err(|reason| {
+        image::write_beside(file, text).map_err(|reason| {
             Stop::new(
                 Outcome::Image,
                 Finding::error(RECORD_UNWRITABLE, format!("the record could not be copied outside the image: {reason}"))
@@ -245,17 +245,4 @@ pub fn write_outside(plan: &Plan, records: &[Vec<u8>]) -> Result<(), Stop> {
         })?;
     }
     Ok(())
-}
-
-fn write_one(file: &Path, text: &[u8]) -> Result<(), String> {
-    let name = file
-        .file_name()
-        .and_then(|name| name.to_str())
-        .ok_or_else(|| format!("{} names no file", file.display()))?;
-    let directory = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    image::make_dirs(&directory).map_err(|error| error.to_string())?;
-    image::place_file(&directory, name, Mode::new(0o644), text).map_err(|error| error.to_string())
 }

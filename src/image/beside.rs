@@ -1,0 +1,69 @@
+//! Files beside an image that others read: reports, and copies of records. Directories that are missing
+//! are made, and what may be the only copy of a certificate or key is not replaced.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::error::ImageError;
+use super::mode::Mode;
+use super::plain::{can_place, make_dirs, place_file};
+
+/// Where a PEM block would have begun (RFC 7468 lets text come before it).
+const LOOKED_THROUGH: u64 = 64 * 1024;
+const PEM: &[u8] = b"-----BEGIN ";
+
+/// Why a file beside an image cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum BesideError {
+    #[error("it names no file")]
+    NoName,
+    #[error("a certificate or a key is there, which would be lost")]
+    HoldsPem,
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}
+
+/// Whether [`write_beside`] could; nothing is tried.
+///
+/// # Errors
+/// Why not.
+pub fn can_write_beside(path: &Path) -> Result<(), BesideError> {
+    let (directory, name) = split(path)?;
+    can_place(directory, name)?;
+    keeps_pem(path)
+}
+
+/// Creates or replaces a file as a whole, with mode 0644.
+///
+/// # Errors
+/// Directories may have been made by then; nothing else is changed.
+pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<(), BesideError> {
+    let (directory, name) = split(path)?;
+    keeps_pem(path)?;
+    make_dirs(directory)?;
+    Ok(place_file(directory, name, Mode::new(0o644), bytes)?)
+}
+
+fn split(path: &Path) -> Result<(&Path, &str), BesideError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    Ok((directory, name.ok_or(BesideError::NoName)?))
+}
+
+/// Refuses to replace a file that holds PEM. What may not be read cannot be known.
+fn keeps_pem(path: &Path) -> Result<(), BesideError> {
+    let mut start = Vec::new();
+    let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file());
+    let read = |file: File| file.take(LOOKED_THROUGH).read_to_end(&mut start);
+    if is_file && File::open(path).and_then(read).is_ok() && holds_pem(&start) {
+        return Err(BesideError::HoldsPem);
+    }
+    Ok(())
+}
+
+/// At the beginning of a line: a record holds a certificate too, within its JSON.
+fn holds_pem(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'\n')
+        .any(|line| line.starts_with(PEM))
+}
