@@ -931,6 +931,21 @@ fn the_record_tells_the_build_and_repeats_with_source_date_epoch() {
 }
 
 #[test]
+fn an_argument_that_is_no_text_is_named() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_certbake"));
+    let foreign = std::ffi::OsStr::from_bytes(b"app\xff");
+    let ended = command
+        .args(["provision", "--identity"])
+        .arg(foreign)
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("\"app\\xFF\": is not UTF-8"), "{said}");
+}
+
+#[test]
 fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
     let lab = Lab::new();
     lab.write("certbake.toml", TWO);
@@ -940,13 +955,17 @@ fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
     let before = lab.image();
     let one = ["--identity", "app"];
     for (report, said) in [
-        ("json=rootfs/etc/app.pem", "holds the combined of app"),
-        ("json=link/etc/agent.key", "holds the private-key of agent"),
+        ("json=rootfs/etc/app.pem", "a certificate or a key is there"),
+        ("json=link/etc/agent.key", "a certificate or a key is there"),
         (
             "json=rootfs/var/lib/certbake/app.json",
             "holds the record of app",
         ),
         ("json=./certbake.toml", "is the configuration file"),
+        (
+            "json=ca/keys/root.key",
+            "a certificate or a key is there, which would be lost",
+        ),
     ] {
         let run = bake(&["--report", report]).ends_with(2);
         assert!(run.stderr.contains(said), "{report}: {}", run.stderr);

@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
 
+use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use time::OffsetDateTime;
 
@@ -39,8 +40,9 @@ pub struct Start {
 
 /// Runs a command line to its end; the exit code is that of [`Outcome::exit_code`].
 pub fn run(arguments: impl IntoIterator<Item = OsString>, start: &Start) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
     let parsed = Cli::command()
-        .try_get_matches_from(arguments)
+        .try_get_matches_from(&arguments)
         .and_then(|matches| {
             let cli = Cli::from_arg_matches(&matches)?;
             Ok((cli, matches))
@@ -51,8 +53,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, start: &Start) -> u8 {
             matches.subcommand().map(|(_, matches)| matches),
             start,
         ),
+        Err(error) if error.kind() == ErrorKind::InvalidUtf8 => {
+            not_text(&arguments).map_or_else(|| output::clap(&error), output::usage)
+        }
         Err(error) => output::clap(&error),
     }
+}
+
+/// The arguments that are no text, of which one is refused; `None` where it is a variable.
+fn not_text(arguments: &[OsString]) -> Option<UsageError> {
+    let foreign = |argument: &&OsString| argument.to_str().is_none();
+    let named = arguments
+        .iter()
+        .filter(foreign)
+        .map(|argument| format!("{argument:?}"));
+    let named: Vec<String> = named.collect();
+    (!named.is_empty()).then(|| {
+        UsageError::new(named.join(", "), "is not UTF-8")
+            .hint("names, words and reports are UTF-8; only paths may be anything else")
+    })
 }
 
 fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
