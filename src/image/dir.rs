@@ -146,11 +146,16 @@ impl Dir {
         let Some(stat) = self.stat(name)? else {
             return Ok(None);
         };
-        match self.open_examined(name, &stat, OFlags::RDONLY, "opening") {
+        match self.open_found(name, &stat) {
             Ok((file, stat)) => Ok(Some((stat, Some(file)))),
             Err(error) if error.is_no_access() => Ok(Some((stat, None))),
             Err(error) => Err(error),
         }
+    }
+
+    /// As [`Dir::open_file`], of what was just examined.
+    pub(super) fn open_found(&self, name: &str, stat: &Stat) -> Result<(File, Stat), ImageError> {
+        self.open_examined(name, stat, OFlags::RDONLY, "opening")
     }
 
     fn open_regular(

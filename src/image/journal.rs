@@ -246,9 +246,21 @@ impl Log {
 
 /// A name that no one else uses: the prefix and 96 random bits.
 pub(super) fn temporary_name() -> Result<String, ImageError> {
-    let mut bits = [0_u8; RANDOM_BYTES];
-    getrandom(&mut bits, GetRandomFlags::empty()).during("choosing", "a temporary name")?;
-    Ok(format!("{TEMPORARY_PREFIX}{}", HEXLOWER.encode(&bits)))
+    temporary_names(1).map(|mut names| names.remove(0))
+}
+
+/// So many of them, for one question to the kernel.
+pub(super) fn temporary_names(count: usize) -> Result<Vec<String>, ImageError> {
+    let mut bits = vec![0_u8; count * RANDOM_BYTES];
+    let mut filled = 0;
+    while filled < bits.len() {
+        filled += getrandom(&mut bits[filled..], GetRandomFlags::empty())
+            .during("choosing", "a temporary name")?;
+    }
+    let names = bits.chunks(RANDOM_BYTES);
+    Ok(names
+        .map(|bits| format!("{TEMPORARY_PREFIX}{}", HEXLOWER.encode(bits)))
+        .collect())
 }
 
 /// Whether [`temporary_name`] may have made the name.

@@ -2,6 +2,7 @@
 //! numbers mean nothing there.
 
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use rustix::process::{getegid, geteuid, getgroups};
 use rustix::thread::{CapabilitySet, capabilities};
@@ -24,9 +25,10 @@ pub enum Owner {
     Name(String),
 }
 
-/// The user and the group that [`Owner::Running`] stands for.
+/// The user and the group that [`Owner::Running`] stands for; they do not change.
 pub fn running() -> (u32, u32) {
-    (geteuid().as_raw(), getegid().as_raw())
+    static RUNNING: OnceLock<(u32, u32)> = OnceLock::new();
+    *RUNNING.get_or_init(|| (geteuid().as_raw(), getegid().as_raw()))
 }
 
 /// What no user and no group is called.
@@ -85,7 +87,7 @@ impl<'r> Names<'r> {
     /// The numeric owner of the file at `path`.
     pub(super) fn uid(&mut self, path: &ImagePath, owner: &Owner) -> Result<u32, ImageError> {
         match owner {
-            Owner::Running => Ok(geteuid().as_raw()),
+            Owner::Running => Ok(running().0),
             Owner::Id(id) => Ok(*id),
             Owner::Name(name) => {
                 read_once(&mut self.users, self.root, "/etc/passwd")?.id(path, name)
@@ -96,7 +98,7 @@ impl<'r> Names<'r> {
     /// The numeric group of the file at `path`.
     pub(super) fn gid(&mut self, path: &ImagePath, group: &Owner) -> Result<u32, ImageError> {
         match group {
-            Owner::Running => Ok(getegid().as_raw()),
+            Owner::Running => Ok(running().1),
             Owner::Id(id) => Ok(*id),
             Owner::Name(name) => {
                 read_once(&mut self.groups, self.root, "/etc/group")?.id(path, name)
@@ -152,8 +154,7 @@ fn entries(content: &str) -> impl Iterator<Item = (&str, u32)> {
 /// Refuses an owner this process may not give a file to, before anything costly happens: chown(2)
 /// needs CAP_CHOWN for another user, and for a group this process is not in.
 pub(super) fn permitted(path: &ImagePath, uid: u32, gid: u32) -> Result<(), ImageError> {
-    let own_user = geteuid().as_raw();
-    let own_group = getegid().as_raw();
+    let (own_user, own_group) = running();
     if (uid, gid) == (own_user, own_group) {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! Where paths lead. Each directory on the way to several files is resolved and opened once.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -32,6 +33,14 @@ impl Place {
                 *above = join(above, name);
                 Some(above.clone())
             })
+    }
+
+    /// What was found there, for reading.
+    fn open(&self) -> Result<(File, Stat), ImageError> {
+        match &self.found {
+            Some(stat) => self.dir.open_found(&self.name, stat),
+            None => self.dir.open_file(&self.name),
+        }
     }
 
     /// The path of the file itself, with the final symbolic links followed.
@@ -68,7 +77,7 @@ impl<'r> Places<'r> {
         limit: u64,
     ) -> Result<(Vec<u8>, Metadata), ImageError> {
         let place = self.existing(path)?;
-        let (file, stat) = place.dir.open_file(&place.name)?;
+        let (file, stat) = place.open()?;
         let too_large = |size| ImageError::TooLarge {
             path: path.to_string(),
             size,

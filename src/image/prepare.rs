@@ -14,7 +14,7 @@ use super::error::{Collision, During, ImageError};
 use super::journal::Journal;
 use super::lock::DirLock;
 use super::mode::Mode;
-use super::owner::{Names, Owner, permitted};
+use super::owner::{Names, Owner, permitted, running};
 use super::path::ImagePath;
 use super::places::{Place, Places};
 use super::recover::{Recovery, recover_locked};
@@ -243,13 +243,13 @@ fn writable(place: &Place, path: &str) -> Result<(), ImageError> {
     Err(ImageError::NotPermitted {
         path: path.to_owned(),
         action: "reading and writing its directory",
-        uid: rustix::process::geteuid().as_raw(),
+        uid: running().0,
     })
 }
 
 /// In a sticky directory a file is replaced by its owner or the directory's, or with CAP_FOWNER.
 fn replaceable(dir: &Dir, found: &Stat, path: &ImagePath) -> Result<(), ImageError> {
-    let us = rustix::process::geteuid().as_raw();
+    let (us, _) = running();
     if found.uid() == us {
         return Ok(());
     }
@@ -361,7 +361,7 @@ fn room(journal: &Place, targets: &[Target]) -> Result<(), ImageError> {
     for (_, dir, count, path) in wanted {
         let held = dir.file_system()?;
         // What a file system keeps back is kept for root.
-        let (inodes, blocks) = match rustix::process::geteuid().is_root() {
+        let (inodes, blocks) = match running().0 == 0 {
             true => (held.f_ffree, held.f_bfree),
             false => (held.f_favail, held.f_bavail),
         };

@@ -2,13 +2,14 @@
 //! right before the first byte of content.
 
 use std::io::Write;
+use std::iter;
 
 use rustix::fs::{Gid, Mode as RawMode, Uid, fchmod, fchown};
 
 use super::commit::{Change, LandedFile};
 use super::entry::{Entry, sha256, sha256_of};
 use super::error::{During, ImageError};
-use super::journal::{Line, Log, Phase, Shape, temporary_name};
+use super::journal::{Line, Log, Phase, Shape, temporary_names};
 use super::label::{Label, Labelled, drop_inherited_access_list};
 use super::landing::Landing;
 use super::mode::Mode;
@@ -97,10 +98,12 @@ impl Staging {
         }
         let directories =
             planned_directories(&journal.missing_paths().collect::<Vec<_>>(), &changes);
-        let lines = changes
+        let mut names = temporary_names(2 * changes.len())?.into_iter();
+        let lines: Vec<_> = changes
             .iter()
-            .map(Changed::line)
-            .collect::<Result<Vec<_>, _>>()?;
+            .zip(iter::from_fn(|| names.next().zip(names.next())))
+            .map(|(change, names)| change.line(names))
+            .collect();
         let log = Log::new(Phase::Staging, directories, lines.clone());
         let mut landing = Landing::begin(lock, (journal.dir, &journal.missing), log, &mut notes)?;
         match fill(&mut landing, changes, lines, &mut notes) {
@@ -224,16 +227,16 @@ fn write_temporary(
 }
 
 impl Changed {
-    fn line(&self) -> Result<Line, ImageError> {
+    fn line(&self, (temporary, backup): (String, String)) -> Line {
         let place = &self.target.place;
         let file = place.path();
-        Ok(Line {
+        Line {
             directory: super::path::split(&file).0.to_owned(),
             name: place.name.clone(),
-            temporary: temporary_name()?,
-            backup: temporary_name()?,
+            temporary,
+            backup,
             shape: self.shape.clone(),
-        })
+        }
     }
 }
 
