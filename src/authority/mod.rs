@@ -25,6 +25,7 @@ mod step_ca;
 mod vault;
 mod waits;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -71,7 +72,30 @@ pub trait Authority: Send + Sync {
 
     /// Who is asked, and where; never a credential.
     fn place(&self) -> AuthorityPlace;
+
+    /// Whether one thread can wait for many orders.
+    fn concurrent(&self) -> Option<&dyn Concurrent> {
+        None
+    }
 }
+
+/// A further ability: orders that hold no thread while they wait.
+pub trait Concurrent: Send + Sync {
+    /// What comes before the first of them and serves all: trust, a login. Blocks.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`].
+    fn open(&self, deadline: Instant) -> Result<Arc<dyn Conversation>, AuthorityError>;
+}
+
+/// In which any number of orders can be on their way at once.
+pub trait Conversation: Send + Sync {
+    /// As [`Authority::issue`].
+    fn ask<'a>(&'a self, order: &'a Order) -> Asking<'a>;
+}
+
+/// An order on its way.
+pub type Asking<'a> = Pin<Box<dyn Future<Output = Result<Issued, AuthorityError>> + 'a>>;
 
 /// A further ability: renewal with the present credential as the login.
 pub trait Renew: Send + Sync {

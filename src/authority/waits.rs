@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::net::{OnWait, Waiting};
+use crate::net::{OnWait, Waiting, runtime};
 
 /// Whom is waited for, and who is told of it.
 #[derive(Clone)]
@@ -33,6 +33,15 @@ impl Teller {
 
     /// Sleeps, unless that would pass the deadline. `asked` counts how often that was.
     pub fn rest(&self, wait: Duration, deadline: Instant, reason: &str, asked: u32) -> bool {
+        let rests = self.announce(wait, deadline, reason, asked);
+        if rests {
+            std::thread::sleep(wait);
+        }
+        rests
+    }
+
+    /// Tells of a wait, unless that would pass the deadline.
+    fn announce(&self, wait: Duration, deadline: Instant, reason: &str, asked: u32) -> bool {
         if Instant::now() + wait >= deadline {
             return false;
         }
@@ -44,7 +53,6 @@ impl Teller {
                 wait,
             });
         }
-        std::thread::sleep(wait);
         true
     }
 }
@@ -76,11 +84,25 @@ impl Waits {
     /// # Errors
     /// The wait that would have ended after the deadline.
     pub fn pause(&mut self, wanted: Option<Duration>, reason: &str) -> Result<(), Duration> {
+        self.announced(wanted, reason).map(std::thread::sleep)
+    }
+
+    /// As [`Waits::pause`], and holds no thread.
+    ///
+    /// # Errors
+    /// As [`Waits::pause`].
+    pub async fn pass(&mut self, wanted: Option<Duration>, reason: &str) -> Result<(), Duration> {
+        runtime::sleep(self.announced(wanted, reason)?).await;
+        Ok(())
+    }
+
+    fn announced(&mut self, wanted: Option<Duration>, reason: &str) -> Result<Duration, Duration> {
         self.asked += 1;
         let wait = wanted.unwrap_or(self.next).max(self.least);
         self.next = (self.next * 2).min(self.longest);
-        if self.teller.rest(wait, self.deadline, reason, self.asked) {
-            Ok(())
+        let teller = &self.teller;
+        if teller.announce(wait, self.deadline, reason, self.asked) {
+            Ok(wait)
         } else {
             Err(wait)
         }

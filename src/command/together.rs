@@ -17,7 +17,7 @@ const STALL: Duration = Duration::from_millis(3);
 /// thread. Many begin with few, since every thread costs a stack and a heap, and soon have one each
 /// where an authority takes its time, or as many as the system gives.
 pub fn together<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<Option<R>> {
-    if items.len() == 1 {
+    if items.len() < 2 {
         return items.into_iter().map(|item| Some(work(item))).collect();
     }
     let all = Together {

@@ -82,7 +82,20 @@ impl Client {
     /// # Errors
     /// [`NetError`] of the last attempt.
     pub fn send(&self, request: &Request) -> Result<Response, NetError> {
-        self.drive(&mut |_| Cow::Borrowed(request))
+        self.wait_for(self.exchange(request))
+    }
+
+    /// As [`Client::send`], for one of many that one thread waits for.
+    ///
+    /// # Errors
+    /// [`NetError`] of the last attempt.
+    pub async fn exchange(&self, request: &Request) -> Result<Response, NetError> {
+        self.drive(&mut |_| Cow::Borrowed(request)).await
+    }
+
+    /// Waits on this thread for what sends by [`Client::exchange`].
+    pub fn wait_for<F: Future>(&self, sends: F) -> F::Output {
+        self.runtime.block_on(sends)
     }
 
     /// As [`Client::send`], with a request made anew for each attempt (counted from 1): for those
@@ -91,10 +104,10 @@ impl Client {
     /// # Errors
     /// [`NetError`] of the last attempt.
     pub fn send_anew(&self, mut make: impl FnMut(u32) -> Request) -> Result<Response, NetError> {
-        self.drive(&mut |attempt| Cow::Owned(make(attempt)))
+        self.wait_for(self.drive(&mut |attempt| Cow::Owned(make(attempt))))
     }
 
-    fn drive<'r>(
+    async fn drive<'r>(
         &self,
         next: &mut dyn FnMut(u32) -> Cow<'r, Request>,
     ) -> Result<Response, NetError> {
@@ -105,17 +118,17 @@ impl Client {
             let request = next(attempts);
             let endpoint = Endpoint::of(&request.url);
             let deadline = request.deadline.unwrap_or(started + self.settings.deadline);
-            let outcome = self
-                .admit(&request)
-                .map_err(Fault::unsent)
-                .and_then(|()| self.attempt(&request, deadline));
+            let outcome = match self.admit(&request) {
+                Ok(()) => self.attempt(&request, deadline).await,
+                Err(failure) => Err(Fault::unsent(failure)),
+            };
             let wait = match &outcome {
                 Ok(response) => wait_after_answer(request.repeat, response, attempts),
                 Err(fault) => wait_after_fault(request.repeat, fault, attempts),
             };
             match wait {
                 Some((wait, reason)) if Instant::now() + wait < deadline => {
-                    self.pause(&endpoint, reason, attempts, wait);
+                    self.pause(&endpoint, reason, attempts, wait).await;
                 }
                 _ => {
                     return outcome
@@ -134,7 +147,7 @@ impl Client {
         }
     }
 
-    fn pause(&self, endpoint: &Endpoint, reason: String, attempts: u32, wait: Duration) {
+    async fn pause(&self, endpoint: &Endpoint, reason: String, attempts: u32, wait: Duration) {
         if let Some(tell) = &self.settings.on_wait {
             tell(&Waiting {
                 place: endpoint.to_string(),
@@ -143,7 +156,7 @@ impl Client {
                 wait,
             });
         }
-        std::thread::sleep(wait);
+        runtime::sleep(wait).await;
     }
 
     fn admit(&self, request: &Request) -> Result<(), Failure> {
@@ -155,11 +168,7 @@ impl Client {
         Ok(())
     }
 
-    fn attempt(&self, request: &Request, deadline: Instant) -> Result<Response, Fault> {
-        self.runtime.block_on(self.exchange(request, deadline))
-    }
-
-    async fn exchange(&self, request: &Request, deadline: Instant) -> Result<Response, Fault> {
+    async fn attempt(&self, request: &Request, deadline: Instant) -> Result<Response, Fault> {
         runtime::catch_up().await;
         let started = Instant::now();
         let allowed = deadline

@@ -7,6 +7,7 @@ mod client;
 pub mod danger;
 mod error;
 mod findings;
+pub mod interleaved;
 mod message;
 mod progress;
 mod retry;

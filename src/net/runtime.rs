@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -26,6 +27,11 @@ pub(super) fn started() -> io::Result<&'static Runtime> {
     Ok(RUNTIME.get_or_init(|| fresh))
 }
 
+/// Waits, and holds no thread.
+pub async fn sleep(wait: Duration) {
+    tokio::time::sleep(wait).await;
+}
+
 /// Lets everything that is ready go on, so that a kept connection is known to be closed when the
 /// server has closed it: nobody was there to see.
 pub(super) async fn catch_up() {
@@ -36,8 +42,6 @@ pub(super) async fn catch_up() {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -13,8 +13,9 @@ use self::session::Session;
 use self::settings::{Checked, Words};
 use super::shared::Shared;
 use super::{
-    Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
-    Renew, Settings, SettingsError, answer, delivered, foresight, with_connection,
+    Ability, Asking, Authority, AuthorityError, Concurrent, Conversation, Current, Depth, Entry,
+    Issued, Opened, Order, Preflight, Renew, Settings, SettingsError, answer, delivered, foresight,
+    with_connection,
 };
 use crate::finding::Finding;
 use crate::net::{ClientCertificate, Repeat, Request, Response};
@@ -67,7 +68,8 @@ impl Est {
 impl Authority for Est {
     fn issue(&self, order: &Order) -> Result<Issued, AuthorityError> {
         let session = self.session(order.deadline)?;
-        enroll(&session, "simpleenroll", order)
+        let client = &session.client;
+        client.wait_for(enroll(&session, "simpleenroll", order))
     }
 
     fn place(&self) -> AuthorityPlace {
@@ -76,6 +78,22 @@ impl Authority for Est {
             name: self.settings.name.clone(),
             place: self.settings.base.to_string(),
         }
+    }
+
+    fn concurrent(&self) -> Option<&dyn Concurrent> {
+        Some(self)
+    }
+}
+
+impl Concurrent for Est {
+    fn open(&self, deadline: Instant) -> Result<Arc<dyn Conversation>, AuthorityError> {
+        Ok(self.session(deadline)?)
+    }
+}
+
+impl Conversation for Session {
+    fn ask<'a>(&'a self, order: &'a Order) -> Asking<'a> {
+        Box::pin(enroll(self, "simpleenroll", order))
     }
 }
 
@@ -88,7 +106,8 @@ impl Renew for Est {
             key: Secret::new(current.key.expose_pkcs8().to_vec()),
         };
         let session = Session::open(&self.settings, Some(certificate), order.deadline)?;
-        enroll(&session, "simplereenroll", order)
+        let client = &session.client;
+        client.wait_for(enroll(&session, "simplereenroll", order))
     }
 }
 
@@ -119,13 +138,18 @@ impl Preflight for Est {
     }
 }
 
-fn enroll(session: &Session, operation: &str, order: &Order) -> Result<Issued, AuthorityError> {
-    let response = post(session, operation, order).map_err(|error| match error {
-        AuthorityError::Refused(finding) if finding.code == answer::REFUSED => {
-            AuthorityError::Refused(explained(finding, session, order))
+async fn enroll(
+    session: &Session,
+    operation: &str,
+    order: &Order,
+) -> Result<Issued, AuthorityError> {
+    let response = match post(session, operation, order).await {
+        Err(AuthorityError::Refused(finding)) if finding.code == answer::REFUSED => {
+            let explained = explained(finding, session, order).await;
+            return Err(AuthorityError::Refused(explained));
         }
-        other => other,
-    })?;
+        answer => answer?,
+    };
     let what = format!("POST {operation}");
     let certificates = wire::certificates(&what, &response)?;
     let chain = Chain::arrange(certificates.clone(), order.request.spki())
@@ -152,7 +176,11 @@ fn enroll(session: &Session, operation: &str, order: &Order) -> Result<Issued, A
 }
 
 /// Sends the request, and the identical one again while it is pending (RFC 7030 section 4.2.3).
-fn post(session: &Session, operation: &str, order: &Order) -> Result<Response, AuthorityError> {
+async fn post(
+    session: &Session,
+    operation: &str,
+    order: &Order,
+) -> Result<Response, AuthorityError> {
     // In lines, which the oldest servers want; RFC 8951 section 3.1 lets all others read it too.
     let body = pem::base64_lines(order.request.der()).into_bytes();
     let request = Request::post(session.url(operation), Repeat::IfTurnedAway, body)
@@ -163,12 +191,13 @@ fn post(session: &Session, operation: &str, order: &Order) -> Result<Response, A
     let waits = session.teller.waits(order.deadline);
     let mut waits = waits.between(LEAST_WAIT, USUAL_WAIT);
     loop {
-        let response = session.ask(&request)?;
+        let response = session.exchange(&request).await?;
         match response.status {
             200 => return Ok(response),
             202 => {
                 let wanted = response.retry_after().unwrap_or(USUAL_WAIT);
-                if let Err(wait) = waits.pause(Some(wanted), "the request awaits approval") {
+                let pause = waits.pass(Some(wanted), "the request awaits approval");
+                if let Err(wait) = pause.await {
                     return Err(pending(waits.asked, wait));
                 }
             }
@@ -189,8 +218,8 @@ fn pending(asked: u32, wait: Duration) -> AuthorityError {
 }
 
 /// What the server wants in requests, where that may be why it refused.
-fn explained(finding: Box<Finding>, session: &Session, order: &Order) -> Box<Finding> {
-    match demands(session, order) {
+async fn explained(finding: Box<Finding>, session: &Session, order: &Order) -> Box<Finding> {
+    match demands(session, order).await {
         Some(note) => {
             let missing = note.facts.get("missing").cloned().unwrap_or_default();
             let hint = format!("{}: {}", note.summary, note.hint);
@@ -201,9 +230,9 @@ fn explained(finding: Box<Finding>, session: &Session, order: &Order) -> Box<Fin
 }
 
 /// Attributes that are wanted and not given; 204, 404 and whatever else is no list mean none.
-fn demands(session: &Session, order: &Order) -> Option<Finding> {
+async fn demands(session: &Session, order: &Order) -> Option<Finding> {
     let request = session.with_login(csrattrs(session, order));
-    wanted(&session.ask(&request).ok()?, order)
+    wanted(&session.exchange(&request).await.ok()?, order)
 }
 
 fn csrattrs(session: &Session, order: &Order) -> Request {

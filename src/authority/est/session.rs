@@ -97,9 +97,13 @@ impl Session {
     }
 
     pub fn ask(&self, request: &Request) -> Result<Response, AuthorityError> {
-        self.client
-            .send(request)
-            .map_err(|error| answer::failed(&error))
+        self.client.wait_for(self.exchange(request))
+    }
+
+    /// As [`Session::ask`], and holds no thread.
+    pub async fn exchange(&self, request: &Request) -> Result<Response, AuthorityError> {
+        let answer = self.client.exchange(request).await;
+        answer.map_err(|error| answer::failed(&error))
     }
 
     pub fn url(&self, operation: &str) -> Url {

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use super::super::Context;
 use super::plan::{Candidate, Identity};
 use super::{Stop, request};
-use crate::authority::{AuthorityError, Depth, Issued, Order, Preflight};
+use crate::authority::{AuthorityError, Conversation, Depth, Issued, Order, Preflight};
 use crate::command::foresee;
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::PrivateKey;
+use crate::span::Span;
 
 const PASSED_OVER: Code = Code::new("ca-passed-over");
 
@@ -22,11 +23,14 @@ pub struct Approach<'a> {
     /// What is left of the deadline; waiting for other identities takes nothing of it.
     left: Duration,
     at: usize,
+    /// What that authority said to the order, where it did not take it.
+    turned_down: Option<AuthorityError>,
     findings: Vec<Finding>,
 }
 
 /// What an authority answered, and which one.
 pub struct Answer<'a> {
+    pub identity: &'a Identity,
     pub key: PrivateKey,
     pub issued: Issued,
     pub candidate: &'a Candidate,
@@ -41,6 +45,7 @@ impl<'a> Approach<'a> {
             request: None,
             left: identity.deadline.std(),
             at: 0,
+            turned_down: None,
             findings: Vec::new(),
         }
     }
@@ -60,20 +65,51 @@ impl<'a> Approach<'a> {
     /// Asks for the certificate.
     pub fn ask(mut self, context: &Context<'_>) -> Result<Answer<'a>, Stop> {
         loop {
-            let candidate = self.candidate();
-            context.progress.step(&format!(
-                "asking {} for {}",
-                candidate.place().name,
-                self.identity.name
-            ));
+            if let Some(error) = self.turned_down.take() {
+                self.pass_over(error)?;
+                self.settle(context)?;
+            }
+            let candidate = self.asks(context);
             match self.timed(|order| candidate.opened.authority.issue(order))? {
                 Ok(issued) => return Ok(self.answered(issued)),
-                Err(error) => {
-                    self.pass_over(error)?;
-                    self.settle(context)?;
-                }
+                Err(error) => self.turned_down = Some(error),
             }
         }
+    }
+
+    /// Asks the authority that it has come to, and holds no thread. Without an answer, [`Approach::ask`]
+    /// goes on.
+    pub async fn ask_among(
+        mut self,
+        open: &dyn Conversation,
+        context: &Context<'_>,
+    ) -> Result<Result<Answer<'a>, Self>, Stop> {
+        self.asks(context);
+        let begun = Instant::now();
+        let answer = open.ask(self.order(begun)?).await;
+        self.spend(begun);
+        Ok(match answer {
+            Ok(issued) => Ok(self.answered(issued)),
+            Err(error) => Err(self.not_taken(error)),
+        })
+    }
+
+    /// The authority that it has come to takes no order.
+    #[must_use]
+    pub fn not_taken(mut self, error: AuthorityError) -> Self {
+        self.turned_down = Some(error);
+        self
+    }
+
+    /// Tells who is asked now.
+    pub fn asks(&self, context: &Context<'_>) -> &'a Candidate {
+        let candidate = self.candidate();
+        context.progress.step(&format!(
+            "asking {} for {}",
+            candidate.place().name,
+            self.identity.name
+        ));
+        candidate
     }
 
     fn answered(self, issued: Issued) -> Answer<'a> {
@@ -84,6 +120,7 @@ impl<'a> Approach<'a> {
             |finding: &Finding| issued.findings.iter().any(|said| said.code == finding.code);
         let findings = self.findings.into_iter();
         Answer {
+            identity: self.identity,
             findings: findings.filter(|finding| !said_again(finding)).collect(),
             key,
             issued,
@@ -122,26 +159,47 @@ impl<'a> Approach<'a> {
         Err(self.stop(outcome, Vec::new()))
     }
 
-    fn candidate(&self) -> &'a Candidate {
+    /// How long it may take, and how many authorities it has for that.
+    pub fn patience(&self) -> (Span, usize) {
+        let identity = self.identity;
+        (identity.deadline, identity.candidates.len() - self.at)
+    }
+
+    /// The authority that it has come to.
+    pub fn candidate(&self) -> &'a Candidate {
         &self.identity.candidates[self.at]
     }
 
-    /// Within a fair share of what is left of the deadline: an authority that hangs must not take
-    /// the time of those after it.
     fn timed<T>(
         &mut self,
         ask: impl FnOnce(&Order) -> Result<T, AuthorityError>,
     ) -> Result<Result<T, AuthorityError>, Stop> {
-        let waiting = self.identity.candidates.len() - self.at;
         let begun = Instant::now();
+        let answer = ask(self.order(begun)?);
+        self.spend(begun);
+        Ok(answer)
+    }
+
+    /// A fair share of what is left of the deadline: an authority that hangs must not take the time of
+    /// those after it.
+    pub fn share(&self) -> Duration {
+        let waiting = self.identity.candidates.len() - self.at;
+        self.left / u32::try_from(waiting).unwrap_or(u32::MAX)
+    }
+
+    /// What was waited for it since then is no longer left.
+    pub fn spend(&mut self, begun: Instant) {
+        self.left = self.left.saturating_sub(begun.elapsed());
+    }
+
+    fn order(&mut self, begun: Instant) -> Result<&Order, Stop> {
+        let deadline = begun + self.share();
         let (_, order) = match &mut self.request {
             Some(made) => made,
             none => none.insert(request(self.identity)?),
         };
-        order.deadline = begun + self.left / u32::try_from(waiting).unwrap_or(u32::MAX);
-        let answer = ask(order);
-        self.left = self.left.saturating_sub(begun.elapsed());
-        Ok(answer)
+        order.deadline = deadline;
+        Ok(order)
     }
 
     /// Goes on to the next authority, where this one could not be reached and there is one.

@@ -3,6 +3,7 @@
 
 mod approach;
 mod content;
+mod crew;
 mod landing;
 mod order;
 mod plan;
@@ -206,7 +207,7 @@ fn order_all(
     context: &Context<'_>,
     report: &mut Report,
 ) -> (Vec<Ordered>, Option<Stop>) {
-    let answers = together(approaches, |approach| order::one(approach, context));
+    let answers = crew::order_all(approaches, context);
     let (answers, stop) = gather(&mut report.identities, answers);
     let mut stop = stop.unwrap_or_else(|| Stop::all(Outcome::Ok, Vec::new()));
     let mut all = Vec::new();

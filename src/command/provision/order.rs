@@ -6,6 +6,7 @@ use super::super::{Context, foresee};
 use super::Stop;
 use super::approach::{Answer, Approach};
 use super::plan::{Candidate, Content, Identity};
+use crate::authority::Conversation;
 use crate::finding::{Code, Finding};
 use crate::outcome::{Checks, Outcome, WindowSummary};
 use crate::pki::credential::CredentialError;
@@ -31,13 +32,29 @@ pub struct Ordered {
 }
 
 pub fn one(approach: Approach<'_>, context: &Context<'_>) -> Result<Ordered, Stop> {
-    let identity = approach.identity;
+    proven(approach.ask(context)?, context)
+}
+
+/// One of many that a thread waits for; given back where its authority does not take the order.
+pub async fn among<'a>(
+    approach: Approach<'a>,
+    open: &dyn Conversation,
+    context: &Context<'_>,
+) -> Result<Result<Ordered, Stop>, Approach<'a>> {
+    match approach.ask_among(open, context).await {
+        Ok(answer) => answer.map(|answer| proven(answer, context)),
+        Err(stop) => Ok(Err(stop)),
+    }
+}
+
+fn proven(answer: Answer<'_>, context: &Context<'_>) -> Result<Ordered, Stop> {
     let Answer {
+        identity,
         key,
         issued,
         candidate,
         mut findings,
-    } = approach.ask(context)?;
+    } = answer;
     let anchors = match &candidate.anchors {
         Some(pinned) => pinned.clone(),
         None => Anchors::new(
