@@ -136,6 +136,27 @@ fn one_that_is_refused_is_named_and_nothing_lands() {
 }
 
 #[test]
+fn one_whose_connection_ends_is_told_so_whatever_of_others_is_being_read() {
+    let lab = Lab::new("Lab");
+    let last = name(MANY - 1);
+    let closed = last.clone();
+    let server = server(&lab, move |whose, _| {
+        (whose == closed).then_some(Reply::Close)
+    });
+    let baking = baking(&lab, &config(&at(&server), "\"lab\"", ""));
+    // Trying again may help: nobody knows whether it was signed.
+    let report = baking.run(&["provision"], 6);
+    let findings = report["findings"].as_array().unwrap();
+    let lost = findings
+        .iter()
+        .find(|found| found["code"] == "ca-unreachable")
+        .unwrap();
+    assert_eq!(lost["identity"], last);
+    let said = lost["summary"].as_str().unwrap();
+    assert!(said.ends_with("waiting for its answer"), "{said}");
+}
+
+#[test]
 fn a_server_that_hangs_is_waited_for_once_and_all_go_on_to_the_next() {
     let lab = Lab::new("Lab");
     let second = server(&lab, |_, _| None);

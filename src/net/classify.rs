@@ -14,13 +14,26 @@ use super::tls_reason::TlsReason;
 /// What the classification needs to know beside the error itself.
 pub(super) struct Attempt<'a> {
     pub(super) progress: &'a Progress,
+    /// The head of its own answer has come.
+    pub(super) answered: bool,
     /// `host:port` of the proxy in between.
     pub(super) proxy: Option<String>,
     pub(super) took: Duration,
 }
 
+impl Attempt<'_> {
+    /// The answer that is being read may be another request's.
+    fn stage(&self) -> Stage {
+        match self.progress.stage() {
+            _ if self.answered => Stage::Reading,
+            Stage::Reading => Stage::Awaiting,
+            stage => stage,
+        }
+    }
+}
+
 pub(super) fn failure(error: &reqwest::Error, attempt: &Attempt<'_>) -> Failure {
-    let stage = attempt.progress.stage();
+    let stage = attempt.stage();
     if let Some(tls) = find::<rustls::Error>(error) {
         return Failure::Tls(TlsReason::of(tls, &attempt.progress.presented()));
     }

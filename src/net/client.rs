@@ -175,9 +175,10 @@ impl Client {
             .saturating_duration_since(started)
             .min(self.settings.request_timeout);
         self.progress.begin();
-        let failed = |error: &reqwest::Error| {
+        let failed = |error: &reqwest::Error, answered| {
             let attempt = Attempt {
                 progress: &self.progress,
+                answered,
                 proxy: self.proxy_for(&request.url).map(ProxyServer::place),
                 took: started.elapsed(),
             };
@@ -190,7 +191,7 @@ impl Client {
             .inner
             .execute(assemble(request, allowed)?)
             .await
-            .map_err(|error| failed(&error))?;
+            .map_err(|error| failed(&error, false))?;
         let received = Instant::now();
         self.progress.answered();
         let status = answer.status().as_u16();
@@ -211,7 +212,7 @@ impl Client {
             ReadFault::TooLarge => Fault::sent(Failure::TooLarge {
                 limit: self.settings.max_body,
             }),
-            ReadFault::Broken(error) => failed(&error),
+            ReadFault::Broken(error) => failed(&error, true),
         })?;
         Ok(Response {
             status,
