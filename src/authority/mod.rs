@@ -20,6 +20,7 @@ mod jws;
 mod kubernetes;
 mod random;
 mod received;
+mod revocation;
 mod shared;
 mod step_ca;
 mod vault;
@@ -34,9 +35,11 @@ use time::OffsetDateTime;
 use crate::finding::Finding;
 use crate::net::OnWait;
 use crate::outcome::{AuthorityPlace, Outcome};
-use crate::pki::{Certificate, PrivateKey, SigningRequest};
+use crate::pki::{PrivateKey, SigningRequest};
 use crate::secret_source::SecretSource;
 use crate::span::Span;
+
+pub use revocation::{Reason, Revocation, Revoke};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -132,74 +135,6 @@ pub enum Depth {
     Order,
     /// Everything that can be known: reach, trust, clock, login and its lifetime, limits.
     Whole,
-}
-
-/// A further ability: a certificate is taken back.
-pub trait Revoke: Send + Sync {
-    /// Has the certificate revoked; one that is revoked already is no error. The findings are what
-    /// the authority said beside it.
-    ///
-    /// # Errors
-    /// As [`Authority::issue`].
-    fn revoke(&self, revocation: &Revocation<'_>) -> Result<Vec<Finding>, AuthorityError>;
-}
-
-/// What is to be taken back, and why.
-pub struct Revocation<'a> {
-    pub certificate: &'a Certificate,
-    /// Its key, where it is at hand: some protocols take that as the login.
-    pub key: Option<&'a PrivateKey>,
-    pub reason: Reason,
-    /// When the whole revocation must have ended.
-    pub deadline: Instant,
-}
-
-/// RFC 5280 section 5.3.1, those that a client has reason to give.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Reason {
-    #[default]
-    Unspecified,
-    KeyCompromise,
-    Superseded,
-    CessationOfOperation,
-}
-
-impl Reason {
-    pub const ALL: [Self; 4] = [
-        Self::KeyCompromise,
-        Self::Superseded,
-        Self::CessationOfOperation,
-        Self::Unspecified,
-    ];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unspecified => "unspecified",
-            Self::KeyCompromise => "key-compromise",
-            Self::Superseded => "superseded",
-            Self::CessationOfOperation => "cessation-of-operation",
-        }
-    }
-
-    /// The number in `CRLReason`.
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Unspecified => 0,
-            Self::KeyCompromise => 1,
-            Self::Superseded => 4,
-            Self::CessationOfOperation => 5,
-        }
-    }
-
-    /// The name in `CRLReason`.
-    pub const fn crl_name(self) -> &'static str {
-        match self {
-            Self::Unspecified => "unspecified",
-            Self::KeyCompromise => "keyCompromise",
-            Self::Superseded => "superseded",
-            Self::CessationOfOperation => "cessationOfOperation",
-        }
-    }
 }
 
 /// A further ability: what the orders of a run opened at the authority is ended there.
