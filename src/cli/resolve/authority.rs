@@ -301,6 +301,12 @@ impl<'a> Authorities<'a> {
                 Some(unknown) => format!("{key}.{unknown}"),
                 None => key,
             };
+            // The keys that every kind has are read before, and so are not among those that serde names.
+            let of_the_file = unknown.is_some_and(|key| !words.origins.contains_key(key));
+            let reason = match key.contains('.') {
+                false if of_the_file => format!("{reason}, `kind`, `anchors`"),
+                _ => reason,
+            };
             let (mut said, mut hint) = in_words(&reason);
             if let Some((key, flag)) = missing(&reason) {
                 said = format!("the setting `{key}` is missing");
@@ -356,7 +362,11 @@ fn read_anchors(path: &Path) -> Result<Anchors, String> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| format!("reading {}: {error}", path.display()))?;
     if certificates.is_empty() {
-        return Err(format!("{} holds no PEM certificate", path.display()));
+        return Err(format!(
+            "{} holds no PEM certificate{}",
+            path.display(),
+            pem::instead_of_certificates(&text)
+        ));
     }
     Ok(Anchors::new(certificates))
 }

@@ -108,7 +108,8 @@ fn anchors(path: &Path) -> Result<Vec<Certificate>, Failure> {
         })
         .and_then(|found| {
             if found.is_empty() {
-                Err("it holds no PEM certificate".to_owned())
+                let instead = pem::instead_of_certificates(&text);
+                Err(format!("it holds no PEM certificate{instead}"))
             } else {
                 Ok(found)
             }
