@@ -1119,6 +1119,10 @@ fn a_setting_that_goes_with_another_is_told_by_its_flag() {
             &["--ca-cert", "rootfs/etc/app/tls/client.crt"],
             "there is no private key in it, and client_key (--ca-key) names no other file",
         ),
+        (
+            &["--ca-dir", "ca"],
+            "--ca-dir: a CA of kind est has no setting `dir`",
+        ),
     ] {
         let run = lab.run(&[&est[..], APP, more].concat()).ends_with(2);
         let finding = &run.json()["findings"][0];

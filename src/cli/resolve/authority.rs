@@ -302,12 +302,16 @@ impl<'a> Authorities<'a> {
                 None => key,
             };
             // The keys that every kind has are read before, and so are not among those that serde names.
-            let of_the_file = unknown.is_some_and(|key| !words.origins.contains_key(key));
-            let reason = match key.contains('.') {
-                false if of_the_file => format!("{reason}, `kind`, `anchors`"),
-                _ => reason,
+            let by_flag = unknown.is_some() && words.origins.contains_key(&key);
+            let reason = if unknown.is_some() && !by_flag && !key.contains('.') {
+                format!("{reason}, `kind`, `anchors`")
+            } else {
+                reason
             };
             let (mut said, mut hint) = in_words(&reason);
+            if by_flag {
+                said = format!("a CA of kind {} has no setting `{key}`", words.kind);
+            }
             if let Some((key, flag)) = missing(&reason) {
                 said = format!("the setting `{key}` is missing");
                 hint = format!("give {flag}, or `{key}` in the [ca.NAME] table");
