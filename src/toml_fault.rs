@@ -110,6 +110,7 @@ fn wrong_type(types: &str) -> (String, String) {
             ("a list", format!("write it in brackets: [\"{shown}\"]"))
         }
         "a sequence" => ("a list", "write it in brackets".to_owned()),
+        "path string" => ("a path", "write one path in quotes".to_owned()),
         "a boolean" => (
             "true or false",
             "write true or false, without quotes".to_owned(),

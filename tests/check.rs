@@ -875,6 +875,37 @@ fn a_file_that_a_later_step_has_replaced_is_found() {
 }
 
 #[test]
+fn a_file_that_may_not_be_read_is_told_from_one_that_is_wrong() {
+    let image = Image::baked();
+    let key = image.file(KEY);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o000)).unwrap();
+    let root = image.file("");
+    // Root reads everything but for these two.
+    let drop = "-dac_override,-dac_read_search";
+    let words = ["--bounding-set", drop, "--inh-caps", drop];
+    let output = Command::new("setpriv")
+        .args(if rustix::process::geteuid().is_root() {
+            &words[..]
+        } else {
+            &[]
+        })
+        .arg(env!("CARGO_BIN_EXE_certbake"))
+        .args(["check", "--report", "json", "--root"])
+        .arg(root)
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let codes: Vec<_> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| found["code"].clone())
+        .collect();
+    assert!(codes.contains(&"image-not-permitted".into()), "{report:#}");
+    assert_eq!(output.status.code(), Some(7), "{report:#}");
+}
+
+#[test]
 fn a_record_that_is_gone_or_broken_is_found() {
     let image = Image::baked();
     image.edit(RECORD, |text| {

@@ -98,6 +98,16 @@ fn every_key_of_the_gitlab_pipeline_is_one_that_gitlab_knows() {
 }
 
 #[test]
+fn an_image_with_its_key_is_no_artifact_that_everybody_keeps() {
+    let github = include_str!("../examples/github-actions/image.yml");
+    assert!(github.contains(
+        "path: image.tar\n          if-no-files-found: error\n          retention-days: 1\n"
+    ));
+    let gitlab = include_str!("../examples/gitlab-ci/image.gitlab-ci.yml");
+    assert!(gitlab.contains("access: developer\n    expire_in: 1 day\n"));
+}
+
+#[test]
 fn the_gitlab_script_bakes_and_packs_an_image() {
     let project = Project::new(GITLAB, LONG);
     let pipeline = Pipeline::read();

@@ -177,6 +177,16 @@ fn what_cannot_be_read_is_explained_by_what_stands_there() {
         "{}",
         finding.hint
     );
+    let file = above.path().join("file");
+    fs::write(&file, "").unwrap();
+    let finding = CaDirectory::make(&file, &NewCa::default(), NOW)
+        .unwrap_err()
+        .finding();
+    assert!(
+        finding.hint.starts_with("give a directory"),
+        "{}",
+        finding.hint
+    );
 }
 
 #[test]

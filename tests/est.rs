@@ -347,7 +347,10 @@ mod refusals {
     #[test]
     fn a_login_that_fails_is_explained_by_what_the_server_offers() {
         let (wrong, _) = hint(&["Basic realm=\"est, lab\""], true);
-        assert!(wrong.contains("password is wrong"), "{wrong}");
+        assert!(
+            wrong.contains("builder") && wrong.contains("password is wrong"),
+            "{wrong}"
+        );
         let (none, _) = hint(&["Basic realm=\"est\""], false);
         assert!(none.contains("give username and password"), "{none}");
         let (digest, offered) = hint(&["Digest realm=\"est\", qop=\"auth\", nonce=\"x\""], true);

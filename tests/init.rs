@@ -109,6 +109,11 @@ fn it_goes_to_standard_output_or_into_another_folder_when_asked() {
 
     let missing = certbake(folder.path(), &["init", "conf/lab.toml"]);
     assert_eq!(missing.status.code(), Some(2), "{}", said(&missing));
+    assert!(
+        said(&missing).contains("make conf first"),
+        "{}",
+        said(&missing)
+    );
     std::fs::create_dir(folder.path().join("conf")).unwrap();
     assert_eq!(
         certbake(folder.path(), &["init", "conf/lab.toml"])

@@ -620,6 +620,99 @@ fn anchors_that_cannot_be_read_are_told_with_what_to_give() {
 }
 
 #[test]
+fn a_file_given_as_anchors_is_called_what_it_is() {
+    let lab = Lab::new();
+    lab.run(&["ca", "init", "--ca-dir", "ca"]).ends_with(0);
+    openssl(
+        lab.dir.path(),
+        &[
+            "x509",
+            "-in",
+            "ca/root.pem",
+            "-outform",
+            "DER",
+            "-out",
+            "root.der",
+        ],
+    );
+    lab.write("empty.pem", "\n");
+    std::fs::write(lab.path("utf16.pem"), b"\xff\xfe-\0-\0").unwrap();
+    for (anchors, said) in [
+        ("root.der", "it is DER, which `openssl x509 -inform DER"),
+        ("empty.pem", "it is empty"),
+        ("utf16.pem", "it is UTF-16 text"),
+        ("ca/keys/root.key", "it holds others"),
+        (
+            "rootfs/etc/passwd",
+            "`certbake inspect FILE` says what it is",
+        ),
+    ] {
+        let run = lab.run(&[
+            "provision",
+            "--ca",
+            "est",
+            "--ca-url",
+            "https://ca.example",
+            "--common-name",
+            "app",
+            "--root",
+            "rootfs",
+            "--cert",
+            "/c.crt",
+            "--key",
+            "/c.key",
+            "--report",
+            "json",
+            "--ca-anchors",
+            anchors,
+        ]);
+        let finding = run.ends_with(2).json()["findings"][0].clone();
+        let summary = finding["summary"].as_str().unwrap();
+        assert!(
+            summary.contains(anchors) && summary.contains(said),
+            "{summary}"
+        );
+    }
+}
+
+#[test]
+fn what_is_missing_or_misspelt_in_a_table_is_answered_with_keys_of_that_table() {
+    let lab = Lab::new();
+    let ca = "[ca.lab]\nkind = \"est\"\nurl = \"https://ca.example\"\n";
+    let identity = "[identity.app]\ncommon_name = \"app\"\n";
+    for (text, hint) in [
+        (
+            format!("{ca}anchor = \"ca.pem\"\n{identity}placements.combined = \"/a\"\n"),
+            "did you mean `anchors`?",
+        ),
+        (
+            format!("{ca}knd = 1\n{identity}placements.combined = \"/a\"\n"),
+            "did you mean `kind`?",
+        ),
+        (
+            format!("{ca}anchors = [\"ca.pem\"]\n{identity}"),
+            "write one path in quotes",
+        ),
+        (
+            format!("[ca.lab]\nurl = \"https://ca.example\"\n{identity}"),
+            "there are: acme, aws-pca",
+        ),
+        (
+            format!("{ca}trust = \"system\"\n{identity}"),
+            "full_chain and private_key in its placements table",
+        ),
+    ] {
+        lab.write("certbake.toml", &text);
+        let run = lab.run(&["provision", "--root", "rootfs", "--report", "json"]);
+        let finding = run.ends_with(2).json()["findings"][0].clone();
+        assert!(
+            finding["hint"].as_str().unwrap().contains(hint),
+            "{finding:#}"
+        );
+    }
+}
+
+#[test]
 fn a_floor_of_nothing_is_refused_as_a_flag_too() {
     let lab = Lab::new();
     for floor in ["0d", "0%", "0h0m"] {
@@ -1025,6 +1118,10 @@ fn a_setting_that_goes_with_another_is_told_by_its_flag() {
         (
             &["--ca-cert", "rootfs/etc/app/tls/client.crt"],
             "there is no private key in it, and client_key (--ca-key) names no other file",
+        ),
+        (
+            &["--ca-dir", "ca"],
+            "--ca-dir: a CA of kind est has no setting `dir`",
         ),
     ] {
         let run = lab.run(&[&est[..], APP, more].concat()).ends_with(2);

@@ -201,7 +201,9 @@ fn wrong_login(finding: &Finding, response: &Response, login: &str) -> Box<Findi
             offered.join(" or ")
         )
     } else if login.contains("user name") {
-        "the user name or the password is wrong".to_owned()
+        format!(
+            "we came with {login}: it or the password is wrong; look whether the password's source holds the present one"
+        )
     } else {
         format!("we came with {login}: give username and password")
     };

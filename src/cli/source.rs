@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::file::File;
 use super::usage::UsageError;
+use crate::authority::CATALOGUE;
 use crate::toml_fault::{LineEnds, TomlFault};
 
 /// A configuration file: its words, and the file as it was parsed.
@@ -142,7 +143,11 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, UsageError> {
 }
 
 fn explain(path: &Path, text: &str, error: &toml::de::Error) -> UsageError {
-    let fault = TomlFault::new(text, error);
+    let mut fault = TomlFault::new(text, error);
+    if fault.reason == "the key `kind` is missing" {
+        let kinds: Vec<_> = CATALOGUE.iter().map(|entry| entry.kind).collect();
+        fault.hint = format!("add kind = \"…\"; there are: {}", kinds.join(", "));
+    }
     UsageError {
         file: Some(path.display().to_string()),
         line: Some(fault.line),

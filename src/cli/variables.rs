@@ -12,6 +12,12 @@ const PREFIX: &str = "CERTBAKE_";
 /// Shorter names are a letter or two away from too many others.
 const SHORTEST: usize = 5;
 
+/// Flags of `provision` that have no variable. Who sets one believes that nothing is asked for.
+const FLAGS_ALONE: &[(&str, &str)] = &[
+    ("CERTBAKE_DRY_RUN", "--dry-run"),
+    ("CERTBAKE_CA_SET", "--ca-set"),
+];
+
 /// Refuses the first of `names` that is almost a variable of certbake's. What is called otherwise is
 /// somebody else's.
 pub fn none_misspelt(names: impl Iterator<Item = String>) -> Result<(), UsageError> {
@@ -24,6 +30,13 @@ pub fn none_misspelt(names: impl Iterator<Item = String>) -> Result<(), UsageErr
     let mut known = Vec::new();
     collect(&command, &mut known);
     for name in ours {
+        if let Some((_, flag)) = FLAGS_ALONE.iter().find(|(alone, _)| *alone == name) {
+            return Err(
+                UsageError::new(name, "certbake reads no variable of this name").hint(format!(
+                    "give the flag itself, {flag}, and unset the variable"
+                )),
+            );
+        }
         if let Some(meant) = almost(&name, &known) {
             return Err(
                 UsageError::new(name, "certbake reads no variable of this name")
@@ -70,6 +83,11 @@ mod tests {
         ] {
             let hint = refused(name).expect(name);
             assert!(hint.contains(&format!("`{meant}`")), "{name}: {hint}");
+        }
+        // A dry run that is none would spend a certificate.
+        for (name, flag) in FLAGS_ALONE {
+            let hint = refused(name).expect(name);
+            assert!(hint.contains(flag), "{name}: {hint}");
         }
     }
 

@@ -229,7 +229,7 @@ fn code_of(reason: Reason, path: &str) -> (Code, String) {
             uid: 0,
         },
         Errno::NOENT => {
-            let hint = format!("check the path: make the directory of {path} first");
+            let hint = format!("check the path: make {path} first, or what it is to stand in");
             return (IO, hint);
         }
         Errno::NOSYS => {

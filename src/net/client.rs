@@ -13,7 +13,7 @@ use url::{Host, Url};
 use super::classify::{self, Attempt};
 use super::error::{Endpoint, Failure, NetError, OpenError, UrlFault};
 use super::message::{Repeat, Request, Response, http_date};
-use super::progress::{Lookup, Progress};
+use super::progress::{Lookup, Progress, Stage};
 use super::retry::{UNREACHABLE_ATTEMPTS, backoff};
 use super::runtime;
 use super::settings::{ClientSettings, Proxy, ProxyServer, Trust, Waiting};
@@ -175,6 +175,13 @@ impl Client {
             .saturating_duration_since(started)
             .min(self.settings.request_timeout);
         self.progress.begin();
+        // A timer that is due at once may yet fire after a fast server has been asked.
+        if allowed.is_zero() {
+            return Err(Fault::unsent(Failure::TimedOut {
+                stage: Stage::Resolving,
+                after: allowed,
+            }));
+        }
         let failed = |error: &reqwest::Error, answered| {
             let attempt = Attempt {
                 progress: &self.progress,

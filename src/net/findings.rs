@@ -210,7 +210,10 @@ impl TlsReason {
             Self::UnknownIssuer {
                 ends_in: Some(root),
             } => {
-                return format!("give the certificate of {root} with anchors or --ca-anchors");
+                return format!(
+                    "where {root} is the root of your CA, give its certificate with anchors or --ca-anchors; \
+                     else another server answers there"
+                );
             }
             Self::UnknownIssuer { ends_in: None } => {
                 "give the root of the server's certificate with anchors or --ca-anchors"
@@ -285,7 +288,7 @@ mod tests {
         assert_eq!(finding.code, TLS);
         assert_eq!(
             finding.hint,
-            "give the certificate of CN=Lab Root with anchors or --ca-anchors"
+            "where CN=Lab Root is the root of your CA, give its certificate with anchors or --ca-anchors; else another server answers there"
         );
     }
 

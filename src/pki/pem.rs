@@ -4,6 +4,8 @@ use data_encoding::BASE64;
 use rustls_pemfile::Item;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::certificate::Certificate;
+
 /// What a PEM file holds, in its order. Text around the blocks and CRLF line ends are fine.
 #[derive(Debug)]
 pub enum Block {
@@ -59,6 +61,23 @@ pub fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
             }
         })
         .collect())
+}
+
+/// What follows "it holds no PEM certificate": what the file is instead, where that can be told.
+pub fn instead_of_certificates(bytes: &[u8]) -> String {
+    let begin = b"-----BEGIN ";
+    let instead = if bytes.trim_ascii().is_empty() {
+        "it is empty"
+    } else if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        "it is UTF-16 text, so save it as UTF-8 or ASCII"
+    } else if Certificate::from_der(bytes).is_ok() {
+        "it is DER, which `openssl x509 -inform DER -in FILE -out NEW` makes PEM of"
+    } else if bytes.windows(begin.len()).any(|part| part == begin) {
+        "it holds others, which `certbake inspect FILE` shows"
+    } else {
+        "`certbake inspect FILE` says what it is"
+    };
+    format!(": {instead}")
 }
 
 /// The first private key of a PEM file that is not encrypted; `None` without one.

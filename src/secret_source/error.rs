@@ -16,7 +16,9 @@ pub enum NotASource {
          cmd:PROGRAM ARGUMENT…"
     )]
     Plain,
-    #[error("what follows env: is not the name of an environment variable")]
+    #[error(
+        "what follows env: is not the name of an environment variable: give the name alone, without $"
+    )]
     Variable,
     #[error("what follows file: is empty")]
     Path,

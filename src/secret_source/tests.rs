@@ -25,6 +25,8 @@ fn a_plain_value_is_refused_without_being_repeated() {
         let error = text.parse::<SecretSource>().unwrap_err();
         assert!(!format!("{error} {error:?}").contains("xyzzy"), "{error:?}");
     }
+    let error = "env:$EST_PASSWORD".parse::<SecretSource>().unwrap_err();
+    assert!(error.to_string().contains("without $"), "{error}");
     let error = "xyzzy".parse::<SecretSource>().unwrap_err().to_string();
     for form in ["env:NAME", "file:PATH", "fd:N", "cmd:PROGRAM"] {
         assert!(error.contains(form), "{error}");

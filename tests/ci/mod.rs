@@ -16,8 +16,12 @@ use tempfile::TempDir;
 use crate::servers::certbake::{self, ServedCa};
 use crate::servers::{Running, assert_openssl_verifies, run};
 
-/// The step that installs certbake from crates.io; the binary under test is on PATH instead.
-const INSTALLATION: &str = "cargo install certbake --locked";
+/// The step that installs certbake from crates.io, pinned to this version; the binary under test is on PATH
+/// instead.
+const INSTALLATION: &str = concat!(
+    "cargo install certbake --locked --version ",
+    env!("CARGO_PKG_VERSION")
+);
 
 /// A project with the configuration of an example and an EST server to ask: `certbake ca serve`.
 pub struct Project {

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use url::Url;
+use url::{ParseError, Url};
 
 use super::waits::Teller;
 use super::{AuthorityError, Settings, SettingsError, answer};
@@ -218,9 +218,22 @@ pub fn wrong(key: &str, reason: impl fmt::Display) -> SettingsError {
     }
 }
 
+const NO_SCHEME: &str = "it does not begin with https://: write https://host:port";
+
 fn base(text: &str, plain_http: bool) -> Result<Url, SettingsError> {
-    let mut url = Url::parse(text)
-        .map_err(|error| wrong("url", format!("{error}: write https://host:port")))?;
+    // The text itself is never shown: it may hold a password.
+    let mut url = Url::parse(text).map_err(|error| match error {
+        ParseError::RelativeUrlWithoutBase => wrong("url", NO_SCHEME),
+        ParseError::EmptyHost | ParseError::InvalidPort if text.matches(':').count() > 2 => wrong(
+            "url",
+            format!("{error}: an IPv6 address stands in brackets, https://[2001:db8::7]:8443"),
+        ),
+        error => wrong("url", format!("{error}: write https://host:port")),
+    })?;
+    // `ca.lab:8443` is read as the scheme `ca.lab`.
+    if url.cannot_be_a_base() {
+        return Err(wrong("url", NO_SCHEME));
+    }
     admissible(&url, plain_http).map_err(|fault| wrong("url", fault))?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("url", "it ends at the path: no ? and no #"));

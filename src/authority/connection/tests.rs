@@ -46,6 +46,18 @@ fn a_url_that_must_not_be_asked_is_refused_without_repeating_its_password() {
         assert_eq!(error.key, "url");
         assert!(!error.to_string().contains("xyzzy"), "{error}");
     }
+    for (url, words) in [
+        ("ca.lab:8443", "does not begin with https://"),
+        ("10.0.0.7:8443", "does not begin with https://"),
+        ("https://::1:8443", "an IPv6 address stands in brackets"),
+        (
+            "https://ca.lab:99999",
+            "invalid port number: write https://host:port",
+        ),
+    ] {
+        let error = fault(&format!("url = {url:?}"));
+        assert!(error.reason.contains(words), "{url}: {error}");
+    }
     assert!(read("url = 'http://ca.lab'\ndanger_plain_http = true", &[]).is_ok());
 }
 

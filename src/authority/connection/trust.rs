@@ -58,7 +58,8 @@ fn roots(path: &Path) -> Result<Vec<Vec<u8>>, SettingsError> {
     let text = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
     let roots = pem::certificates(&text).map_err(|error| unusable(error.to_string()))?;
     if roots.is_empty() {
-        return Err(unusable("it holds no PEM certificate".to_owned()));
+        let instead = pem::instead_of_certificates(&text);
+        return Err(unusable(format!("it holds no PEM certificate{instead}")));
     }
     Ok(roots)
 }

@@ -72,6 +72,9 @@ impl CaError {
             Self::Io(ImageError::Busy { .. }) => {
                 "another run is making this CA; try again when it has ended"
             }
+            Self::Io(ImageError::NotADirectory { .. } | ImageError::NotAFile { .. }) => {
+                "give a directory, or a path where nothing stands yet"
+            }
             Self::Io(_) => "make the directory writable for this user, on a file system with room",
             Self::Key(_) | Self::Signing(_) => {
                 "this is a fault of certbake or of the system; please report it"

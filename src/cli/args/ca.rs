@@ -94,7 +94,7 @@ pub struct Serve {
     #[command(flatten)]
     pub directory: Directory,
     /// Where to listen; port 0 lets the system choose
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8443")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8443", value_parser = address)]
     pub listen: SocketAddr,
     /// DNS name or IP address that clients call the server by; may be given several times
     #[arg(long, value_name = "NAME")]
@@ -188,6 +188,13 @@ impl Serve {
     }
 }
 
+/// An address alone: a name could stand for several, and it is not said which.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "an IP address and a port are wanted, such as 127.0.0.1:8443 or [::1]:8443".to_owned()
+    })
+}
+
 fn positive(flag: &str, span: Span) -> Result<(), UsageError> {
     if span.as_seconds() > 0 {
         return Ok(());
@@ -246,4 +253,18 @@ fn source(text: &str) -> Result<SecretSource, UsageError> {
         .map_err(|error: crate::secret_source::NotASource| {
             UsageError::new("--password", error.to_string())
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_to_listen_is_an_address_and_a_port() {
+        assert!(address("[::1]:0").is_ok());
+        for text in ["8443", ":8443", "localhost:8443", "127.0.0.1"] {
+            let error = address(text).unwrap_err();
+            assert!(error.contains("127.0.0.1:8443"), "{text}: {error}");
+        }
+    }
 }

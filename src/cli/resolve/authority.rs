@@ -292,23 +292,35 @@ impl<'a> Authorities<'a> {
             environment: self.outside.environment,
             on_wait: self.outside.on_wait.clone(),
         };
-        let opened = (entry.open)(&settings).map_err(|SettingsError { key, reason }| {
-            let unknown = reason
-                .strip_prefix("unknown field `")
-                .and_then(|rest| rest.split('`').next());
-            let key = match unknown {
-                Some(unknown) if key.is_empty() => unknown.to_owned(),
-                Some(unknown) => format!("{key}.{unknown}"),
-                None => key,
-            };
-            let (mut said, mut hint) = in_words(&reason);
-            if let Some((key, flag)) = missing(&reason) {
-                said = format!("the setting `{key}` is missing");
-                hint = format!("give {flag}, or `{key}` in the [ca.NAME] table");
-            }
-            self.error(words, &key, said).hint(hint)
-        })?;
+        let opened = (entry.open)(&settings).map_err(|error| self.unusable(words, error))?;
         Ok(Candidate { opened, anchors })
+    }
+
+    fn unusable(&self, words: &Words, SettingsError { key, reason }: SettingsError) -> UsageError {
+        let unknown = reason
+            .strip_prefix("unknown field `")
+            .and_then(|rest| rest.split('`').next());
+        let key = match unknown {
+            Some(unknown) if key.is_empty() => unknown.to_owned(),
+            Some(unknown) => format!("{key}.{unknown}"),
+            None => key,
+        };
+        // The keys that every kind has are read before, and so are not among those that serde names.
+        let by_flag = unknown.is_some() && words.origins.contains_key(&key);
+        let reason = if unknown.is_some() && !by_flag && !key.contains('.') {
+            format!("{reason}, `kind`, `anchors`")
+        } else {
+            reason
+        };
+        let (mut said, mut hint) = in_words(&reason);
+        if by_flag {
+            said = format!("a CA of kind {} has no setting `{key}`", words.kind);
+        }
+        if let Some((key, flag)) = missing(&reason) {
+            said = format!("the setting `{key}` is missing");
+            hint = format!("give {flag}, or `{key}` in the [ca.NAME] table");
+        }
+        self.error(words, &key, said).hint(hint)
     }
 
     fn error(&self, words: &Words, key: &str, reason: impl Into<String>) -> UsageError {
@@ -356,7 +368,11 @@ fn read_anchors(path: &Path) -> Result<Anchors, String> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| format!("reading {}: {error}", path.display()))?;
     if certificates.is_empty() {
-        return Err(format!("{} holds no PEM certificate", path.display()));
+        return Err(format!(
+            "{} holds no PEM certificate{}",
+            path.display(),
+            pem::instead_of_certificates(&text)
+        ));
     }
     Ok(Anchors::new(certificates))
 }

@@ -37,7 +37,9 @@ pub fn plan(draft: &Draft<'_>) -> Result<Vec<Placement>, UsageError> {
         placements.push(pkcs12(draft, one)?);
     }
     if placements.is_empty() {
-        return Err(draft.error("placements", "nothing says where the certificate goes").hint("give paths inside the image: --cert /etc/app/tls/client.crt --key /etc/app/tls/client.key"));
+        return Err(draft
+            .error("placements", "nothing says where the certificate goes")
+            .hint("give paths inside the image: full_chain and private_key in its placements table, or --cert /etc/app/tls/client.crt --key /etc/app/tls/client.key"));
     }
     if !placements
         .iter()

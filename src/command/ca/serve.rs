@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::authority::embedded::server::{
-    self, Clock, Config, Events, ServeError, Users, UsersError,
+    self, Clock, Config, Event, Events, ServeError, Users, UsersError,
 };
-use crate::authority::embedded::{CaDirectory, NewCa};
+use crate::authority::embedded::{CaDirectory, CaError, NewCa};
 use crate::command::{Context, Failure};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
@@ -62,7 +62,16 @@ pub fn run(plan: Plan, context: &Context<'_>, clock: Clock, events: Events) -> R
         Some(path) => anchors(path)?,
         None => Vec::new(),
     };
-    let ca = CaDirectory::open_or_make(&plan.dir, &NewCa::default(), context.moment())?;
+    let ca = match CaDirectory::open(&plan.dir) {
+        Err(CaError::Missing { .. }) => {
+            let made = CaDirectory::open_or_make(&plan.dir, &NewCa::default(), context.moment())?;
+            events(Event::Made {
+                directory: plan.dir,
+            });
+            made
+        }
+        opened => opened?,
+    };
     let config = Config {
         names: plan.names,
         users,
@@ -108,7 +117,8 @@ fn anchors(path: &Path) -> Result<Vec<Certificate>, Failure> {
         })
         .and_then(|found| {
             if found.is_empty() {
-                Err("it holds no PEM certificate".to_owned())
+                let instead = pem::instead_of_certificates(&text);
+                Err(format!("it holds no PEM certificate{instead}"))
             } else {
                 Ok(found)
             }

@@ -118,6 +118,8 @@ struct Identity<'a> {
     findings: Vec<Finding>,
     placements: Vec<PlacementReport>,
     found: Vec<Found>,
+    /// A file is there, and the system did not let it be read.
+    unread: bool,
 }
 
 /// What a file of the identity holds.
@@ -145,6 +147,7 @@ impl<'a> Identity<'a> {
             findings: Vec::new(),
             placements: Vec::new(),
             found: Vec::new(),
+            unread: false,
             record,
         };
         for placement in identity.record.placements.clone() {
@@ -154,6 +157,9 @@ impl<'a> Identity<'a> {
         let policy = identity.policy(expected, policy);
         let summary = identity.judge(anchors, &policy, report);
         report.identities.push(summary);
+        if identity.unread {
+            report.conclude(Outcome::Image);
+        }
         let findings = identity
             .findings
             .into_iter()
@@ -168,7 +174,13 @@ impl<'a> Identity<'a> {
             .parse()
             .map_err(|error| record_unreadable(&self.record.identity, &format!("{error}")))
             .and_then(|path: ImagePath| {
-                self.read(&path).map_err(|error| Box::new(error.finding()))
+                self.read(&path).map_err(|error| {
+                    self.unread |= matches!(
+                        error,
+                        ImageError::Io { .. } | ImageError::NotPermitted { .. }
+                    );
+                    Box::new(error.finding())
+                })
             });
         let (metadata, bytes) = match read {
             Ok(read) => read,

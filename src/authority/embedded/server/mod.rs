@@ -11,6 +11,7 @@ mod users;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +108,10 @@ impl Default for Limits {
 /// What happens while the server runs. Its `Display` is one line without a secret.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// There was no CA in this directory, and now there is.
+    Made {
+        directory: PathBuf,
+    },
     Listening {
         address: SocketAddr,
     },
@@ -137,6 +142,11 @@ pub enum Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Made { directory } => write!(
+                f,
+                "there was no CA in {}: made one; clients need its new root.pem",
+                directory.display()
+            ),
             Self::Listening { address } => write!(f, "listening on https://{address}"),
             Self::Answered {
                 peer,
