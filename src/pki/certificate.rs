@@ -1,10 +1,11 @@
 //! A certificate: its DER, and what can be asked of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::ParsedExtension;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
@@ -110,6 +111,48 @@ impl Certificate {
             };
             Some(identifier.key_identifier.as_ref()?.0.to_vec())
         })
+    }
+
+    /// How many intermediates may follow below it (RFC 5280 section 4.2.1.9), where it says so.
+    pub fn path_length(&self) -> Option<u32> {
+        let (_, parsed) = X509Certificate::from_der(&self.der).ok()?;
+        parsed.iter_extensions().find_map(|extension| {
+            let ParsedExtension::BasicConstraints(constraints) = extension.parsed_extension()
+            else {
+                return None;
+            };
+            constraints.path_len_constraint
+        })
+    }
+
+    /// The kinds of name, beside DNS names and addresses, that its name constraints (RFC 5280 section
+    /// 4.2.1.10) are about.
+    pub fn other_names_constrained(&self) -> BTreeSet<&'static str> {
+        let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else {
+            return BTreeSet::new();
+        };
+        let constraints = parsed.iter_extensions().find_map(|extension| {
+            let ParsedExtension::NameConstraints(constraints) = extension.parsed_extension() else {
+                return None;
+            };
+            Some([
+                &constraints.permitted_subtrees,
+                &constraints.excluded_subtrees,
+            ])
+        });
+        constraints
+            .into_iter()
+            .flatten()
+            .flatten()
+            .flatten()
+            .filter_map(|tree| match tree.base {
+                GeneralName::DNSName(_) | GeneralName::IPAddress(_) => None,
+                GeneralName::URI(_) => Some("URIs"),
+                GeneralName::RFC822Name(_) => Some("email addresses"),
+                GeneralName::DirectoryName(_) => Some("directory names"),
+                _ => Some("names of other kinds"),
+            })
+            .collect()
     }
 
     /// What a person would call it: its common name, else its first alternative name, else its subject.

@@ -165,12 +165,20 @@ pub(super) fn key_facts(spki: &SubjectPublicKeyInfo<'_>) -> KeyFacts {
     }
     match spki.parsed() {
         Ok(PublicKey::RSA(rsa)) => KeyFacts::Rsa {
-            bits: rsa.key_size(),
+            bits: bit_length(rsa.modulus),
         },
         _ => KeyFacts::Other {
             oid: algorithm.algorithm.to_id_string(),
         },
     }
+}
+
+/// Of an unsigned number, which DER may have put a zero octet before.
+fn bit_length(number: &[u8]) -> usize {
+    let zeros = number.iter().take_while(|octet| **octet == 0).count();
+    let significant = &number[zeros..];
+    let unused = significant.first().map_or(0, |octet| octet.leading_zeros());
+    significant.len() * 8 - unused as usize
 }
 
 fn curve_name(curve: &Oid<'_>) -> String {

@@ -29,15 +29,20 @@ fn not_conforming(case: &Case<'_>) -> Vec<Finding> {
     } else {
         Finding::warning
     };
-    broken(case, profile::INTERNET)
+    let refused = broken(case, profile::ISSUERS).map(|(link, breaches)| {
+        let summary = format!("OpenSSL and Go refuse {link}: it {}", in_words(&breaches));
+        describe(Finding::error(NOT_CONFORMING.code, summary), link, &breaches)
+            .hint("have the authority correct its profile or template, and renew this certificate: its peers will not take the chain")
+    });
+    let strictly = broken(case, profile::INTERNET)
         .map(|(link, breaches)| {
             describe(make(
                 NOT_CONFORMING.code,
                 format!("strict peers refuse {link}: it {}", in_words(&breaches)),
             ), link, &breaches)
             .hint("have the authority correct its profile or template; Python 3.13 and later, Java and openssl -x509_strict are such peers")
-        })
-        .collect()
+        });
+    refused.chain(strictly).collect()
 }
 
 /// The Baseline Requirements are about servers alone.

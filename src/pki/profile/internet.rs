@@ -49,11 +49,6 @@ pub const INTERNET: &[Rule] = &[
         signing_leaf,
     ),
     (
-        "is a certificate authority's and may not sign certificates by its key usage",
-        "RFC 5280 section 4.2.1.3",
-        unsigning_ca,
-    ),
-    (
         "has no basic constraints, or does not mark them as critical",
         "RFC 5280 section 4.2.1.9",
         lax_basic_constraints,
@@ -158,11 +153,6 @@ fn signing_leaf(subject: &Subject<'_>) -> bool {
         )
 }
 
-fn unsigning_ca(subject: &Subject<'_>) -> bool {
-    subject.is_authority()
-        && subject.any(|_, parsed| matches!(parsed, ParsedExtension::KeyUsage(usage) if !usage.key_cert_sign()))
-}
-
 fn lax_basic_constraints(subject: &Subject<'_>) -> bool {
     subject.is_authority() && !subject.any(|extension, parsed| {
         extension.critical
@@ -216,7 +206,8 @@ fn lax_policy_constraints(subject: &Subject<'_>) -> bool {
 }
 
 fn unknown_critical_extension(subject: &Subject<'_>) -> bool {
-    subject.any(|extension, parsed| extension.critical && parsed.unsupported())
+    subject.part != Part::Anchor
+        && subject.any(|extension, parsed| extension.critical && parsed.unsupported())
 }
 
 fn broken_extension(subject: &Subject<'_>) -> bool {

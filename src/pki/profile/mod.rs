@@ -1,6 +1,6 @@
-//! The rules that certificates should keep beyond what path validation demands, in two families:
-//! [`INTERNET`], which strict TLS peers enforce, and [`BASELINE`], which only linters of public
-//! authorities do.
+//! The rules that certificates should keep beyond what path validation demands, in three families:
+//! [`ISSUERS`], which OpenSSL and Go enforce, [`INTERNET`], which strict TLS peers do, and [`BASELINE`],
+//! which only linters of public authorities do.
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{
@@ -12,9 +12,11 @@ use super::certificate::Certificate;
 
 mod baseline;
 mod internet;
+mod issuers;
 
 pub use baseline::{BASELINE, OF_COMMON_NAME};
 pub use internet::INTERNET;
+pub use issuers::ISSUERS;
 
 /// The part that a certificate plays in a chain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
