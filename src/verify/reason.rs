@@ -19,10 +19,18 @@ pub(super) fn of(case: &Case<'_>, error: &PathError) -> (String, &'static str) {
     let (reason, hint) = match error {
         PathError::NameConstraintViolation => return constrained(case),
         PathError::UnsupportedSignatureAlgorithmContext(context) => {
-            return unknown_signature(case, &context.signature_algorithm_id, "in a way");
+            return unknown_signature(
+                case,
+                &context.signature_algorithm_id,
+                "in a way that rustls does not know",
+            );
         }
         PathError::UnsupportedSignatureAlgorithmForPublicKeyContext(context) => {
-            return unknown_signature(case, &context.signature_algorithm_id, "by a kind of key");
+            return unknown_signature(
+                case,
+                &context.signature_algorithm_id,
+                "by a kind of key that rustls does not know for it",
+            );
         }
         PathError::UnknownIssuer => (
             "a root of that name came along or is pinned, but it is not one of the anchors or did not sign the chain",
@@ -103,7 +111,7 @@ fn unknown_signature(case: &Case<'_>, algorithm: &[u8], what: &str) -> (String, 
         || "a certificate's signature is of a kind that rustls does not know".to_owned(),
         |link| {
             let how = &link.certificate().facts().signature;
-            format!("{link} is signed with {how}, {what} that rustls does not know for it")
+            format!("{link} is signed with {how}, {what}")
         },
     );
     (
