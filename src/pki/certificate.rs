@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use x509_parser::certificate::X509Certificate;
+use x509_parser::error::X509Error;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::nom::error::ErrorKind;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
@@ -190,9 +192,13 @@ impl PartialEq for Certificate {
 
 impl Eq for Certificate {}
 
-fn plain(error: &x509_parser::nom::Err<x509_parser::error::X509Error>) -> String {
+fn plain(error: &x509_parser::nom::Err<X509Error>) -> String {
     match error {
-        x509_parser::nom::Err::Incomplete(_) => "it ends too early".to_owned(),
+        x509_parser::nom::Err::Incomplete(_)
+        | x509_parser::nom::Err::Error(X509Error::NomError(ErrorKind::Eof))
+        | x509_parser::nom::Err::Failure(X509Error::NomError(ErrorKind::Eof)) => {
+            "it ends too early".to_owned()
+        }
         x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error) => {
             error.to_string()
         }

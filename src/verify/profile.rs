@@ -29,7 +29,7 @@ fn not_conforming(case: &Case<'_>) -> Vec<Finding> {
     } else {
         Finding::warning
     };
-    let refused = broken(case, profile::ISSUERS).map(|(link, breaches)| {
+    let refused = broken(case, profile::COMMON).map(|(link, breaches)| {
         let summary = format!("OpenSSL and Go refuse {link}: it {}", in_words(&breaches));
         describe(Finding::error(NOT_CONFORMING.code, summary), link, &breaches)
             .hint("have the authority correct its profile or template, and renew this certificate: its peers will not take the chain")

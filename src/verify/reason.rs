@@ -72,6 +72,21 @@ pub(super) fn of(case: &Case<'_>, error: &PathError) -> (String, &'static str) {
             "one of its DNS names cannot be held against the name constraints above it: a wildcard against what is excluded, or no host name",
             "ask for names without a wildcard, or have the constraint say what is permitted",
         ),
+        PathError::InvalidCertValidity => (
+            "a certificate ends before it begins",
+            "have the authority's dates corrected, then issue again",
+        ),
+        PathError::UnsupportedCertVersion => (
+            "a certificate is not of version 3, the only one that rustls takes",
+            "have it issued with extensions: those of version 1 cannot say what they are for",
+        ),
+        PathError::BadDer
+        | PathError::TrailingData(_)
+        | PathError::ExtensionValueInvalid
+        | PathError::MalformedExtensions => (
+            "a certificate or one of its extensions is not written as DER and RFC 5280 want it",
+            LOOK,
+        ),
         other => return (format!("path validation says {}", name(other)), LOOK),
     };
     (reason.to_owned(), hint)

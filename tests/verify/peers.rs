@@ -167,6 +167,14 @@ fn the_reasons_of_path_validation_are_words_and_not_numbers() {
         finding.summary
     );
 
+    let backwards = Scene::with_leaf(window(-DAY, -DAY * 2));
+    let first = Scene::with_leaf(window(DAY * 9, DAY * 8));
+    for scene in [backwards, first] {
+        let findings = scene.judge().findings;
+        let said = |it: &Finding| it.summary.contains("ends before it begins");
+        assert!(findings.iter().any(said), "{findings:?}");
+    }
+
     let root = Authority::rsa_root("Lab Root");
     let issuing = root.intermediate("Lab Issuing");
     let mut scene = Scene::of(root, issuing, |_| {});
@@ -272,4 +280,83 @@ fn of_two_lists_of_an_issuer_the_newer_counts_in_whatever_order_they_come() {
         "{}",
         finding.summary
     );
+}
+
+/// What is said of the leaf beside its broken signature, when octets of it are replaced.
+fn not_conforming(scene: &mut Scene, from: &[u8], to: &[u8]) -> Finding {
+    scene.leaf.certificate = altered(&scene.leaf.certificate, from, to);
+    let findings = scene.judge().findings;
+    let said = findings
+        .into_iter()
+        .find(|it| it.code.as_str() == "not-conforming");
+    said.unwrap()
+}
+
+#[test]
+fn a_serial_number_and_a_name_that_openssl_and_go_cannot_read_are_refused() {
+    let serial = |params: &mut CertificateParams| {
+        params.serial_number = Some(vec![0x7a, 1, 2, 3].into());
+    };
+    let padded = not_conforming(
+        &mut Scene::with_leaf(serial),
+        &[2, 4, 0x7a, 1, 2, 3],
+        &[2, 4, 0, 1, 2, 3],
+    );
+    let garbled = not_conforming(&mut Scene::right(), b"app-server", b"app-s\xffrver");
+    for (finding, words) in [
+        (padded, "a serial number with more octets than DER allows"),
+        (garbled, "a name marked as UTF-8 that is not"),
+    ] {
+        assert!(finding.is_error(), "{finding:?}");
+        assert!(finding.summary.contains(words), "{}", finding.summary);
+    }
+
+    let negative = not_conforming(
+        &mut Scene::with_leaf(serial),
+        &[2, 4, 0x7a, 1, 2, 3],
+        &[2, 4, 0x9a, 1, 2, 3],
+    );
+    assert!(!negative.is_error(), "{negative:?}");
+    assert!(
+        negative.summary.contains("zero, negative, or longer"),
+        "{}",
+        negative.summary
+    );
+}
+
+#[test]
+fn what_openssl_refuses_with_x509_strict_is_warned_of() {
+    let warned = |scene: &Scene, words: &str| {
+        let verdict = scene.judge_chain(&scene.chain(), |evidence| evidence.asked = None);
+        let finding = only(&verdict, "not-conforming", Severity::Warning);
+        assert!(finding.summary.contains(words), "{}", finding.summary);
+    };
+    warned(
+        &Scene::with_intermediate(|params| params.key_usages.clear()),
+        "the intermediate \"Lab Issuing\": it is a certificate authority's and has no key usage",
+    );
+    warned(
+        &under_root(|params| params.key_usages.clear()),
+        "the anchor \"Lab Root\": it is a certificate authority's and has no key usage",
+    );
+    let extension = |oid: &[u64], content: &[u8]| {
+        let extension = CustomExtension::from_oid_content(oid, content.to_vec());
+        Scene::with_leaf(move |params| {
+            params.subject_alt_names.clear();
+            params.custom_extensions = vec![extension];
+        })
+    };
+    warned(
+        &extension(&[2, 5, 29, 19], &[0x30, 3, 2, 1, 0]),
+        "it is not a certificate authority's and says how long a chain below it may be",
+    );
+    warned(
+        &extension(&[2, 5, 29, 17], &[0x30, 0]),
+        "it has an extension of alternative names with none in it",
+    );
+    let nameless = Scene::with_leaf(|params| {
+        params.subject_alt_names.clear();
+        params.distinguished_name = DistinguishedName::new();
+    });
+    warned(&nameless, "it has neither a subject nor alternative names");
 }

@@ -1,5 +1,5 @@
 //! The rules that certificates should keep beyond what path validation demands, in three families:
-//! [`ISSUERS`], which OpenSSL and Go enforce, [`INTERNET`], which strict TLS peers do, and [`BASELINE`],
+//! [`COMMON`], which OpenSSL and Go enforce, [`INTERNET`], which strict TLS peers do, and [`BASELINE`],
 //! which only linters of public authorities do.
 
 use x509_parser::certificate::X509Certificate;
@@ -11,12 +11,12 @@ use x509_parser::prelude::FromDer;
 use super::certificate::Certificate;
 
 mod baseline;
+mod common;
 mod internet;
-mod issuers;
 
 pub use baseline::{BASELINE, OF_COMMON_NAME};
+pub use common::COMMON;
 pub use internet::INTERNET;
-pub use issuers::ISSUERS;
 
 /// The part that a certificate plays in a chain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

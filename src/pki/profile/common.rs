@@ -1,12 +1,23 @@
-//! What OpenSSL and Go demand of issuers without being told to be strict, and path validation here does
-//! not: to it an anchor is a name and a key, and key usage is nobody's business.
+//! What OpenSSL and Go demand without being told to be strict, and path validation here does not: to it
+//! an anchor is a name and a key, key usage is nobody's business, and serial numbers and names are octets.
 
+use x509_parser::asn1_rs::Tag;
 use x509_parser::extensions::ParsedExtension;
 
 use super::{Part, Rule, Subject};
 
 /// What OpenSSL and Go refuse.
-pub const ISSUERS: &[Rule] = &[
+pub const COMMON: &[Rule] = &[
+    (
+        "has a serial number with more octets than DER allows",
+        "X.690 section 8.3.2",
+        padded_serial,
+    ),
+    (
+        "has a name marked as UTF-8 that is not",
+        "RFC 5280 section 4.1.2.4",
+        name_that_is_no_utf8,
+    ),
     (
         "is a certificate authority's and may not sign certificates by its key usage",
         "RFC 5280 section 4.2.1.3",
@@ -23,6 +34,22 @@ pub const ISSUERS: &[Rule] = &[
         anchor_with_unknown_critical_extension,
     ),
 ];
+
+fn padded_serial(subject: &Subject<'_>) -> bool {
+    matches!(
+        subject.certificate.raw_serial(),
+        [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..]
+    )
+}
+
+fn name_that_is_no_utf8(subject: &Subject<'_>) -> bool {
+    let names = [subject.certificate.subject(), subject.certificate.issuer()];
+    let mut attributes = names.iter().flat_map(|name| name.iter_attributes());
+    attributes.any(|attribute| {
+        let value = attribute.attr_value();
+        value.tag() == Tag::Utf8String && std::str::from_utf8(value.data).is_err()
+    })
+}
 
 fn unsigning_ca(subject: &Subject<'_>) -> bool {
     subject.is_authority()
