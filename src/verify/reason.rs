@@ -64,13 +64,21 @@ pub(super) fn of(case: &Case<'_>, error: &PathError) -> (String, &'static str) {
             "a certificate has a critical extension that TLS peers do not know",
             "have the extension left out or marked as not critical",
         ),
-        PathError::BadDerTime => (
-            "a certificate's dates lie before 1970, which rustls does not read, or are not written as RFC 5280 section 4.1.2.5 wants them",
-            "have the certificate issued again with a later notBefore",
-        ),
         PathError::MalformedDnsIdentifier => (
             "one of its DNS names cannot be held against the name constraints above it: a wildcard against what is excluded, or no host name",
             "ask for names without a wildcard, or have the constraint say what is permitted",
+        ),
+        other => return misshapen(other),
+    };
+    (reason.to_owned(), hint)
+}
+
+/// A certificate that says what none may say, or cannot be read.
+fn misshapen(error: &PathError) -> (String, &'static str) {
+    let (reason, hint) = match error {
+        PathError::BadDerTime => (
+            "a certificate's dates lie before 1970, which rustls does not read, or are not written as RFC 5280 section 4.1.2.5 wants them",
+            "have the certificate issued again with a later notBefore",
         ),
         PathError::InvalidCertValidity => (
             "a certificate ends before it begins",
