@@ -115,18 +115,6 @@ impl Certificate {
         })
     }
 
-    /// How many intermediates may follow below it (RFC 5280 section 4.2.1.9), where it says so.
-    pub fn path_length(&self) -> Option<u32> {
-        let (_, parsed) = X509Certificate::from_der(&self.der).ok()?;
-        parsed.iter_extensions().find_map(|extension| {
-            let ParsedExtension::BasicConstraints(constraints) = extension.parsed_extension()
-            else {
-                return None;
-            };
-            constraints.path_len_constraint
-        })
-    }
-
     /// The kinds of name, beside DNS names and addresses, that its name constraints (RFC 5280 section
     /// 4.2.1.10) are about.
     pub fn other_names_constrained(&self) -> BTreeSet<&'static str> {

@@ -36,6 +36,8 @@ pub struct Facts {
     pub window: ValidityWindow,
     pub names: Vec<AltName>,
     pub is_ca: bool,
+    /// How many intermediates may follow below it (RFC 5280 section 4.2.1.9), where it says so.
+    pub path_length: Option<u32>,
     /// `None` without the extension.
     pub key_usage: Option<KeyUsage>,
     /// Extended key usages by name or OID; `None` without the extension.
@@ -104,6 +106,7 @@ impl Facts {
             },
             names: Vec::new(),
             is_ca: false,
+            path_length: None,
             key_usage: None,
             extended_key_usage: None,
             spki: parsed.public_key().raw.to_vec(),
@@ -119,7 +122,10 @@ impl Facts {
 
     fn read_extension(&mut self, extension: &ParsedExtension<'_>) {
         match extension {
-            ParsedExtension::BasicConstraints(constraints) => self.is_ca = constraints.ca,
+            ParsedExtension::BasicConstraints(constraints) => {
+                self.is_ca = constraints.ca;
+                self.path_length = constraints.path_len_constraint;
+            }
             ParsedExtension::KeyUsage(usage) => {
                 self.key_usage = Some(usage.into());
             }

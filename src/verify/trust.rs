@@ -136,7 +136,7 @@ fn untrusted(case: &Case<'_>) -> Vec<Finding> {
 /// Go do.
 fn longer_than_anchor_permits(case: &Case<'_>) -> Option<Finding> {
     let anchor = case.anchor()?;
-    let permitted = anchor.path_length()?;
+    let permitted = anchor.facts().path_length?;
     let intermediates = &case.chain.intermediates;
     let counted = intermediates.iter().filter(|link| !link.is_self_issued());
     let count = counted.count();

@@ -44,20 +44,26 @@ pub struct Subject<'a> {
     certificate: &'a X509Certificate<'a>,
 }
 
-/// Which of the rules a certificate breaks in this part; none when it cannot be read.
-pub fn breaches(rules: &[Rule], certificate: &Certificate, part: Part) -> Vec<Breach> {
+/// Which rules of each family a certificate breaks in this part; none when it cannot be read.
+pub fn breaches<const N: usize>(
+    families: [&[Rule]; N],
+    certificate: &Certificate,
+    part: Part,
+) -> [Vec<Breach>; N] {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate.der()) else {
-        return Vec::new();
+        return families.map(|_| Vec::new());
     };
     let subject = Subject {
         part,
         certificate: &parsed,
     };
-    rules
-        .iter()
-        .filter(|(_, _, is_broken)| is_broken(&subject))
-        .map(|&(what, rule, _)| Breach { what, rule })
-        .collect()
+    families.map(|rules| {
+        rules
+            .iter()
+            .filter(|(_, _, is_broken)| is_broken(&subject))
+            .map(|&(what, rule, _)| Breach { what, rule })
+            .collect()
+    })
 }
 
 impl<'a> Subject<'a> {
