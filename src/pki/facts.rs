@@ -260,6 +260,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_rsa_key_has_as_many_bits_as_its_modulus() {
+        assert_eq!(bit_length(&[0, 0x80, 0]), 16);
+        assert_eq!(bit_length(&[0x7f, 0xff]), 15);
+        assert_eq!(bit_length(&[0, 1]), 1);
+        assert_eq!(bit_length(&[]), 0);
+    }
+
+    #[test]
     fn a_name_is_shown_as_x509_parser_shows_it() {
         let key = KeyPair::generate().unwrap();
         let of = |attributes: &[(DnType, &str)]| {

@@ -360,3 +360,24 @@ fn what_openssl_refuses_with_x509_strict_is_warned_of() {
     });
     warned(&nameless, "it has neither a subject nor alternative names");
 }
+
+#[test]
+fn a_name_with_an_asterisk_is_none_that_a_peer_looks_for() {
+    let mut scene = Scene::with_leaf(|params| params.subject_alt_names = vec![dns("*.internal")]);
+    scene.policy.peer_names = vec![AltName::dns("*.internal").unwrap()];
+    let verdict = scene.judge_chain(&scene.chain(), |evidence| evidence.asked = None);
+    let finding = only(&verdict, "name-mismatch", Severity::Error);
+    assert!(
+        finding.summary.ends_with("never for one with an asterisk"),
+        "{}",
+        finding.summary
+    );
+}
+
+#[test]
+fn a_certificate_that_was_cut_off_is_said_to_end_too_early() {
+    let mut der = Scene::right().leaf.certificate.der().to_vec();
+    der.pop();
+    let error = Certificate::from_der(der).unwrap_err();
+    assert_eq!(error.to_string(), "not a certificate: it ends too early");
+}
