@@ -517,6 +517,18 @@ fn a_file_with_one_end_entity_certificate_is_its_chain_wherever_that_stands() {
 }
 
 #[test]
+fn a_certificate_with_its_whole_chain_behind_it_is_one_certificate() {
+    let desk = Desk::new();
+    let leaf = desk.issuing.leaf().certificate.pem();
+    let chain = [leaf.clone(), leaf, desk.issuing.certificate.pem()].concat();
+    desk.put("d/chain.pem", chain);
+    let anchors = desk.put("ca.crt", desk.root.certificate.pem());
+    let run = check(&[&desk.path("d"), "--anchors", &anchors]).ends(0);
+    // Peers get it twice, and that is all that is wrong.
+    assert_eq!(run.findings(), ["chain-misordered chain.pem:1"]);
+}
+
+#[test]
 fn an_empty_match_is_a_failure_even_beside_a_full_one() {
     let desk = Desk::new();
     desk.put("full/app.pem", desk.issuing.leaf().certificate.pem());

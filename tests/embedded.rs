@@ -431,6 +431,17 @@ fn a_line_that_a_killed_run_left_half_written_spoils_no_other() {
     let serials: Vec<&str> = log.entries.iter().map(|e| e.serial.as_str()).collect();
     assert_eq!(serials, [&first.facts().serial, &second.facts().serial]);
     assert_eq!(log.unreadable, 1);
+    let directory = ca.log().path().parent().unwrap();
+    let shown = Command::new(env!("CARGO_BIN_EXE_certbake"))
+        .args(["ca", "issue-log", "--ca-dir"])
+        .arg(directory)
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        shown.contains("\nunreadable lines: 1, cut short by"),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! A certificate: its DER, and what can be asked of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::ParsedExtension;
+use x509_parser::error::X509Error;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::nom::error::ErrorKind;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 
@@ -112,6 +115,36 @@ impl Certificate {
         })
     }
 
+    /// The kinds of name, beside DNS names and addresses, that its name constraints (RFC 5280 section
+    /// 4.2.1.10) are about.
+    pub fn other_names_constrained(&self) -> BTreeSet<&'static str> {
+        let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else {
+            return BTreeSet::new();
+        };
+        let constraints = parsed.iter_extensions().find_map(|extension| {
+            let ParsedExtension::NameConstraints(constraints) = extension.parsed_extension() else {
+                return None;
+            };
+            Some([
+                &constraints.permitted_subtrees,
+                &constraints.excluded_subtrees,
+            ])
+        });
+        constraints
+            .into_iter()
+            .flatten()
+            .flatten()
+            .flatten()
+            .filter_map(|tree| match tree.base {
+                GeneralName::DNSName(_) | GeneralName::IPAddress(_) => None,
+                GeneralName::URI(_) => Some("URIs"),
+                GeneralName::RFC822Name(_) => Some("email addresses"),
+                GeneralName::DirectoryName(_) => Some("directory names"),
+                _ => Some("names of other kinds"),
+            })
+            .collect()
+    }
+
     /// What a person would call it: its common name, else its first alternative name, else its subject.
     pub fn title(&self) -> String {
         let facts = &self.facts;
@@ -147,9 +180,13 @@ impl PartialEq for Certificate {
 
 impl Eq for Certificate {}
 
-fn plain(error: &x509_parser::nom::Err<x509_parser::error::X509Error>) -> String {
+fn plain(error: &x509_parser::nom::Err<X509Error>) -> String {
     match error {
-        x509_parser::nom::Err::Incomplete(_) => "it ends too early".to_owned(),
+        x509_parser::nom::Err::Incomplete(_)
+        | x509_parser::nom::Err::Error(X509Error::NomError(ErrorKind::Eof))
+        | x509_parser::nom::Err::Failure(X509Error::NomError(ErrorKind::Eof)) => {
+            "it ends too early".to_owned()
+        }
         x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error) => {
             error.to_string()
         }

@@ -1,5 +1,7 @@
 //! Certificate revocation lists (RFC 5280 section 5): what they say of themselves.
 
+use std::cmp::Reverse;
+
 use time::OffsetDateTime;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
@@ -50,6 +52,21 @@ impl Crl {
             signature: super::signature::name(&parsed.signature_algorithm),
         })
     }
+}
+
+/// The lists as path validation, which asks the first of an issuer's alone, is to be given them: the
+/// newest first, and those that begin only after `at` last of all.
+pub(super) fn newest_first(lists: &[Vec<u8>], at: OffsetDateTime) -> Vec<&[u8]> {
+    let mut lists: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
+    lists.sort_by_cached_key(|der| {
+        let list = Crl::from_der(der).map(|list| {
+            let number = list.number.unwrap_or_default();
+            (list.this_update, number.len(), number)
+        });
+        let begun = list.as_ref().is_some_and(|(begin, ..)| *begin <= at);
+        Reverse((begun, list))
+    });
+    lists
 }
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ pub struct Facts {
     pub window: ValidityWindow,
     pub names: Vec<AltName>,
     pub is_ca: bool,
+    /// How many intermediates may follow below it (RFC 5280 section 4.2.1.9), where it says so.
+    pub path_length: Option<u32>,
     /// `None` without the extension.
     pub key_usage: Option<KeyUsage>,
     /// Extended key usages by name or OID; `None` without the extension.
@@ -104,6 +106,7 @@ impl Facts {
             },
             names: Vec::new(),
             is_ca: false,
+            path_length: None,
             key_usage: None,
             extended_key_usage: None,
             spki: parsed.public_key().raw.to_vec(),
@@ -119,7 +122,10 @@ impl Facts {
 
     fn read_extension(&mut self, extension: &ParsedExtension<'_>) {
         match extension {
-            ParsedExtension::BasicConstraints(constraints) => self.is_ca = constraints.ca,
+            ParsedExtension::BasicConstraints(constraints) => {
+                self.is_ca = constraints.ca;
+                self.path_length = constraints.path_len_constraint;
+            }
             ParsedExtension::KeyUsage(usage) => {
                 self.key_usage = Some(usage.into());
             }
@@ -165,12 +171,20 @@ pub(super) fn key_facts(spki: &SubjectPublicKeyInfo<'_>) -> KeyFacts {
     }
     match spki.parsed() {
         Ok(PublicKey::RSA(rsa)) => KeyFacts::Rsa {
-            bits: rsa.key_size(),
+            bits: bit_length(rsa.modulus),
         },
         _ => KeyFacts::Other {
             oid: algorithm.algorithm.to_id_string(),
         },
     }
+}
+
+/// Of an unsigned number, which DER may have put a zero octet before.
+fn bit_length(number: &[u8]) -> usize {
+    let zeros = number.iter().take_while(|octet| **octet == 0).count();
+    let significant = &number[zeros..];
+    let unused = significant.first().map_or(0, |octet| octet.leading_zeros());
+    significant.len() * 8 - unused as usize
 }
 
 fn curve_name(curve: &Oid<'_>) -> String {
@@ -244,6 +258,14 @@ mod tests {
     use rcgen::{CertificateParams, DnType, KeyPair};
 
     use super::*;
+
+    #[test]
+    fn an_rsa_key_has_as_many_bits_as_its_modulus() {
+        assert_eq!(bit_length(&[0, 0x80, 0]), 16);
+        assert_eq!(bit_length(&[0x7f, 0xff]), 15);
+        assert_eq!(bit_length(&[0, 1]), 1);
+        assert_eq!(bit_length(&[]), 0);
+    }
 
     #[test]
     fn a_name_is_shown_as_x509_parser_shows_it() {

@@ -12,6 +12,7 @@ use webpki::{
 };
 
 use super::certificate::Certificate;
+use super::crl;
 use super::name::AltName;
 
 /// What the certificate is for.
@@ -113,8 +114,8 @@ pub fn validate_where(
         .iter()
         .map(webpki::anchor_from_trusted_cert)
         .collect::<Result<_, _>>()?;
-    let crls: Vec<CertRevocationList<'_>> = crls
-        .iter()
+    let crls: Vec<CertRevocationList<'_>> = crl::newest_first(crls, at)
+        .into_iter()
         .map(|der| BorrowedCertRevocationList::from_der(der).map(CertRevocationList::from))
         .collect::<Result<_, _>>()?;
     let crls: Vec<&CertRevocationList<'_>> = crls.iter().collect();
@@ -128,7 +129,11 @@ pub fn validate_where(
             .build()
     });
     let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0);
-    let other_ders = ders(others);
+    // Of several issuers of one name and key (cross-signed), the one that ends last is tried first, so
+    // that the path does not depend on the order in which they came.
+    let mut by_end: Vec<&Certificate> = others.iter().collect();
+    by_end.sort_by_key(|other| std::cmp::Reverse(other.window().not_after));
+    let other_ders = ders(by_end);
     let path = end_entity.verify_for_usage(
         webpki::ALL_VERIFICATION_ALGS,
         &trusted,
@@ -161,13 +166,16 @@ pub fn validate_where(
 }
 
 /// Whether these bytes are a revocation list that could be used.
-pub fn is_crl(der: &[u8]) -> bool {
-    BorrowedCertRevocationList::from_der(der).is_ok()
+///
+/// # Errors
+/// Why path validation would not take it.
+pub fn usable_crl(der: &[u8]) -> Result<(), PathError> {
+    BorrowedCertRevocationList::from_der(der).map(|_| ())
 }
 
-fn ders(certificates: &[Certificate]) -> Vec<CertificateDer<'_>> {
+fn ders<'a>(certificates: impl IntoIterator<Item = &'a Certificate>) -> Vec<CertificateDer<'a>> {
     certificates
-        .iter()
+        .into_iter()
         .map(|certificate| CertificateDer::from(certificate.der()))
         .collect()
 }

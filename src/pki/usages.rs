@@ -23,6 +23,11 @@ impl KeyUsage {
         "decipherOnly",
     ];
 
+    /// Whether it may sign what is neither a certificate nor a revocation list: a TLS handshake.
+    pub const fn digital_signature(self) -> bool {
+        self.bits & 1 == 1
+    }
+
     /// Whether it may sign revocation lists.
     pub const fn crl_sign(self) -> bool {
         self.bits >> 6 & 1 == 1

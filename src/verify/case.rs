@@ -70,9 +70,27 @@ impl<'a> Case<'a> {
             .chain(self.chain.intermediates.iter().map(Link::Intermediate))
     }
 
-    /// From the leaf upwards, with the anchor at the end of the path where there is one.
+    /// From the leaf upwards, with the anchor at the end of the path where there is one. A certificate
+    /// that is pinned itself is its own anchor, and is met once.
     pub(super) fn links_to_anchor(&self) -> impl Iterator<Item = Link<'_>> {
-        self.links().chain(self.anchor().map(Link::Anchor))
+        let anchor = self.anchor().filter(|anchor| *anchor != self.leaf());
+        self.links().chain(anchor.map(Link::Anchor))
+    }
+
+    /// The anchors that have the name of the chain's last issuer, where no path was found to any.
+    pub(super) fn anchors_not_reached(&self) -> impl Iterator<Item = Link<'_>> {
+        let top = self.chain.certificates().last();
+        let anchors = match &self.trust {
+            Some(Trust { path: Err(_), .. }) => self.evidence.anchors,
+            _ => None,
+        };
+        anchors
+            .into_iter()
+            .flat_map(Anchors::certificates)
+            .filter(move |anchor| {
+                top.is_some_and(|top| top.facts().issuer_der == anchor.facts().subject_der)
+            })
+            .map(Link::Anchor)
     }
 
     /// The usage that is demanded, by the order or by the policy.

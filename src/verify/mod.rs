@@ -16,6 +16,7 @@ mod key;
 mod lifetime;
 mod names;
 mod profile;
+mod reason;
 mod strength;
 mod trust;
 mod usage;

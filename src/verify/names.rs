@@ -165,6 +165,9 @@ fn peer_name(case: &Case<'_>) -> Vec<Finding> {
                 format!("it carries {}", carried.join(", "))
             };
             let reason = match error {
+                PathError::MalformedDnsIdentifier if name.to_string().contains('*') => {
+                    "; peers look for a host's own name, never for one with an asterisk".to_owned()
+                }
                 PathError::CertNotValidForName(_) | PathError::UnsupportedNameType => String::new(),
                 other => format!(" ({other})"),
             };

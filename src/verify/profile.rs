@@ -29,15 +29,24 @@ fn not_conforming(case: &Case<'_>) -> Vec<Finding> {
     } else {
         Finding::warning
     };
-    broken(case, profile::INTERNET)
-        .map(|(link, breaches)| {
-            describe(make(
-                NOT_CONFORMING.code,
-                format!("strict peers refuse {link}: it {}", in_words(&breaches)),
-            ), link, &breaches)
-            .hint("have the authority correct its profile or template; Python 3.13 and later, Java and openssl -x509_strict are such peers")
-        })
-        .collect()
+    let mut findings = Vec::new();
+    for (link, [common, strict]) in broken(case, [profile::COMMON, profile::INTERNET]) {
+        if !common.is_empty() {
+            let summary = format!("OpenSSL and Go refuse {link}: it {}", in_words(&common));
+            findings.push(
+                describe(Finding::error(NOT_CONFORMING.code, summary), link, &common)
+                    .hint("have the authority correct its profile or template, and renew this certificate: its peers will not take the chain"),
+            );
+        }
+        if !strict.is_empty() {
+            let summary = format!("strict peers refuse {link}: it {}", in_words(&strict));
+            findings.push(
+                describe(make(NOT_CONFORMING.code, summary), link, &strict)
+                    .hint("have the authority correct its profile or template; Python 3.13 and later, Java and openssl -x509_strict are such peers"),
+            );
+        }
+    }
+    findings
 }
 
 /// The Baseline Requirements are about servers alone.
@@ -54,8 +63,9 @@ fn not_baseline(case: &Case<'_>) -> Vec<Finding> {
     } else {
         Finding::note
     };
-    broken(case, profile::BASELINE)
-        .map(|(link, breaches)| {
+    broken(case, [profile::BASELINE])
+        .filter(|(_, [breaches])| !breaches.is_empty())
+        .map(|(link, [breaches])| {
             let summary = format!(
                 "linters of public authorities refuse {link}: it {}",
                 in_words(&breaches)
@@ -72,22 +82,20 @@ fn not_baseline(case: &Case<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// The links that break one of the rules. Asked only of chains that are led to anchors: this is about
-/// what others would say of them.
-fn broken<'a>(
+/// What each link breaks of each family of rules. Asked only of chains that are led to anchors: this is
+/// about what others would say of them.
+fn broken<'a, const N: usize>(
     case: &'a Case<'_>,
-    rules: &'static [Rule],
-) -> impl Iterator<Item = (Link<'a>, Vec<Breach>)> {
-    case.links_to_anchor()
-        .map(|link| {
-            let part = match link {
-                Link::Leaf(_) => Part::Leaf,
-                Link::Intermediate(_) => Part::Intermediate,
-                Link::Anchor(_) => Part::Anchor,
-            };
-            (link, profile::breaches(rules, link.certificate(), part))
-        })
-        .filter(|(_, breaches)| !breaches.is_empty())
+    families: [&'static [Rule]; N],
+) -> impl Iterator<Item = (Link<'a>, [Vec<Breach>; N])> {
+    case.links_to_anchor().map(move |link| {
+        let part = match link {
+            Link::Leaf(_) => Part::Leaf,
+            Link::Intermediate(_) => Part::Intermediate,
+            Link::Anchor(_) => Part::Anchor,
+        };
+        (link, profile::breaches(families, link.certificate(), part))
+    })
 }
 
 fn in_words(breaches: &[Breach]) -> String {

@@ -41,8 +41,10 @@ pub(super) fn signature_is_weak(certificate: &Certificate) -> bool {
     certificate.facts().signature_is_broken && !certificate.is_self_issued()
 }
 
+/// A path does not lead over a weak key, so the anchor that ends it may be one that was not reached.
 fn weak_key(case: &Case<'_>) -> Vec<Finding> {
     case.links_to_anchor()
+        .chain(case.anchors_not_reached())
         .filter(|link| key_is_weak(link.certificate()))
         .map(|link| {
             let facts = link.certificate().facts();

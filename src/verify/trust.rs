@@ -1,11 +1,12 @@
 //! Does the chain lead to the anchors, in order, unrevoked: webpki's typed reasons turned into facts.
 
 use super::case::without_anchors;
-use super::{Case, Check, Link, strength, usage, window};
+use super::{Case, Check, Link, reason, strength, usage, window};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::crl::Crl;
-use crate::pki::path::PathError;
+use crate::pki::path::{self, PathError};
+use crate::span::Span;
 
 pub(super) const INCOMPLETE: Check = Check {
     code: Code::new("chain-incomplete"),
@@ -91,7 +92,7 @@ fn no_lists_to_search(case: &Case<'_>) -> Option<&'static str> {
 fn no_lists_to_use(case: &Case<'_>) -> Option<&'static str> {
     no_lists(case).or_else(|| {
         let error = path_error(case)?;
-        let known = crl_fault(error).is_some() || odd_list(case).is_some();
+        let known = crl_fault(case, error).is_some() || odd_list(case).is_some();
         (!known).then_some(ENDED_EARLIER)
     })
 }
@@ -126,8 +127,32 @@ fn incomplete(case: &Case<'_>) -> Vec<Finding> {
 fn untrusted(case: &Case<'_>) -> Vec<Finding> {
     path_error(case)
         .map(|error| does_not_lead_there(case, error))
+        .or_else(|| longer_than_anchor_permits(case))
         .into_iter()
         .collect()
+}
+
+/// Path validation does not ask an anchor how long a chain may be (RFC 5280 section 6.1.1); OpenSSL and
+/// Go do.
+fn longer_than_anchor_permits(case: &Case<'_>) -> Option<Finding> {
+    let anchor = case.anchor()?;
+    let permitted = anchor.facts().path_length?;
+    let intermediates = &case.chain.intermediates;
+    let counted = intermediates.iter().filter(|link| !link.is_self_issued());
+    let count = counted.count();
+    (count > permitted as usize).then(|| {
+        Finding::error(
+            UNTRUSTED.code,
+            format!(
+                "OpenSSL and Go refuse the certificate \"{}\": the anchor \"{}\" permits {permitted} intermediates below it (path length), and there are {count}",
+                case.leaf().title(),
+                anchor.title()
+            ),
+        )
+        .fact("reason", "PathLenConstraintViolated")
+        .fact("anchors", anchor_names(case))
+        .hint("have the certificate issued nearer to the root, or have the root renewed with a greater path length")
+    })
 }
 
 /// The path does not hold, whether or not another check was to say why.
@@ -136,7 +161,7 @@ pub(super) fn unexplained(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn does_not_lead_there(case: &Case<'_>, error: &PathError) -> Finding {
-    let (reason, hint) = reason(error);
+    let (reason, hint) = reason::of(case, error);
     let top = case
         .links()
         .last()
@@ -148,7 +173,7 @@ fn does_not_lead_there(case: &Case<'_>, error: &PathError) -> Finding {
             case.leaf().title()
         ),
     )
-    .fact("reason", error.to_string())
+    .fact("reason", reason::name(error))
     .fact("ends_at", top)
     .fact("anchors", anchor_names(case))
     .hint(hint)
@@ -168,59 +193,18 @@ fn is_said_elsewhere(case: &Case<'_>, error: &PathError) -> bool {
         }
         PathError::UnsupportedSignatureAlgorithmContext(_)
         | PathError::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-            case.links().any(|link| {
+            case.links().chain(case.anchors_not_reached()).any(|link| {
                 strength::signature_is_weak(link.certificate())
                     || strength::key_is_weak(link.certificate())
             })
         }
-        error => error == &PathError::CertRevoked || crl_fault(error).is_some(),
-    }
-}
-
-/// The reason in words, and what to do.
-fn reason(error: &PathError) -> (String, &'static str) {
-    const ISSUER: &str = "have the authority's issuing certificate corrected, then issue again";
-    let (reason, hint) = match error {
-        PathError::UnknownIssuer => (
-            "a root of that name came along or is pinned, but it is not one of the anchors or did not sign the chain",
-            "pin the root that the authority uses now; a root that comes with the chain is never trusted for having come",
-        ),
-        PathError::InvalidSignatureForPublicKey => (
-            "a signature was not made by the issuer of that name: the issuer has a new key, or is another authority of the same name",
-            "deliver the intermediates, and pin the root, that belong to the key which signed",
-        ),
-        PathError::CertExpired { .. } | PathError::CertNotValidYet { .. } => (
-            "the only paths to them go through certificates that are not valid at this time",
-            "renew the intermediate at the authority, and leave the old one out of the bundle",
-        ),
-        PathError::NameConstraintViolation => (
-            "a certificate above it does not permit its names (name constraints)",
-            "ask for names that the issuing certificate permits",
-        ),
-        PathError::PathLenConstraintViolated => (
-            "there are more intermediates than a certificate above them permits (path length)",
-            ISSUER,
-        ),
-        PathError::EndEntityUsedAsCa => (
-            "a certificate above it is not a certificate authority's",
-            "deliver the issuing certificate, not another certificate of the same name",
-        ),
-        PathError::RequiredEkuNotFoundContext(_) | PathError::EmptyEkuExtension => (
-            "the path to them goes through an intermediate that does not allow the usage",
-            ISSUER,
-        ),
-        PathError::UnsupportedCriticalExtension => (
-            "a certificate has a critical extension that TLS peers do not know",
-            "have the extension left out or marked as not critical",
-        ),
-        other => {
-            return (
-                format!("path validation says {other}"),
-                "look at the certificates with `certbake inspect`, and have the faulty one issued again",
-            );
+        // RSA below 2048 bits verifies nothing.
+        PathError::InvalidSignatureForPublicKey => {
+            let mut issuers = case.links().skip(1).chain(case.anchors_not_reached());
+            issuers.any(|link| strength::key_is_weak(link.certificate()))
         }
-    };
-    (reason.to_owned(), hint)
+        error => error == &PathError::CertRevoked || crl_fault(case, error).is_some(),
+    }
 }
 
 fn anchor_names(case: &Case<'_>) -> Vec<String> {
@@ -288,28 +272,38 @@ fn revoked(case: &Case<'_>) -> Vec<Finding> {
 }
 
 /// What is wrong with a revocation list.
-fn crl_fault(error: &PathError) -> Option<&'static str> {
+fn crl_fault(case: &Case<'_>, error: &PathError) -> Option<&'static str> {
+    let unusable = |der: &Vec<u8>| path::usable_crl(der).as_ref() == Err(error);
     Some(match error {
         PathError::CrlExpired { .. } => "it has expired",
         PathError::InvalidCrlSignatureForPublicKey => "its signature is not the issuer's",
         PathError::IssuerNotCrlSigner => "its issuer may not sign revocation lists (key usage)",
         PathError::InvalidCrlNumber => "its number is invalid",
-        PathError::UnsupportedCrlVersion
-        | PathError::UnsupportedDeltaCrl
-        | PathError::UnsupportedIndirectCrl
-        | PathError::UnsupportedCrlIssuingDistributionPoint
+        PathError::UnsupportedCrlVersion => {
+            "it is of version 1, which lists without extensions are (OpenSSL: crl_extensions)"
+        }
+        PathError::UnsupportedDeltaCrl => {
+            "it is a delta list, which says only what has changed: give the complete one"
+        }
+        PathError::UnsupportedIndirectCrl => {
+            "it is an indirect list, which speaks for other issuers too"
+        }
+        PathError::UnsupportedCrlIssuingDistributionPoint
         | PathError::UnsupportedRevocationReason
         | PathError::UnsupportedRevocationReasonsPartitioning
         | PathError::UnsupportedCrlSignatureAlgorithmContext(_)
         | PathError::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
             "it is of a kind that cannot be used"
         }
+        _ if case.evidence.crls.iter().any(unusable) => {
+            "it is not written as RFC 5280 section 5 wants it"
+        }
         _ => return None,
     })
 }
 
-/// What webpki does not ask of a list: a number (RFC 5280 section 5.2.3), and that an anchor which
-/// signed it may do so (section 6.3.3, step f): to webpki an anchor is a name and a key.
+/// What webpki does not ask of a list: that it has begun, a number (RFC 5280 section 5.2.3), and that an
+/// anchor which signed it may do so (section 6.3.3, step f): to webpki an anchor is a name and a key.
 fn odd_list(case: &Case<'_>) -> Option<Finding> {
     let lists = || {
         case.evidence
@@ -329,7 +323,14 @@ fn odd_list(case: &Case<'_>) -> Option<Finding> {
                 .fact("issuer", anchor.facts().subject.as_str()),
         );
     }
-    let improper = lists().find(|list| !list.number_is_proper)?;
+    let ahead = |list: &Crl| list.this_update > case.now;
+    let improper = lists().find(|list| ahead(list) || !list.number_is_proper)?;
+    let what = if ahead(&improper) {
+        let wait = Span::from(improper.this_update - case.now);
+        format!("it begins in {wait}")
+    } else {
+        "it has no number, or one marked as critical".to_owned()
+    };
     let make = if case.policy.strict {
         Finding::error
     } else {
@@ -338,8 +339,7 @@ fn odd_list(case: &Case<'_>) -> Option<Finding> {
     Some(
         make(
             REVOCATION_UNKNOWN.code,
-            "strict peers refuse a revocation list: it has no number, or one marked as critical"
-                .to_owned(),
+            format!("strict peers refuse a revocation list: {what}"),
         )
         .fact("issuer", improper.issuer),
     )
@@ -348,14 +348,14 @@ fn odd_list(case: &Case<'_>) -> Option<Finding> {
 fn revocation_unknown(case: &Case<'_>) -> Vec<Finding> {
     const HINT: &str = "give a current list of every issuer in the chain (--crl), fetched from where the authority publishes it";
     if let Some((error, fault)) =
-        path_error(case).and_then(|error| Some((error, crl_fault(error)?)))
+        path_error(case).and_then(|error| Some((error, crl_fault(case, error)?)))
     {
         return vec![
             Finding::error(
                 REVOCATION_UNKNOWN.code,
                 format!("a revocation list cannot be used: {fault}"),
             )
-            .fact("reason", error.to_string())
+            .fact("reason", reason::name(error))
             .hint(HINT),
         ];
     }

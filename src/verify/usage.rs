@@ -8,7 +8,7 @@ use crate::pki::Usage;
 
 pub(super) const MISSING: Check = Check {
     code: Code::new("usage-missing"),
-    summary: "the certificate and every intermediate allow the usage wanted",
+    summary: "the certificate and everything above it allow the usage wanted",
     outcome: Outcome::Flawed,
     not_made: without_purpose,
     run: missing,
@@ -44,11 +44,14 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
     let Some(usage) = usage else {
         return Vec::new();
     };
+    // The anchor's extended key usage counts too, though path validation does not look at it: OpenSSL
+    // and Go refuse what it forbids.
     let mut findings: Vec<_> = case
-        .links()
+        .links_to_anchor()
         .filter(|link| forbids(*link, usage))
         .map(|link| forbidden(case, link, usage))
         .collect();
+    findings.extend(unsigning(case, usage));
     if case.leaf().facts().extended_key_usage.is_none() {
         findings.extend(unstated(case, usage));
     }
@@ -81,6 +84,32 @@ fn forbidden(case: &Case<'_>, link: Link<'_>, usage: Usage) -> Finding {
             None => "",
         }
     ))
+}
+
+/// A client proves itself by a signature (RFC 5246 section 7.4.8, RFC 8446 section 4.4.3), which OpenSSL
+/// and Java do not take from a key that may not make one. Servers have keys that only decrypt still.
+fn unsigning(case: &Case<'_>, usage: Usage) -> Option<Finding> {
+    let allowed = case.leaf().facts().key_usage?;
+    if usage != Usage::Client || allowed.digital_signature() {
+        return None;
+    }
+    Some(
+        Finding::error(
+            MISSING.code,
+            format!(
+                "the certificate \"{}\" does not allow digitalSignature, with which a TLS client proves itself: its key usage is {}",
+                case.leaf().title(),
+                match allowed.names().as_slice() {
+                    [] => "empty".to_owned(),
+                    names => names.join(", "),
+                }
+            ),
+        )
+        .fact("wanted", "digitalSignature")
+        .fact("allowed", allowed.names())
+        .fact("subject", case.leaf().facts().subject.as_str())
+        .hint("have the authority's role, profile or template put digitalSignature into the key usage: OpenSSL and Java refuse such a client"),
+    )
 }
 
 /// Without the extension every usage is allowed (RFC 5280 section 4.2.1.12): good enough for a

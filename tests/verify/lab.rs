@@ -57,6 +57,15 @@ impl Authority {
 
     /// A revocation list of these, DER, current until `next_update`.
     pub fn crl(&self, revoked: &[&Certificate], next_update: OffsetDateTime) -> Vec<u8> {
+        self.crl_of(revoked, NOW - Duration::DAY, next_update)
+    }
+
+    pub fn crl_of(
+        &self,
+        revoked: &[&Certificate],
+        this_update: OffsetDateTime,
+        next_update: OffsetDateTime,
+    ) -> Vec<u8> {
         let revoked_certs = revoked
             .iter()
             .map(|certificate| RevokedCertParams {
@@ -71,7 +80,7 @@ impl Authority {
             })
             .collect();
         let params = CertificateRevocationListParams {
-            this_update: NOW - Duration::DAY,
+            this_update,
             next_update,
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
@@ -98,6 +107,17 @@ impl Authority {
             certificate,
             issuer: Issuer::new(params, key),
         }
+    }
+
+    /// The name and key of another authority, signed by this one.
+    pub fn crossed(
+        &self,
+        other: &Self,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Certificate {
+        let mut params = authority(&other.certificate.title());
+        change(&mut params);
+        read(&params.signed_by(other.issuer.key(), &self.issuer).unwrap())
     }
 
     /// `app-server`, `dns:app.internal`, clientAuth, thirty days from now.

@@ -4,6 +4,7 @@
 
 mod arithmetic;
 mod lab;
+mod peers;
 
 use std::collections::BTreeSet;
 

@@ -19,7 +19,7 @@ pub struct Plan {
 #[derive(Debug, Serialize)]
 pub struct Log {
     pub issued: Vec<Line>,
-    /// Lines that a killed run left half-written: their certificates never left the CA.
+    /// Lines that a killed run or a full disk left half-written: their certificates never left the CA.
     pub unreadable: usize,
 }
 
@@ -91,7 +91,7 @@ impl fmt::Display for Log {
         if self.unreadable > 0 {
             writeln!(
                 f,
-                "{} lines could not be read: a run was killed while it wrote them",
+                "unreadable lines: {}, cut short by a run that was killed or a disk that was full; what they were about never left the CA",
                 self.unreadable
             )?;
         }

@@ -220,7 +220,10 @@ impl Gate<'_> {
             .iter()
             .filter(|(certificate, _)| !certificate.facts().is_ca);
         let mut findings = Vec::new();
-        if let (Some((leaf, block)), None) = (ends.next(), ends.next()) {
+        // A chain that was put behind its certificate whole has that in it again.
+        let end = ends.next();
+        let is_only_one = ends.all(|(other, _)| end.is_some_and(|(first, _)| first == other));
+        if let (Some((leaf, block)), true) = (end, is_only_one) {
             let bundle: Vec<_> = found
                 .iter()
                 .map(|(certificate, _)| certificate.clone())

@@ -178,7 +178,9 @@ fn der(bytes: &[u8]) -> Result<Content, Fault> {
         Ok(certificate) => content.certificates.push((certificate, 1)),
         Err(error) => match PrivateKey::from_der(bytes) {
             Ok(_) => content.keys.push(bytes.to_vec().into()),
-            Err(_) if crate::pki::path::is_crl(bytes) => content.crls.push(bytes.to_vec()),
+            Err(_) if crate::pki::path::usable_crl(bytes).is_ok() => {
+                content.crls.push(bytes.to_vec())
+            }
             // Nothing for us, as in PEM.
             Err(_) if holds_no_certificate(bytes) => {}
             Err(_) if pkcs7::is_message(bytes) => {

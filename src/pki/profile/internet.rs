@@ -9,7 +9,7 @@ use super::{Part, Rule, Subject};
 /// What strict peers enforce.
 pub const INTERNET: &[Rule] = &[
     (
-        "has the serial number zero, or one longer than 20 octets",
+        "has a serial number that is zero, negative, or longer than 20 octets",
         "RFC 5280 section 4.1.2.2",
         bad_serial,
     ),
@@ -49,14 +49,29 @@ pub const INTERNET: &[Rule] = &[
         signing_leaf,
     ),
     (
-        "is a certificate authority's and may not sign certificates by its key usage",
+        "is a certificate authority's and has no key usage",
         "RFC 5280 section 4.2.1.3",
-        unsigning_ca,
+        ca_without_key_usage,
+    ),
+    (
+        "is not a certificate authority's and says how long a chain below it may be",
+        "RFC 5280 section 4.2.1.9",
+        leaf_with_path_length,
     ),
     (
         "has no basic constraints, or does not mark them as critical",
         "RFC 5280 section 4.2.1.9",
         lax_basic_constraints,
+    ),
+    (
+        "has neither a subject nor alternative names",
+        "RFC 5280 section 4.1.2.6",
+        nameless_leaf,
+    ),
+    (
+        "has an extension of alternative names with none in it",
+        "RFC 5280 section 4.2.1.6",
+        empty_alternative_names,
     ),
     (
         "has an empty subject and alternative names not marked as critical",
@@ -113,7 +128,9 @@ pub const INTERNET: &[Rule] = &[
 fn bad_serial(subject: &Subject<'_>) -> bool {
     // Nobody looks at an anchor's serial number, and well-known roots have zero.
     let serial = subject.certificate.raw_serial();
-    subject.part != Part::Anchor && (serial.len() > 20 || serial.iter().all(|octet| *octet == 0))
+    let negative = serial.first().is_some_and(|octet| *octet >= 0x80);
+    let zero = serial.iter().all(|octet| *octet == 0);
+    subject.part != Part::Anchor && (serial.len() > 20 || negative || zero)
 }
 
 fn nameless_ca(subject: &Subject<'_>) -> bool {
@@ -158,9 +175,30 @@ fn signing_leaf(subject: &Subject<'_>) -> bool {
         )
 }
 
-fn unsigning_ca(subject: &Subject<'_>) -> bool {
+fn ca_without_key_usage(subject: &Subject<'_>) -> bool {
     subject.is_authority()
-        && subject.any(|_, parsed| matches!(parsed, ParsedExtension::KeyUsage(usage) if !usage.key_cert_sign()))
+        && !subject.any(|_, parsed| matches!(parsed, ParsedExtension::KeyUsage(_)))
+}
+
+fn leaf_with_path_length(subject: &Subject<'_>) -> bool {
+    !subject.certificate.is_ca()
+        && subject.any(|_, parsed| {
+            matches!(parsed, ParsedExtension::BasicConstraints(constraints)
+                if constraints.path_len_constraint.is_some())
+        })
+}
+
+fn nameless_leaf(subject: &Subject<'_>) -> bool {
+    !subject.is_authority()
+        && subject.certificate.subject().iter().next().is_none()
+        && !subject.any(|_, parsed| matches!(parsed, ParsedExtension::SubjectAlternativeName(_)))
+}
+
+fn empty_alternative_names(subject: &Subject<'_>) -> bool {
+    subject.any(|_, parsed| {
+        matches!(parsed, ParsedExtension::SubjectAlternativeName(names)
+            if names.general_names.is_empty())
+    })
 }
 
 fn lax_basic_constraints(subject: &Subject<'_>) -> bool {
@@ -216,7 +254,8 @@ fn lax_policy_constraints(subject: &Subject<'_>) -> bool {
 }
 
 fn unknown_critical_extension(subject: &Subject<'_>) -> bool {
-    subject.any(|extension, parsed| extension.critical && parsed.unsupported())
+    subject.part != Part::Anchor
+        && subject.any(|extension, parsed| extension.critical && parsed.unsupported())
 }
 
 fn broken_extension(subject: &Subject<'_>) -> bool {

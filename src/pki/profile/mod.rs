@@ -1,6 +1,6 @@
-//! The rules that certificates should keep beyond what path validation demands, in two families:
-//! [`INTERNET`], which strict TLS peers enforce, and [`BASELINE`], which only linters of public
-//! authorities do.
+//! The rules that certificates should keep beyond what path validation demands, in three families:
+//! [`COMMON`], which OpenSSL and Go enforce, [`INTERNET`], which strict TLS peers do, and [`BASELINE`],
+//! which only linters of public authorities do.
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{
@@ -11,9 +11,11 @@ use x509_parser::prelude::FromDer;
 use super::certificate::Certificate;
 
 mod baseline;
+mod common;
 mod internet;
 
 pub use baseline::{BASELINE, OF_COMMON_NAME};
+pub use common::COMMON;
 pub use internet::INTERNET;
 
 /// The part that a certificate plays in a chain.
@@ -42,20 +44,26 @@ pub struct Subject<'a> {
     certificate: &'a X509Certificate<'a>,
 }
 
-/// Which of the rules a certificate breaks in this part; none when it cannot be read.
-pub fn breaches(rules: &[Rule], certificate: &Certificate, part: Part) -> Vec<Breach> {
+/// Which rules of each family a certificate breaks in this part; none when it cannot be read.
+pub fn breaches<const N: usize>(
+    families: [&[Rule]; N],
+    certificate: &Certificate,
+    part: Part,
+) -> [Vec<Breach>; N] {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate.der()) else {
-        return Vec::new();
+        return families.map(|_| Vec::new());
     };
     let subject = Subject {
         part,
         certificate: &parsed,
     };
-    rules
-        .iter()
-        .filter(|(_, _, is_broken)| is_broken(&subject))
-        .map(|&(what, rule, _)| Breach { what, rule })
-        .collect()
+    families.map(|rules| {
+        rules
+            .iter()
+            .filter(|(_, _, is_broken)| is_broken(&subject))
+            .map(|&(what, rule, _)| Breach { what, rule })
+            .collect()
+    })
 }
 
 impl<'a> Subject<'a> {

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
+};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use rustls::ServerConfig;
@@ -175,6 +177,7 @@ impl Connections {
         client: Arc<[Certificate]>,
     ) -> Response<Full<Bytes>> {
         let started = Instant::now();
+        let wants_head_alone = request.method() == Method::HEAD;
         let method = request.method().to_string();
         let path = request.uri().path().to_owned();
         let answered = timeout(self.limits.request, self.answer(request, client)).await;
@@ -190,7 +193,7 @@ impl Connections {
             took: started.elapsed(),
             note: plain(&answer.note),
         });
-        response(answer)
+        response(answer, wants_head_alone)
     }
 
     async fn answer(&self, request: Request<Incoming>, client: Arc<[Certificate]>) -> Answer {
@@ -269,12 +272,21 @@ fn too_large(limit: usize) -> Answer {
     )
 }
 
-fn response(answer: Answer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+/// To HEAD the length is told and nothing sent: in HTTP/2 nobody else sees to that, and clients take a
+/// body for a fault (RFC 9113 section 8.1.1).
+fn response(answer: Answer, head_alone: bool) -> Response<Full<Bytes>> {
+    let length = answer.body.len();
+    let body = if head_alone {
+        Bytes::new()
+    } else {
+        Bytes::from(answer.body)
+    };
+    let mut response = Response::new(Full::new(body));
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
     if let Some(content_type) = answer.content_type {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     if let Some(&(name, value)) = answer.header {
         headers.insert(

@@ -150,12 +150,21 @@ fn split(text: &str) -> (Kind, &str) {
         Kind::Uri
     } else if text.contains('@') {
         Kind::Email
-    } else if text.parse::<IpAddr>().is_ok() {
+    } else if text.parse::<IpAddr>().is_ok() || is_ipv4_glob(text) {
         Kind::Ip
     } else {
         Kind::Host
     };
     (kind, text)
+}
+
+/// `10.0.0.*`: of an address in part; no host name ends in a number.
+fn is_ipv4_glob(text: &str) -> bool {
+    text.contains(|c: char| c.is_ascii_digit())
+        && text.contains('.')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_digit() || matches!(c, '.' | '*'))
 }
 
 /// Whether `text` is `glob`, whose `*` stand for any run of characters. Linear in both lengths but
@@ -211,6 +220,8 @@ mod tests {
         assert!(allows("spiffe://lab/*", "uri:spiffe://lab/app/1"));
         assert!(!allows("spiffe://lab/*", "uri:spiffe://lab2/app"));
         assert!(allows("ip:10.0.*", "ip:10.0.7.7"));
+        assert!(allows("10.0.*", "ip:10.0.7.7"));
+        assert!(!allows("10.0.*", "dns:10.0.evil.example"));
         assert!(allows("fe80::1", "ip:fe80::1"));
         assert!(allows("*@app.internal", "email:ops@app.internal"));
         assert!(allows("App.Internal", "dns:app.internal"));
