@@ -31,6 +31,7 @@ pub mod line;
 pub mod listing;
 pub mod outcome;
 pub mod pki;
+pub mod reason;
 pub mod record;
 pub mod secret;
 pub mod span;

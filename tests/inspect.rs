@@ -578,12 +578,12 @@ fn a_missing_file_does_not_keep_the_others_from_being_shown() {
     let shown = lab.inspect("nosuch . app.pem");
     assert_eq!(shown.exit_code, 2);
     assert!(
-        shown.text.contains("reading it: No such file or directory"),
+        shown.text.contains("reading it: no such file or directory"),
         "{}",
         shown.text
     );
     assert!(
-        shown.text.contains("reading it: Is a directory"),
+        shown.text.contains("reading it: is a directory"),
         "{}",
         shown.text
     );

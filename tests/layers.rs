@@ -23,6 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("listing", 0),
     ("outcome", 0),
     ("pki", 0),
+    ("reason", 0),
     ("record", 0),
     ("secret", 0),
     ("span", 0),

@@ -10,6 +10,7 @@ use super::usage::{REPORT, UsageError};
 use crate::finding::{Code, Finding};
 use crate::image::{self, BesideError, Mode};
 use crate::outcome::{Outcome, Report};
+use crate::reason;
 use crate::report::{Selection, Style, exit_codes, github};
 use crate::secret_source::SecretSource;
 
@@ -90,8 +91,9 @@ impl<'a> Output<'a> {
                     &Finding::error(
                         REPORT_UNWRITABLE,
                         format!(
-                            "the {} report could not be written to {place}: {error}",
-                            selection.format.name
+                            "the {} report could not be written to {place}: {}",
+                            selection.format.name,
+                            reason::in_words(&error)
                         ),
                     )
                     .hint(format!(
@@ -235,7 +237,10 @@ pub fn text(bytes: &[u8]) -> u8 {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(&Finding::error(
                 REPORT_UNWRITABLE,
-                format!("standard output could not be written: {error}"),
+                format!(
+                    "standard output could not be written: {}",
+                    reason::in_words(&error)
+                ),
             ));
             Outcome::Internal.exit_code()
         }

@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::file::File;
 use super::usage::UsageError;
 use crate::authority::CATALOGUE;
+use crate::reason;
 use crate::toml_fault::{LineEnds, TomlFault};
 
 /// A configuration file: its words, and the file as it was parsed.
@@ -31,7 +32,10 @@ impl Source {
     pub fn read(path: &Path) -> Result<Self, UsageError> {
         let bytes = std::fs::read(path).map_err(|error| UsageError {
             file: Some(path.display().to_string()),
-            reason: format!("reading the configuration file: {error}"),
+            reason: format!(
+                "reading the configuration file: {}",
+                reason::in_words(&error)
+            ),
             hint: "give its path with --config, or write one with `certbake init`".to_owned(),
             ..UsageError::default()
         })?;

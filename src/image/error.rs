@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 
 use super::stat::FileKind;
+use crate::reason::in_words;
 
 /// The operating system's reason, in lower case and without its number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,13 +14,7 @@ pub struct Reason(pub(super) Errno);
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = std::io::Error::from(self.0).to_string();
-        let words = text.split(" (os error").next().unwrap_or(&text);
-        let mut letters = words.chars();
-        match letters.next() {
-            Some(first) => write!(f, "{}{}", first.to_lowercase(), letters.as_str()),
-            None => Ok(()),
-        }
+        f.write_str(&in_words(&self.0.into()))
     }
 }
 

@@ -168,20 +168,24 @@ impl Client {
         Ok(())
     }
 
+    /// How long an attempt may take; a timer that is due at once may yet fire after a fast server has
+    /// been asked.
+    fn time_for_one(&self, now: Instant, deadline: Instant) -> Result<Duration, Fault> {
+        let left = deadline.saturating_duration_since(now);
+        if left.is_zero() {
+            return Err(Fault::unsent(Failure::TimedOut {
+                stage: Stage::Resolving,
+                after: left,
+            }));
+        }
+        Ok(left.min(self.settings.request_timeout))
+    }
+
     async fn attempt(&self, request: &Request, deadline: Instant) -> Result<Response, Fault> {
         runtime::catch_up().await;
         let started = Instant::now();
-        let allowed = deadline
-            .saturating_duration_since(started)
-            .min(self.settings.request_timeout);
+        let allowed = self.time_for_one(started, deadline)?;
         self.progress.begin();
-        // A timer that is due at once may yet fire after a fast server has been asked.
-        if allowed.is_zero() {
-            return Err(Fault::unsent(Failure::TimedOut {
-                stage: Stage::Resolving,
-                after: allowed,
-            }));
-        }
         let failed = |error: &reqwest::Error, answered| {
             let attempt = Attempt {
                 progress: &self.progress,

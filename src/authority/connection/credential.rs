@@ -7,6 +7,7 @@ use crate::authority::AuthorityError;
 use crate::finding::{Code, Finding};
 use crate::net::ClientCertificate;
 use crate::pki::{PrivateKey, pem};
+use crate::reason;
 use crate::secret::Secret;
 use crate::secret_source::SecretSource;
 
@@ -30,7 +31,8 @@ pub fn client_certificate(
             .hint("give PEM files: client_certificate with the chain, client_key with its key, unencrypted"),
         ))
     };
-    let text = std::fs::read(certificate).map_err(|e| unusable(certificate, e.to_string()))?;
+    let text =
+        std::fs::read(certificate).map_err(|e| unusable(certificate, reason::in_words(&e)))?;
     let chain = pem::certificates(&text).map_err(|e| unusable(certificate, e.to_string()))?;
     if chain.is_empty() {
         return Err(unusable(certificate, "it holds no certificate".to_owned()));

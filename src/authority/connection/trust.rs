@@ -9,6 +9,7 @@ use crate::authority::{AuthorityError, Settings, SettingsError, answer};
 use crate::finding::{Code, Finding};
 use crate::net::{Client, ClientSettings, danger};
 use crate::pki::{Certificate, digest, pem};
+use crate::reason;
 
 const PIN_MISMATCH: Code = Code::new("ca-pin-mismatch");
 
@@ -55,7 +56,7 @@ pub(super) fn pinning(
 
 fn roots(path: &Path) -> Result<Vec<Vec<u8>>, SettingsError> {
     let unusable = |reason: String| wrong("trust", format!("reading {}: {reason}", path.display()));
-    let text = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+    let text = std::fs::read(path).map_err(|error| unusable(reason::in_words(&error)))?;
     let roots = pem::certificates(&text).map_err(|error| unusable(error.to_string()))?;
     if roots.is_empty() {
         let instead = pem::instead_of_certificates(&text);

@@ -11,6 +11,7 @@ use crate::image::{ImageError, Mode};
 use crate::outcome::Outcome;
 use crate::pki::key::KeyError;
 use crate::pki::received::ReceivedError;
+use crate::reason;
 
 const UNUSABLE: Code = Code::new("embedded-ca-unusable");
 const BUSY: Code = Code::new("embedded-ca-busy");
@@ -43,15 +44,10 @@ pub enum CaError {
 
 impl CaError {
     pub(super) fn reading(path: &Path, error: &std::io::Error) -> Self {
-        let text = error.to_string();
         Self::Reading {
             path: path.to_owned(),
             denied: error.kind() == std::io::ErrorKind::PermissionDenied,
-            reason: text
-                .split(" (os error")
-                .next()
-                .unwrap_or(&text)
-                .to_lowercase(),
+            reason: reason::in_words(error),
         }
     }
 

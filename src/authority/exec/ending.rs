@@ -10,6 +10,7 @@ use crate::authority::AuthorityError;
 use crate::authority::answer::{BUSY, PENDING, REFUSED, UNUSABLE};
 use crate::finding::{Code, Finding};
 use crate::line;
+use crate::reason;
 use crate::secret::Secret;
 use crate::subprocess::{Complaint, Ended, RunError};
 
@@ -179,7 +180,7 @@ impl Told {
             RunError::Io(error) => AuthorityError::Unreachable(
                 self.finding(
                     FAILED,
-                    format!("running {}: {error}", self.program),
+                    format!("running {}: {}", self.program, reason::in_words(&error)),
                     None,
                     "try again",
                 )
@@ -286,7 +287,7 @@ fn not_started(program: &str, error: &io::Error) -> AuthorityError {
             "make it executable (chmod +x); its file system must not be mounted noexec",
         ),
         _ => (
-            error.to_string(),
+            reason::in_words(error),
             "a script says in its first line what runs it, such as #!/bin/sh",
         ),
     };

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::choice::nearest;
+use crate::reason;
 
 /// The context chosen: where, and as whom.
 #[derive(Debug)]
@@ -119,7 +120,13 @@ pub fn read(files: &[PathBuf], context: Option<&str>) -> Result<Chosen, String> 
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && files.len() > 1 => {
                 continue;
             }
-            Err(error) => return Err(format!("reading {}: {error}", file.display())),
+            Err(error) => {
+                return Err(format!(
+                    "reading {}: {}",
+                    file.display(),
+                    reason::in_words(&error)
+                ));
+            }
         };
         let config = parse(&text).map_err(|why| format!("reading {}: {why}", file.display()))?;
         all.take(config, file);

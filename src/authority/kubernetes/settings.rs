@@ -12,6 +12,7 @@ use crate::authority::connection::{Connection, wrong};
 use crate::authority::{Settings, SettingsError};
 use crate::choice::nearest;
 use crate::pki::pem;
+use crate::reason;
 use crate::secret_source::SecretSource;
 
 /// Where the kubelet mounts a pod's own token and CA.
@@ -267,9 +268,9 @@ fn pod(settings: &Settings<'_>, folder: &Path) -> Result<Target, SettingsError> 
 }
 
 fn roots(path: &Path) -> Result<Vec<Vec<u8>>, String> {
-    let text =
-        std::fs::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?;
-    certificates(&text).map_err(|reason| format!("reading {}: {reason}", path.display()))
+    let fault = |why: &str| format!("reading {}: {why}", path.display());
+    let text = std::fs::read(path).map_err(|error| fault(&reason::in_words(&error)))?;
+    certificates(&text).map_err(|why| fault(&why))
 }
 
 fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {

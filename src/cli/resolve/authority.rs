@@ -16,6 +16,7 @@ use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
 use crate::command::provision::Candidate;
 use crate::pki::{Anchors, Certificate, pem};
+use crate::reason;
 use crate::toml_fault::in_words;
 
 /// Flags that set a key of an authority's table, and which.
@@ -359,8 +360,8 @@ fn find(kind: &str) -> Option<&'static Entry> {
 }
 
 fn read_anchors(path: &Path) -> Result<Anchors, String> {
-    let text =
-        std::fs::read(path).map_err(|error| format!("reading {}: {error}", path.display()))?;
+    let fault = |error| format!("reading {}: {}", path.display(), reason::in_words(&error));
+    let text = std::fs::read(path).map_err(fault)?;
     let certificates = pem::certificates(&text)
         .map_err(|error| format!("reading {}: {error}", path.display()))?
         .into_iter()

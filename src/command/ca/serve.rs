@@ -12,6 +12,7 @@ use crate::command::{Context, Failure};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::{AltName, Certificate, pem};
+use crate::reason;
 use crate::secret_source::SecretSource;
 use crate::span::Span;
 use crate::subprocess;
@@ -134,8 +135,11 @@ fn anchors(path: &Path) -> Result<Vec<Certificate>, Failure> {
 
 fn unreadable(code: Code, path: &Path, error: &std::io::Error) -> Failure {
     usage(
-        Finding::error(code, format!("reading {}: {error}", path.display()))
-            .hint("give a file that this user can read"),
+        Finding::error(
+            code,
+            format!("reading {}: {}", path.display(), reason::in_words(error)),
+        )
+        .hint("give a file that this user can read"),
     )
 }
 

@@ -13,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use super::super::settings::Kind;
 use crate::authority::AuthorityError;
 use crate::finding::{Code, Finding};
+use crate::reason;
 
 pub const CANNOT_LISTEN: Code = Code::new("acme-cannot-listen");
 
@@ -179,7 +180,11 @@ fn cannot_listen(address: SocketAddr, kind: Kind, error: &std::io::Error) -> Aut
     AuthorityError::Settings(Box::new(
         Finding::error(
             CANNOT_LISTEN,
-            format!("listening on {address} for {}: {error}", kind.as_str()),
+            format!(
+                "listening on {address} for {}: {}",
+                kind.as_str(),
+                reason::in_words(error)
+            ),
         )
         .fact("listen", address.to_string())
         .hint(hint),
