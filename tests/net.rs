@@ -496,7 +496,8 @@ mod tls {
                     .hint
                     .starts_with("give a client certificate")
             );
-            assert_eq!(error.attempts, 1);
+            // A connection that ended before it took the request is tried once more.
+            assert!(error.attempts <= 2, "{}", error.attempts);
         }
     }
 

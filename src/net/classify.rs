@@ -66,6 +66,11 @@ pub(super) fn failure(error: &reqwest::Error, attempt: &Attempt<'_>) -> Failure 
     }
 }
 
+/// Whether the connection had ended before it took the request, so that nothing of that was sent.
+pub(super) fn is_untaken(error: &reqwest::Error) -> bool {
+    find::<hyper::Error>(error).is_some_and(hyper::Error::is_canceled)
+}
+
 /// HTTP/2 keeps of what ended a connection the kind and the words (h2's `Error::Io`). Over TLS 1.3 a
 /// server turns our client certificate down only after our own handshake, so there it comes as such.
 fn alert(error: &reqwest::Error) -> Option<Alert> {

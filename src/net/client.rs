@@ -195,7 +195,7 @@ impl Client {
             };
             Fault {
                 failure: classify::failure(error, &attempt),
-                nothing_sent: error.is_connect(),
+                nothing_sent: error.is_connect() || classify::is_untaken(error),
             }
         };
         let answer = self

@@ -35,9 +35,13 @@ pub async fn sleep(wait: Duration) {
 /// Lets everything that is ready go on, so that a kept connection is known to be closed when the
 /// server has closed it: nobody was there to see.
 pub(super) async fn catch_up() {
-    // The first turn asks the kernel, the second lets those it woke do their work.
-    tokio::task::yield_now().await;
-    tokio::task::yield_now().await;
+    // As a task, since another thread may be the one that turns. The first turn asks the kernel, the
+    // second lets those it woke do their work.
+    let turns = tokio::spawn(async {
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+    });
+    let _ = turns.await;
 }
 
 #[cfg(test)]
