@@ -8,10 +8,10 @@ use std::path::Path;
 use super::error::ImageError;
 use super::mode::Mode;
 use super::plain::{can_place, make_dirs, place_file};
+use crate::pki::pem;
 
 /// Where a PEM block would have begun (RFC 7468 lets text come before it).
 const LOOKED_THROUGH: u64 = 64 * 1024;
-const PEM: &[u8] = b"-----BEGIN ";
 
 /// Why a file beside an image cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -51,19 +51,14 @@ fn split(path: &Path) -> Result<(&Path, &str), BesideError> {
     Ok((directory, name.ok_or(BesideError::NoName)?))
 }
 
-/// Refuses to replace a file that holds PEM. What may not be read cannot be known.
+/// Refuses to replace a file that holds PEM, which a record does only within its JSON. What may not be
+/// read cannot be known.
 fn keeps_pem(path: &Path) -> Result<(), BesideError> {
     let mut start = Vec::new();
     let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file());
     let read = |file: File| file.take(LOOKED_THROUGH).read_to_end(&mut start);
-    if is_file && File::open(path).and_then(read).is_ok() && holds_pem(&start) {
+    if is_file && File::open(path).and_then(read).is_ok() && pem::begins_a_block(&start) {
         return Err(BesideError::HoldsPem);
     }
     Ok(())
-}
-
-/// At the beginning of a line: a record holds a certificate too, within its JSON.
-fn holds_pem(text: &[u8]) -> bool {
-    text.split(|byte| *byte == b'\n')
-        .any(|line| line.starts_with(PEM))
 }

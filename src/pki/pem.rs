@@ -63,16 +63,24 @@ pub fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
         .collect())
 }
 
+/// How the first line of a block begins.
+const BEGIN: &[u8] = b"-----BEGIN ";
+
+/// Whether a block begins at the start of a line: what holds PEM within JSON has none.
+pub fn begins_a_block(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'\n')
+        .any(|line| line.starts_with(BEGIN))
+}
+
 /// What follows "it holds no PEM certificate": what the file is instead, where that can be told.
 pub fn instead_of_certificates(bytes: &[u8]) -> String {
-    let begin = b"-----BEGIN ";
     let instead = if bytes.trim_ascii().is_empty() {
         "it is empty"
     } else if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         "it is UTF-16 text, so save it as UTF-8 or ASCII"
     } else if Certificate::from_der(bytes).is_ok() {
         "it is DER, which `openssl x509 -inform DER -in FILE -out NEW` makes PEM of"
-    } else if bytes.windows(begin.len()).any(|part| part == begin) {
+    } else if bytes.windows(BEGIN.len()).any(|part| part == BEGIN) {
         "it holds others, which `certbake inspect FILE` shows"
     } else {
         "`certbake inspect FILE` says what it is"
@@ -148,7 +156,7 @@ fn sections(text: &[u8]) -> impl Iterator<Item = Result<Section<'_>, &'static st
 /// The first block of `text`, and what follows it.
 fn next_section(text: &[u8]) -> Result<Option<(Section<'_>, &[u8])>, &'static str> {
     let mut lines = lines(text);
-    let Some((start, begin)) = lines.find(|(_, line)| line.starts_with(b"-----BEGIN ")) else {
+    let Some((start, begin)) = lines.find(|(_, line)| line.starts_with(BEGIN)) else {
         return Ok(None);
     };
     let label = begin[11..]
@@ -168,7 +176,7 @@ fn next_section(text: &[u8]) -> Result<Option<(Section<'_>, &[u8])>, &'static st
             };
             return Ok(Some((section, &text[stop..])));
         }
-        if line.starts_with(b"-----BEGIN ") {
+        if line.starts_with(BEGIN) {
             break;
         }
     }
