@@ -99,6 +99,16 @@ impl Scene {
         verify::credential(&evidence, &policy)
     }
 
+    /// Under these revocation lists, in their order; nothing was asked.
+    fn judge_under(&self, lists: &[&Vec<u8>]) -> Verdict {
+        let lists: Vec<_> = lists.iter().copied().cloned().collect();
+        let chain = self.chain();
+        let mut evidence = Evidence::new(NOW, &chain);
+        evidence.anchors = Some(&self.anchors);
+        evidence.crls = &lists;
+        verify::credential(&evidence, &self.policy)
+    }
+
     fn judge_chain<'a>(
         &'a self,
         chain: &'a Chain,
@@ -703,14 +713,7 @@ fn a_signature_with_sha1_is_refused_below_the_root_and_said_once() {
 #[test]
 fn a_revoked_certificate_is_refused_and_a_list_that_does_not_cover_the_chain_is_said_to() {
     let scene = Scene::right();
-    let chain = scene.chain();
-    let judge = |crls: &[&Vec<u8>]| {
-        let crls: Vec<_> = crls.iter().copied().cloned().collect();
-        let mut evidence = Evidence::new(NOW, &chain);
-        evidence.anchors = Some(&scene.anchors);
-        evidence.crls = &crls;
-        verify::credential(&evidence, &scene.policy)
-    };
+    let judge = |lists: &[&Vec<u8>]| scene.judge_under(lists);
     let of_root = scene.root.crl(&[], NOW + DAY);
     let nothing = scene.issuing.crl(&[], NOW + DAY);
     let this_one = scene.issuing.crl(&[&scene.leaf.certificate], NOW + DAY);

@@ -240,13 +240,7 @@ fn of_cross_signed_issuers_the_one_that_ends_last_is_taken_in_whatever_order_the
 #[test]
 fn of_two_lists_of_an_issuer_the_newer_counts_in_whatever_order_they_come() {
     let scene = Scene::right();
-    let chain = scene.chain();
-    let judge = |crls: &[Vec<u8>]| {
-        let mut evidence = Evidence::new(NOW, &chain);
-        evidence.anchors = Some(&scene.anchors);
-        evidence.crls = crls;
-        verify::credential(&evidence, &scene.policy)
-    };
+    let judge = |lists: &[&Vec<u8>]| scene.judge_under(lists);
     let of_root = scene.root.crl(&[], NOW + DAY);
     let old = scene.issuing.crl(&[], NOW + DAY);
     let revoked = [&scene.leaf.certificate];
@@ -254,12 +248,12 @@ fn of_two_lists_of_an_issuer_the_newer_counts_in_whatever_order_they_come() {
         .issuing
         .crl_of(&revoked, NOW - Duration::HOUR, NOW + DAY);
     for lists in [[&old, &new, &of_root], [&new, &old, &of_root]] {
-        only(&judge(&lists.map(Clone::clone)), "revoked", Severity::Error);
+        only(&judge(&lists), "revoked", Severity::Error);
     }
 
     let ahead = scene.issuing.crl_of(&[], NOW + Duration::HOUR, NOW + DAY);
     let finding = only(
-        &judge(&[ahead, of_root.clone()]),
+        &judge(&[&ahead, &of_root]),
         "revocation-unknown",
         Severity::Warning,
     );
@@ -271,7 +265,7 @@ fn of_two_lists_of_an_issuer_the_newer_counts_in_whatever_order_they_come() {
 
     let broken = vec![0x30, 0x03, 0x02, 0x01, 0x01];
     let finding = only(
-        &judge(&[old, of_root, broken]),
+        &judge(&[&old, &of_root, &broken]),
         "revocation-unknown",
         Severity::Error,
     );
