@@ -9,21 +9,16 @@ use crate::finding::{Code, Finding, Severity, rfc3339};
 use crate::pki::{Certificate, Chain};
 use crate::span::Span;
 
-/// How a run ended. The exit code is a public contract (`docs/exit-codes.md`).
+/// How a run ended, from the least grave to the gravest. The exit code is a public contract
+/// (`docs/exit-codes.md`).
 #[derive(Clone, Copy, Debug, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Ok,
-    /// Only with `--detailed-exit-code`.
-    NothingDue,
-    /// Renewal was due and failed; the present certificate is still above the floor.
-    StaleButGood,
     /// The effective window is below the floor.
     Window,
     /// Issued or landed, but wrong.
     Flawed,
-    /// The mTLS service refused the credential, or asked for none.
-    Rejected,
     /// The authority could not be reached, or answered 429/5xx to the end.
     Unreachable,
     /// The authority said no.
@@ -37,7 +32,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 8] = [
         Self::Ok,
         Self::Internal,
         Self::Usage,
@@ -46,9 +41,6 @@ impl Outcome {
         Self::Refused,
         Self::Unreachable,
         Self::Image,
-        Self::Rejected,
-        Self::StaleButGood,
-        Self::NothingDue,
     ];
 
     pub const fn exit_code(self) -> u8 {
@@ -61,9 +53,6 @@ impl Outcome {
             Self::Refused => 5,
             Self::Unreachable => 6,
             Self::Image => 7,
-            Self::Rejected => 8,
-            Self::StaleButGood => 9,
-            Self::NothingDue => 10,
         }
     }
 
@@ -77,9 +66,6 @@ impl Outcome {
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::Image => "image",
-            Self::Rejected => "rejected",
-            Self::StaleButGood => "stale-but-good",
-            Self::NothingDue => "nothing-due",
         }
     }
 }
@@ -122,7 +108,7 @@ pub struct Look {
     pub subject: String,
     /// What of it: `reach`, `clock`, `login`, `files`, …
     pub what: &'static str,
-    pub state: Sight,
+    pub state: LookState,
     /// In words.
     pub said: String,
 }
@@ -130,7 +116,7 @@ pub struct Look {
 /// How it was found.
 #[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Sight {
+pub enum LookState {
     Fine,
     /// A finding says why.
     Wrong,
