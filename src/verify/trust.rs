@@ -1,7 +1,7 @@
 //! Does the chain lead to the anchors, in order, unrevoked: webpki's typed reasons turned into facts.
 
 use super::case::without_anchors;
-use super::{Case, Check, Link, reason, strength, usage, window};
+use super::{Case, Check, Link, explain, strength, usage, window};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::crl::Crl;
@@ -161,7 +161,7 @@ pub(super) fn unexplained(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn does_not_lead_there(case: &Case<'_>, error: &PathError) -> Finding {
-    let (reason, hint) = reason::of(case, error);
+    let (reason, hint) = explain::reason(case, error);
     let top = case
         .links()
         .last()
@@ -173,7 +173,7 @@ fn does_not_lead_there(case: &Case<'_>, error: &PathError) -> Finding {
             case.leaf().title()
         ),
     )
-    .fact("reason", reason::name(error))
+    .fact("reason", explain::name(error))
     .fact("ends_at", top)
     .fact("anchors", anchor_names(case))
     .hint(hint)
@@ -355,7 +355,7 @@ fn revocation_unknown(case: &Case<'_>) -> Vec<Finding> {
                 REVOCATION_UNKNOWN.code,
                 format!("a revocation list cannot be used: {fault}"),
             )
-            .fact("reason", reason::name(error))
+            .fact("reason", explain::name(error))
             .hint(HINT),
         ];
     }

@@ -137,7 +137,7 @@ fn constraints_on_names_that_rustls_does_not_weigh_are_not_blamed_on_the_names()
     refused(
         &constrain(GeneralSubtree::DirectoryName(directory)),
         "chain-untrusted",
-        "the intermediate \"Lab Issuing\" has name constraints on directory names, which rustls does not weigh",
+        "the intermediate \"Lab Issuing\" has name constraints on directory names, which rustls does not evaluate",
     );
     refused(
         &constrain(GeneralSubtree::DnsName("elsewhere.example".to_owned())),
