@@ -9,8 +9,6 @@ use crate::outcome::{Checks, IdentityReport, LookState, Outcome, Report};
 
 pub const FORMAT: Format = Format {
     name: "junit",
-    summary: "test results for Jenkins, GitLab and others",
-    alone: true,
     renderer: &Junit,
 };
 

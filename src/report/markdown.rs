@@ -7,8 +7,6 @@ use crate::outcome::{IdentityReport, LookState, Report};
 
 pub const FORMAT: Format = Format {
     name: "markdown",
-    summary: "for step summaries and tickets",
-    alone: true,
     renderer: &Markdown,
 };
 

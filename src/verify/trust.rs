@@ -8,25 +8,25 @@ use crate::pki::crl::Crl;
 use crate::pki::path::{self, PathError};
 use crate::span::Span;
 
+/// Every issuer between the certificate and the anchors is there.
 pub(super) const INCOMPLETE: Check = Check {
     code: Code::new("chain-incomplete"),
-    summary: "every issuer between the certificate and the anchors is there",
     outcome: Outcome::Flawed,
     not_made: ended_before_issuers,
     run: incomplete,
 };
 
+/// The chain verifies to one of the anchors.
 pub(super) const UNTRUSTED: Check = Check {
     code: Code::new("chain-untrusted"),
-    summary: "the chain verifies to one of the anchors",
     outcome: Outcome::Flawed,
     not_made: ended_elsewhere,
     run: untrusted,
 };
 
+/// The chain is delivered leaf first, each certificate followed by its issuer.
 pub(super) const MISORDERED: Check = Check {
     code: Code::new("chain-misordered"),
-    summary: "the chain is delivered leaf first, each certificate followed by its issuer",
     outcome: Outcome::Flawed,
     not_made: |case| {
         let bundle = case.evidence.bundle;
@@ -37,17 +37,17 @@ pub(super) const MISORDERED: Check = Check {
     run: misordered,
 };
 
+/// No link of the chain is on a revocation list.
 pub(super) const REVOKED: Check = Check {
     code: Code::new("revoked"),
-    summary: "no link of the chain is on a revocation list",
     outcome: Outcome::Flawed,
     not_made: no_lists_to_search,
     run: revoked,
 };
 
+/// The revocation lists given cover the chain and can be used.
 pub(super) const REVOCATION_UNKNOWN: Check = Check {
     code: Code::new("revocation-unknown"),
-    summary: "the revocation lists given cover the chain and can be used",
     outcome: Outcome::Flawed,
     not_made: no_lists_to_use,
     run: revocation_unknown,
