@@ -1202,14 +1202,14 @@ fn a_certificate_without_a_subject_is_shown_by_its_other_names() {
         "/app.pem",
     ];
     let run = lab.run(&[EMBEDDED, &words].concat()).ends_with(0);
-    let came = run
+    let shown = run
         .stdout
         .lines()
-        .find(|line| line.contains("came "))
+        .find(|line| line.contains("certificate "))
         .unwrap();
     assert!(
-        came.contains("dns:app.internal, ip:10.0.0.7, issued by"),
-        "{came}"
+        shown.contains("dns:app.internal, ip:10.0.0.7, issued by"),
+        "{shown}"
     );
 }
 
