@@ -11,6 +11,7 @@ use crate::outcome::{Outcome, instant, optional_instant};
 /// Everything seen in one run. `schema` is 1; fields are added, never renamed.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Inspection {
+    #[schemars(extend("const" = 1))]
     pub schema: u32,
     pub command: &'static str,
     pub certbake: &'static str,

@@ -28,26 +28,26 @@ pub fn harmless(bytes: &[u8], limit: usize) -> Option<String> {
 }
 
 /// `text` with `[withheld]` where one of `secrets` stood.
-pub fn blotted<'s>(text: &[u8], secrets: impl IntoIterator<Item = &'s [u8]>) -> Vec<u8> {
+pub fn redacted<'s>(text: &[u8], secrets: impl IntoIterator<Item = &'s [u8]>) -> Vec<u8> {
     secrets
         .into_iter()
         .filter(|secret| !secret.is_empty())
-        .fold(text.to_vec(), |text, secret| blot(&text, secret))
+        .fold(text.to_vec(), |text, secret| redact(&text, secret))
 }
 
-fn blot(text: &[u8], secret: &[u8]) -> Vec<u8> {
-    let mut blotted = Vec::with_capacity(text.len());
+fn redact(text: &[u8], secret: &[u8]) -> Vec<u8> {
+    let mut redacted = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {
         if rest.starts_with(secret) {
-            blotted.extend_from_slice(b"[withheld]");
+            redacted.extend_from_slice(b"[withheld]");
             rest = &rest[secret.len()..];
         } else {
-            blotted.push(first);
+            redacted.push(first);
             rest = after;
         }
     }
-    blotted
+    redacted
 }
 
 /// Characters that reorder or hide text on a terminal.
@@ -60,10 +60,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_secret_is_blotted_out_wherever_it_stands() {
+    fn every_secret_is_redacted_wherever_it_stands() {
         let secrets = [&b"wit"[..], b"", b"xyz"];
         assert_eq!(
-            blotted(b"a wit, xyzxyz", secrets),
+            redacted(b"a wit, xyzxyz", secrets),
             b"a [withheld], [withheld][withheld]"
         );
     }

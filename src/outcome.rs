@@ -9,7 +9,8 @@ use crate::finding::{Code, Finding, Severity, rfc3339};
 use crate::pki::{Certificate, Chain};
 use crate::span::Span;
 
-/// How a run ended. The exit code is a public contract (`docs/exit-codes.md`).
+/// How a run ended, from the least grave to the gravest. The exit code is a public contract
+/// (`docs/exit-codes.md`).
 #[derive(Clone, Copy, Debug, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -122,7 +123,7 @@ pub struct Look {
     pub subject: String,
     /// What of it: `reach`, `clock`, `login`, `files`, …
     pub what: &'static str,
-    pub state: Sight,
+    pub state: LookState,
     /// In words.
     pub said: String,
 }
@@ -130,7 +131,7 @@ pub struct Look {
 /// How it was found.
 #[derive(Clone, Copy, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Sight {
+pub enum LookState {
     Fine,
     /// A finding says why.
     Wrong,

@@ -221,7 +221,7 @@ fn a_kind_shows_key_type_default_flag_and_meaning() {
 #[test]
 fn an_unknown_kind_is_told_what_was_meant() {
     let lab = Lab::new("");
-    let command = std::process::Command::new(env!("CARGO_BIN_EXE_certbake"))
+    let command = built::certbake()
         .args(["authorities", "embeded"])
         .current_dir(lab.path(""))
         .output()

@@ -420,7 +420,7 @@ mod surroundings {
     }
 
     #[test]
-    fn a_secret_that_the_program_tells_is_blotted_out() {
+    fn a_secret_that_the_program_tells_is_redacted() {
         let (_file, source) = credential();
         let key = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(key.path(), "first-line-of-it\nsecond-line-of-it\n").unwrap();

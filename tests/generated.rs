@@ -2,6 +2,8 @@
 //! `CERTBAKE_UPDATE=1 cargo test --test generated` writes them anew.
 #![allow(clippy::disallowed_methods)]
 
+mod built;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,11 +32,7 @@ const COMMANDS: &[&[&str]] = &[
 const WIDEST: usize = 100;
 
 fn certbake(arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_certbake"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CERTBAKE_")) {
-        command.env_remove(name);
-    }
-    let output = command
+    let output = built::certbake()
         .args(arguments)
         .env("COLUMNS", "100")
         .output()
@@ -85,7 +83,7 @@ fn generated() -> BTreeMap<String, String> {
         );
     }
     files.insert("cli.md".to_owned(), reference);
-    for document in ["config", "record", "report"] {
+    for document in ["config", "inspection", "record", "report"] {
         files.insert(
             format!("schema/{document}.schema.json"),
             certbake(&["schema", document]),

@@ -1,5 +1,5 @@
 //! Keeps the picture in `docs/architecture.md` true: modules import only from lower layers or
-//! inside their own directory, third-party crates stay in their homes, files and prints in theirs.
+//! inside their own directory, third-party crates stay in their homes, and what the page names is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,9 +21,9 @@ const LAYERS: &[(&str, u8)] = &[
     ("inspection", 0),
     ("line", 0),
     ("listing", 0),
+    ("os_error", 0),
     ("outcome", 0),
     ("pki", 0),
-    ("reason", 0),
     ("record", 0),
     ("secret", 0),
     ("span", 0),
@@ -32,9 +32,22 @@ const LAYERS: &[(&str, u8)] = &[
 
 /// Crates that may be named only in these places.
 const HOMES: &[(&str, &[&str])] = &[
+    ("anstream", &["cli/"]),
+    ("anstyle", &["report/human/"]),
+    ("anyhow", &["cli/"]),
+    ("aws_config", &["authority/aws_pca/"]),
+    ("aws_credential_types", &["authority/aws_pca/"]),
+    ("aws_sdk_acmpca", &["authority/aws_pca/"]),
+    ("aws_smithy_runtime_api", &["authority/aws_pca/"]),
+    ("aws_smithy_types", &["authority/aws_pca/"]),
     ("clap", &["cli/"]),
     ("clap_complete", &["cli/"]),
     ("clap_mangen", &["cli/"]),
+    ("futures_util", &["net/"]),
+    (
+        "http_body_util",
+        &["authority/acme/wire.rs", "authority/embedded/"],
+    ),
     (
         "hyper",
         &["authority/acme/wire.rs", "authority/embedded/", "net/"],
@@ -44,9 +57,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("minijinja", &["authority/http/"]),
     ("p12_keystore", &["pki/"]),
     ("pathrs", &["image/"]),
+    ("pkcs8", &["pki/"]),
     ("rcgen", &["pki/", "authority/acme/", "authority/embedded/"]),
     ("reqwest", &["net/"]),
-    ("rustix", &["image/", "secret_source", "subprocess", "net/"]),
+    ("rustix", &["image/", "secret_source", "subprocess"]),
     (
         "rustls",
         &[
@@ -60,12 +74,28 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls_pemfile", &["pki/pem.rs"]),
     ("saphyr", &["authority/kubernetes/"]),
     ("signal_hook", &["subprocess/"]),
+    ("strsim", &["choice.rs"]),
     (
         "tokio",
         &["authority/aws_pca/", "authority/embedded/", "net/"],
     ),
+    ("tokio_rustls", &["authority/embedded/"]),
+    ("toml", &["authority/", "cli/", "toml_fault.rs"]),
     ("webpki", &["pki/"]),
-    ("x509_parser", &["pki/", "authority/embedded/"]),
+    ("x509_parser", &["pki/"]),
+];
+
+/// Crates of values, encodings and digests, which may be named everywhere.
+const EVERYWHERE: &[&str] = &[
+    "aws_lc_rs",
+    "data_encoding",
+    "schemars",
+    "serde",
+    "serde_json",
+    "thiserror",
+    "time",
+    "url",
+    "zeroize",
 ];
 
 /// Siblings of one layer that may still be imported, each with its reason.
@@ -80,6 +110,11 @@ struct Source {
     path: String,
     /// Without tests, comments and string contents that are whole lines.
     code: String,
+}
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(path).unwrap()
 }
 
 fn sources() -> Vec<Source> {
@@ -213,33 +248,103 @@ fn modules_import_only_from_lower_layers_or_their_own_directory() {
     );
 }
 
+/// Whether the code names a crate.
+fn names_crate(source: &Source, name: &str) -> bool {
+    let part_of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let path = format!("{name}::");
+    let mut places = source.code.match_indices(&path);
+    places.any(|(at, _)| !source.code[..at].ends_with(part_of_a_name))
+}
+
 #[test]
 fn third_party_crates_stay_at_home() {
+    let sources = sources();
     let mut wrong = Vec::new();
-    for source in sources() {
-        for (name, homes) in HOMES {
-            let home = homes.iter().any(|home| source.path.starts_with(home));
-            let used = source
-                .code
-                .match_indices(&format!("{name}::"))
-                .any(|(at, _)| {
-                    !source.code[..at]
-                        .ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':')
-                });
-            if used && !home {
-                wrong.push(format!(
-                    "src/{} names {name}, whose home is {}",
-                    source.path,
-                    homes.join(", ")
-                ));
-            }
-        }
+    for (name, homes) in HOMES {
+        let users: Vec<_> = sources
+            .iter()
+            .filter(|source| names_crate(source, name))
+            .map(|source| source.path.as_str())
+            .collect();
+        let away = users
+            .iter()
+            .filter(|path| !homes.iter().any(|home| path.starts_with(home)));
+        wrong.extend(away.map(|path| {
+            let homes = homes.join(", ");
+            format!("src/{path} names {name}, whose home is {homes}")
+        }));
+        let empty = homes
+            .iter()
+            .filter(|home| !users.iter().any(|path| path.starts_with(*home)));
+        wrong.extend(empty.map(|home| format!("nothing in src/{home} names {name}")));
     }
     assert!(
         wrong.is_empty(),
         "crates away from home:\n{}",
         wrong.join("\n")
     );
+}
+
+#[test]
+fn every_dependency_has_a_home() {
+    let manifest = read("Cargo.toml").parse::<toml::Table>().unwrap();
+    let dependencies: BTreeSet<String> = manifest["dependencies"]
+        .as_table()
+        .unwrap()
+        .keys()
+        .map(|name| match name.as_str() {
+            // The one that code calls by another name.
+            "rustls-webpki" => "webpki".to_owned(),
+            name => name.replace('-', "_"),
+        })
+        .collect();
+    let known: BTreeSet<String> = HOMES
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(EVERYWHERE.iter().copied())
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(
+        dependencies, known,
+        "Cargo.toml beside HOMES and EVERYWHERE"
+    );
+}
+
+#[test]
+fn the_page_shows_every_module_in_its_layer() {
+    let page = read("docs/architecture.md");
+    let shown: BTreeSet<(&str, u8)> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("    L"))
+        .map(|row| {
+            let mut words = row.split_whitespace();
+            let layer = words.next().unwrap().parse().unwrap();
+            let name = words.next().unwrap().trim_end_matches('/');
+            (name.trim_end_matches(".rs"), layer)
+        })
+        .collect();
+    assert_eq!(shown, LAYERS.iter().copied().collect());
+}
+
+#[test]
+fn the_page_names_only_files_that_are_there() {
+    let page = read("docs/architecture.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let below_src: Vec<_> = sources().into_iter().map(|source| source.path).collect();
+    let is_there = |name: &str| {
+        let within = |path: &String| {
+            path.ends_with(name) || format!("/{path}").contains(&format!("/{name}"))
+        };
+        root.join(name).exists()
+            || root.join("tests").join(name).exists()
+            || below_src.iter().any(within)
+    };
+    let named = page.split('`').skip(1).step_by(2);
+    let wrong: Vec<_> = named
+        .filter(|name| name.ends_with(".rs") || name.ends_with('/') || name.ends_with(".md"))
+        .filter(|name| !name.contains('<') && !is_there(name))
+        .collect();
+    assert!(wrong.is_empty(), "docs/architecture.md names {wrong:?}");
 }
 
 #[test]
@@ -259,9 +364,8 @@ fn files_stay_short_enough_to_be_read_in_one_go() {
 
 #[test]
 fn every_file_says_first_what_belongs_in_it() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for source in sources() {
-        let text = std::fs::read_to_string(root.join(&source.path)).unwrap();
+        let text = read(&format!("src/{}", source.path));
         assert!(
             text.starts_with("//! "),
             "src/{} does not open with a //! paragraph",

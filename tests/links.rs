@@ -1,4 +1,4 @@
-//! Every link in the documentation that leads into this repository leads somewhere.
+//! Every link in the documentation that leads into this repository leads to a file, and to a heading in it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -36,11 +36,33 @@ fn broken_links(page: &Path) -> Vec<String> {
         .split("](")
         .skip(1)
         .filter_map(|rest| rest.split_once(')'));
-    let files = targets
-        .map(|(target, _)| target.split('#').next().unwrap())
-        .filter(|target| !target.is_empty() && !target.contains("://"));
-    let broken = files.filter(|file| !page.parent().unwrap().join(file).exists());
+    let broken = targets
+        .map(|(target, _)| target)
+        .filter(|target| !target.contains("://") && !leads_somewhere(page, target));
     broken
-        .map(|file| format!("{}: {file} is not there", page.display()))
+        .map(|target| format!("{}: {target} is not there", page.display()))
+        .collect()
+}
+
+/// `page.md`, `page.md#heading`, or `#heading` of the same page.
+fn leads_somewhere(page: &Path, target: &str) -> bool {
+    let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+    let file = match file {
+        "" => page.to_owned(),
+        file => page.parent().unwrap().join(file),
+    };
+    heading.is_empty() && file.exists()
+        || fs::read_to_string(file).is_ok_and(|text| {
+            let headings = text.lines().filter(|line| line.starts_with('#'));
+            headings.map(fragment).any(|known| known == heading)
+        })
+}
+
+/// What GitHub calls a heading in links: in lower case, without punctuation, with hyphens for blanks.
+fn fragment(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    text.chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .map(|c| if c == ' ' { '-' } else { c })
         .collect()
 }

@@ -1,6 +1,8 @@
 //! A canary for every secret: whatever certbake prints or writes, none of them is in it.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+mod built;
+
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -34,7 +36,7 @@ impl Lab {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("rootfs")).unwrap();
         let log = std::fs::File::create(dir.path().join("server.log")).unwrap();
-        let mut server = Command::new(env!("CARGO_BIN_EXE_certbake"))
+        let mut server = built::certbake()
             .args([
                 "ca",
                 "serve",
@@ -76,7 +78,7 @@ impl Lab {
 
     /// Bakes a key store, for which `STORE` is still to be set.
     fn baking(&self, password: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_certbake"));
+        let mut command = built::certbake();
         command
             .args(["provision", "--root", "rootfs", "--common-name", "app"])
             .args(["--ca", "est", "--ca-url", &self.url])

@@ -157,19 +157,6 @@ pub struct Opened {
     pub secrets: Vec<SecretSource>,
 }
 
-impl Opened {
-    pub fn new(authority: impl Authority + 'static) -> Self {
-        Self {
-            authority: Arc::new(authority),
-            renew: None,
-            preflight: None,
-            revoke: None,
-            finish: None,
-            secrets: Vec::new(),
-        }
-    }
-}
-
 /// Why no certificate came. The finding carries the words, the facts and the hint.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AuthorityError {

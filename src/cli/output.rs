@@ -4,13 +4,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anstream::{AutoStream, ColorChoice};
+use anyhow::{Context as _, anyhow};
 
 use super::args::shared::ReportArgs;
 use super::usage::{REPORT, UsageError};
 use crate::finding::{Code, Finding};
-use crate::image::{self, BesideError, Mode};
+use crate::image::{self, BesideError, ImageError, Mode};
+use crate::os_error;
 use crate::outcome::{Outcome, Report};
-use crate::reason;
 use crate::report::{Selection, Style, exit_codes, github};
 use crate::secret_source::SecretSource;
 
@@ -81,7 +82,7 @@ impl<'a> Output<'a> {
                 written => written,
             };
             if let Err(error) = written
-                && error.kind() != io::ErrorKind::BrokenPipe
+                && !is_closed_pipe(&error)
             {
                 let place = selection.path.as_ref().map_or_else(
                     || "standard output".to_owned(),
@@ -93,7 +94,7 @@ impl<'a> Output<'a> {
                         format!(
                             "the {} report could not be written to {place}: {}",
                             selection.format.name,
-                            reason::in_words(&error)
+                            in_words(&error)
                         ),
                     )
                     .hint(format!(
@@ -107,7 +108,7 @@ impl<'a> Output<'a> {
         exit_code
     }
 
-    fn to_stdout(&self, selection: &Selection, report: &Report) -> io::Result<()> {
+    fn to_stdout(&self, selection: &Selection, report: &Report) -> anyhow::Result<()> {
         // Written at once: a report must not be torn by what others write.
         let mut text = Vec::new();
         selection
@@ -116,12 +117,12 @@ impl<'a> Output<'a> {
             .render(report, &mut text, style(self.environment))?;
         let mut stdout = io::stdout().lock();
         stdout.write_all(&text)?;
-        stdout.flush()
+        Ok(stdout.flush()?)
     }
 
     /// The step summary and the outputs of a GitHub Actions job, where the runner names the files
     /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
-    fn to_runner(&self, report: &Report) -> io::Result<()> {
+    fn to_runner(&self, report: &Report) -> anyhow::Result<()> {
         for (variable, file) in files_of_runner(self.environment) {
             let text = if variable == STEP_SUMMARY {
                 github::step_summary(report)
@@ -134,7 +135,7 @@ impl<'a> Output<'a> {
             } else {
                 image::append_line(&file, Mode::new(0o644), text)
             };
-            written.map_err(|error| io::Error::other(format!("{variable}: {error}")))?;
+            written.map_err(|error| anyhow!("{variable}: {error}"))?;
         }
         Ok(())
     }
@@ -157,11 +158,11 @@ fn files_of_runner(environment: Environment<'_>) -> impl Iterator<Item = (&'stat
         })
 }
 
-fn writable_by_appending(path: &Path) -> io::Result<()> {
+fn writable_by_appending(path: &Path) -> Result<(), ImageError> {
     if image::is_stream(path) {
         return Ok(());
     }
-    image::can_append(path).map_err(io::Error::other)
+    image::can_append(path)
 }
 
 /// How text may look on standard output.
@@ -174,16 +175,29 @@ pub fn style(environment: Environment<'_>) -> Style {
     }
 }
 
-fn to_file(selection: &Selection, path: &Path, report: &Report) -> io::Result<()> {
+fn to_file(selection: &Selection, path: &Path, report: &Report) -> anyhow::Result<()> {
     let mut text = Vec::new();
     selection
         .format
         .renderer
         .render(report, &mut text, Style::PLAIN)?;
     if image::is_stream(path) {
-        return image::write_stream(path, &text).map_err(io::Error::other);
+        return Ok(image::write_stream(path, &text)?);
     }
-    image::write_beside(path, &text).map_err(io::Error::other)
+    Ok(image::write_beside(path, &text)?)
+}
+
+/// Whoever read standard output has read enough: nobody is left to tell.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn in_words(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => os_error::in_words(error),
+        None => error.to_string(),
+    }
 }
 
 fn writable(path: &Path) -> Result<(), BesideError> {
@@ -194,10 +208,9 @@ fn writable(path: &Path) -> Result<(), BesideError> {
 }
 
 /// Text that nobody can foresee, to end a value of several lines with.
-fn token() -> io::Result<String> {
+fn token() -> anyhow::Result<String> {
     let mut random = [0; 16];
-    aws_lc_rs::rand::fill(&mut random)
-        .map_err(|_| io::Error::other("the system has no random numbers"))?;
+    aws_lc_rs::rand::fill(&mut random).context("the system has no random numbers")?;
     Ok(data_encoding::HEXLOWER.encode(&random))
 }
 
@@ -239,7 +252,7 @@ pub fn text(bytes: &[u8]) -> u8 {
                 REPORT_UNWRITABLE,
                 format!(
                     "standard output could not be written: {}",
-                    reason::in_words(&error)
+                    os_error::in_words(&error)
                 ),
             ));
             Outcome::Internal.exit_code()

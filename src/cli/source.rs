@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::file::File;
 use super::usage::UsageError;
 use crate::authority::CATALOGUE;
-use crate::reason;
+use crate::os_error;
 use crate::toml_fault::{LineEnds, TomlFault};
 
 /// A configuration file: its words, and the file as it was parsed.
@@ -34,7 +34,7 @@ impl Source {
             file: Some(path.display().to_string()),
             reason: format!(
                 "reading the configuration file: {}",
-                reason::in_words(&error)
+                os_error::in_words(&error)
             ),
             hint: "give its path with --config, or write one with `certbake init`".to_owned(),
             ..UsageError::default()

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 
 use super::stat::FileKind;
-use crate::reason::in_words;
+use crate::os_error::in_words;
 
 /// The operating system's reason, in lower case and without its number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

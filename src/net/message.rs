@@ -93,7 +93,7 @@ impl Request {
         self.secret_header("authorization", Secret::new(value))
     }
 
-    /// Names a credential that the body or the URL holds, so that an echo of it is blotted out.
+    /// Names a credential that the body or the URL holds, so that an echo of it is redacted.
     #[must_use]
     pub fn withhold(mut self, secret: &Secret) -> Self {
         self.withheld.push(secret.clone());
@@ -115,8 +115,8 @@ impl Request {
     }
 
     /// What a server said, without the credentials of this request.
-    pub fn blotted(&self, words: &[u8]) -> Vec<u8> {
-        line::blotted(words, self.withheld.iter().map(Secret::expose))
+    pub fn redacted(&self, words: &[u8]) -> Vec<u8> {
+        line::redacted(words, self.withheld.iter().map(Secret::expose))
     }
 
     #[must_use]
@@ -184,7 +184,7 @@ impl Response {
         } else {
             self.body.clone()
         };
-        line::harmless(&request.blotted(&words), 300)
+        line::harmless(&request.redacted(&words), 300)
     }
 }
 

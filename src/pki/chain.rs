@@ -71,8 +71,8 @@ impl Chain {
         std::iter::once(&self.leaf).chain(&self.intermediates)
     }
 
-    /// The intersection of all windows; the root is not counted, since verifiers do not look at a
-    /// trust anchor's dates (RFC 5280 section 6.1.1).
+    /// The intersection of all windows. The root is not counted: path validation leaves the dates of a
+    /// trust anchor out (RFC 5280 section 6.1.1). Peers that refuse an expired root are `verify`'s matter.
     pub fn effective_window(&self) -> EffectiveWindow {
         let mut effective = EffectiveWindow {
             window: self.leaf.window(),

@@ -47,10 +47,6 @@ impl Anchors {
         &self.0
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// PEM of every anchor.
     pub fn pem(&self) -> String {
         self.0.iter().map(Certificate::pem).collect()

@@ -31,7 +31,6 @@ pub struct ReceivedRequest {
     pub extended_key_usage: Option<Vec<String>>,
     /// OIDs of the extensions asked for that are none of the above.
     pub other_extensions: Vec<String>,
-    pub key: KeyFacts,
     /// DER `SubjectPublicKeyInfo`.
     pub spki: Vec<u8>,
     distinguished_name: DistinguishedName,
@@ -65,7 +64,6 @@ impl ReceivedRequest {
             asks_for_ca: false,
             extended_key_usage: None,
             other_extensions: Vec::new(),
-            key,
             spki: content.subject_pki.raw.to_vec(),
             distinguished_name: DistinguishedName::new(),
             public_key: content.subject_pki.subject_public_key.data.to_vec(),
@@ -80,13 +78,6 @@ impl ReceivedRequest {
             }
         }
         Ok(request)
-    }
-
-    pub fn common_name(&self) -> Option<&str> {
-        self.attributes
-            .iter()
-            .find(|(kind, _)| kind == "CN")
-            .map(|(_, value)| value.as_str())
     }
 
     /// The subject for a certificate: the same attributes in the same order and encoding.

@@ -15,8 +15,6 @@ use crate::secret::Secret;
 
 pub const FORMAT: Format = Format {
     name: "github",
-    summary: "annotations for GitHub Actions, and the human report folded",
-    alone: true,
     renderer: &Github,
 };
 

@@ -14,8 +14,6 @@ use crate::pki::digest;
 
 pub const FORMAT: Format = Format {
     name: "gitlab",
-    summary: "a Code Quality report for GitLab merge requests",
-    alone: true,
     renderer: &Gitlab,
 };
 

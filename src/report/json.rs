@@ -11,8 +11,6 @@ use crate::outcome::Report;
 
 pub const FORMAT: Format = Format {
     name: "json",
-    summary: "everything, for programs; has a schema",
-    alone: true,
     renderer: &Json,
 };
 

@@ -5,12 +5,10 @@ use std::io::{self, Write};
 
 use super::{Format, Renderer, Style, escape, exit_codes, facts, group, page};
 use crate::finding::Finding;
-use crate::outcome::{Checks, IdentityReport, Outcome, Report, Sight};
+use crate::outcome::{Checks, IdentityReport, LookState, Outcome, Report};
 
 pub const FORMAT: Format = Format {
     name: "junit",
-    summary: "test results for Jenkins, GitLab and others",
-    alone: true,
     renderer: &Junit,
 };
 
@@ -97,12 +95,12 @@ fn suites(report: &Report) -> Vec<Suite<'_>> {
     for look in report
         .looked_at
         .iter()
-        .filter(|look| look.state != Sight::Wrong)
+        .filter(|look| look.state != LookState::Wrong)
     {
         let name = format!("{} {}", look.subject, look.what);
         if !run.cases.iter().any(|case| case.name == name) {
             run.cases.push(Case {
-                skipped: (look.state == Sight::NotLookedAt).then_some(look.said.as_str()),
+                skipped: (look.state == LookState::NotLookedAt).then_some(look.said.as_str()),
                 ..Case::new(name)
             });
         }

@@ -3,12 +3,10 @@
 use std::io::{self, Write};
 
 use super::{Format, Renderer, Style, escape, exit_codes, facts, group, page, words};
-use crate::outcome::{IdentityReport, Report, Sight};
+use crate::outcome::{IdentityReport, LookState, Report};
 
 pub const FORMAT: Format = Format {
     name: "markdown",
-    summary: "for step summaries and tickets",
-    alone: true,
     renderer: &Markdown,
 };
 
@@ -149,9 +147,9 @@ fn looks(report: &Report) -> String {
         .iter()
         .map(|look| {
             let state = match look.state {
-                Sight::Fine => "fine",
-                Sight::Wrong => "**wrong**",
-                Sight::NotLookedAt => "not looked at",
+                LookState::Fine => "fine",
+                LookState::Wrong => "**wrong**",
+                LookState::NotLookedAt => "not looked at",
             };
             vec![
                 code(&look.subject),

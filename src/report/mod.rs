@@ -54,10 +54,6 @@ pub trait Renderer: Sync {
 pub struct Format {
     /// As `--report` takes it.
     pub name: &'static str,
-    /// One line for `--help`.
-    pub summary: &'static str,
-    /// Machines read it: on standard output it must stand alone.
-    pub alone: bool,
     pub renderer: &'static dyn Renderer,
 }
 

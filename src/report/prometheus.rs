@@ -9,8 +9,6 @@ use crate::outcome::{Change, IdentityReport, Report};
 
 pub const FORMAT: Format = Format {
     name: "prometheus",
-    summary: "metrics for node_exporter's textfile collector",
-    alone: true,
     renderer: &Prometheus,
 };
 

@@ -4,7 +4,7 @@ use std::io;
 
 use super::{LONGEST, PATIENCE, SecretSource, words};
 use crate::finding::{Code, Finding};
-use crate::reason;
+use crate::os_error;
 
 const UNREADABLE: Code = Code::new("secret-unreadable");
 pub(super) const EXPOSED: Code = Code::new("secret-file-exposed");
@@ -110,7 +110,7 @@ pub enum Reason {
     Exposed { mode: u32 },
     #[error("it belongs to user {uid}, neither us nor root")]
     ForeignOwner { uid: u32 },
-    #[error("{}", reason::in_words(.0))]
+    #[error("{}", os_error::in_words(.0))]
     Io(io::Error),
     #[error("the command ended with {status}")]
     Command {

@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::reason;
+use crate::os_error;
 use rustix::process::{Pid, Signal};
 use zeroize::Zeroizing;
 
@@ -68,13 +68,13 @@ pub struct Complaint {
 pub enum RunError {
     #[error("no program is named")]
     NoProgram,
-    #[error("{}", reason::in_words(.0))]
+    #[error("{}", os_error::in_words(.0))]
     Start(io::Error),
     #[error("it had not ended by the deadline")]
     TimedOut(Complaint),
     #[error("it wrote more than {limit} bytes")]
     TooLong { limit: usize },
-    #[error("{}", reason::in_words(.0))]
+    #[error("{}", os_error::in_words(.0))]
     Io(io::Error),
 }
 

@@ -8,9 +8,9 @@ use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::span::Span;
 
+/// The authority's clock and this machine's agree.
 pub(super) const OFFSET: Check = Check {
     code: Code::new("clock-offset"),
-    summary: "the authority's clock and this machine's agree",
     outcome: Outcome::Window,
     not_made: nothing_to_compare,
     run: offset,

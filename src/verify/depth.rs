@@ -4,9 +4,9 @@ use super::{Case, Check};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 
+/// The chain has no more intermediates than peers allow.
 pub(super) const TOO_LONG: Check = Check {
     code: Code::new("chain-too-long"),
-    summary: "the chain has no more intermediates than peers allow",
     outcome: Outcome::Flawed,
     not_made: |case| {
         let limit = case.policy.max_depth;

@@ -5,9 +5,9 @@ use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::digest;
 
+/// The certificate is for the private key beside it.
 pub(super) const MISMATCH: Check = Check {
     code: Code::new("key-mismatch"),
-    summary: "the certificate is for the private key beside it",
     outcome: Outcome::Flawed,
     not_made: |case| {
         case.evidence

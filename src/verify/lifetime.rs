@@ -11,17 +11,17 @@ use crate::span::Span;
 /// difference of this much is rounding, not a decision.
 const ROUNDING: Duration = Duration::MINUTE;
 
+/// The lifetime granted is the lifetime asked for.
 pub(super) const SHORTENED: Check = Check {
     code: Code::new("lifetime-shortened"),
-    summary: "the lifetime granted is the lifetime asked for",
     outcome: Outcome::Window,
     not_made: no_ttl_asked,
     run: shortened,
 };
 
+/// The lifetime granted is not above max_validity.
 pub(super) const TOO_LONG: Check = Check {
     code: Code::new("lifetime-too-long"),
-    summary: "the lifetime granted is not above max_validity",
     outcome: Outcome::Flawed,
     not_made: |case| {
         case.policy

@@ -5,18 +5,17 @@ use time::{Duration, OffsetDateTime};
 
 use crate::finding::{Code, Finding};
 use crate::outcome::{CheckNotMade, Checks, Outcome, WindowSummary};
-use crate::pki::chain::EffectiveWindow;
 use crate::pki::{AltName, Anchors, Certificate, Chain, Floor, Subject, Usage};
 use crate::span::Span;
 
 mod case;
 mod clock;
 mod depth;
+mod explain;
 mod key;
 mod lifetime;
 mod names;
 mod profile;
-mod reason;
 mod strength;
 mod trust;
 mod usage;
@@ -110,8 +109,6 @@ pub enum OnShortened {
 /// A check: one thing that may be wrong.
 pub struct Check {
     pub code: Code,
-    /// One line for lists of checks.
-    pub summary: &'static str,
     /// How a run ends when this is an error: [`Outcome::Window`] or [`Outcome::Flawed`].
     pub outcome: Outcome,
     /// Why it cannot be made of this case, where it cannot.
@@ -156,7 +153,6 @@ pub struct Verdict {
     pub checks: Checks,
     /// Over the path that was verified, or over the chain as it came when there were no anchors or
     /// no path.
-    pub window: EffectiveWindow,
     pub summary: WindowSummary,
 }
 
@@ -195,7 +191,6 @@ pub fn credential(evidence: &Evidence<'_>, policy: &Policy) -> Verdict {
         findings,
         checks,
         summary: case.window_summary(),
-        window: case.window,
     }
 }
 

@@ -10,25 +10,25 @@ use crate::outcome::Outcome;
 use crate::pki::path::{self, PathError};
 use crate::pki::{AltName, Certificate};
 
+/// Every name asked for is in the certificate.
 pub(super) const MISSING: Check = Check {
     code: Code::new("names-missing"),
-    summary: "every name asked for is in the certificate",
     outcome: Outcome::Flawed,
     not_made: without_order,
     run: missing,
 };
 
+/// No name is in the certificate that was not asked for.
 pub(super) const UNEXPECTED: Check = Check {
     code: Code::new("names-unexpected"),
-    summary: "no name is in the certificate that was not asked for",
     outcome: Outcome::Flawed,
     not_made: without_order,
     run: unexpected,
 };
 
+/// The certificate is valid for the name that peers look for.
 pub(super) const PEER_NAME: Check = Check {
     code: Code::new("name-mismatch"),
-    summary: "the certificate is valid for the name that peers look for",
     outcome: Outcome::Flawed,
     not_made: no_peer_name,
     run: peer_name,

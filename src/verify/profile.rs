@@ -7,17 +7,17 @@ use crate::outcome::Outcome;
 use crate::pki::Usage;
 use crate::pki::profile::{self, Breach, Part, Rule};
 
+/// Every certificate keeps the rules of RFC 5280 that strict peers enforce.
 pub(super) const NOT_CONFORMING: Check = Check {
     code: Code::new("not-conforming"),
-    summary: "every certificate keeps the rules of RFC 5280 that strict peers enforce",
     outcome: Outcome::Flawed,
     not_made: without_anchors,
     run: not_conforming,
 };
 
+/// A server's certificates keep the rules that linters of public authorities enforce.
 pub(super) const NOT_BASELINE: Check = Check {
     code: Code::new("not-baseline"),
-    summary: "a server's certificates keep the rules that linters of public authorities enforce",
     outcome: Outcome::Flawed,
     not_made: no_server_to_judge,
     run: not_baseline,

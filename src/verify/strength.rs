@@ -11,17 +11,17 @@ use crate::pki::certificate::KeyFacts;
 const LEAST_RSA_BITS: usize = 2048;
 const CURVES: &[&str] = &["P-256", "P-384", "P-521"];
 
+/// Every key is RSA of 2048 bits and more, ECDSA on a NIST curve, or Ed25519.
 pub(super) const WEAK_KEY: Check = Check {
     code: Code::new("weak-key"),
-    summary: "every key is RSA of 2048 bits and more, ECDSA on a NIST curve, or Ed25519",
     outcome: Outcome::Flawed,
     not_made: always,
     run: weak_key,
 };
 
+/// No certificate below the root is signed with SHA-1 or MD5.
 pub(super) const WEAK_SIGNATURE: Check = Check {
     code: Code::new("weak-signature"),
-    summary: "no certificate below the root is signed with SHA-1 or MD5",
     outcome: Outcome::Flawed,
     not_made: always,
     run: weak_signature,

@@ -1,32 +1,32 @@
 //! Does the chain lead to the anchors, in order, unrevoked: webpki's typed reasons turned into facts.
 
 use super::case::without_anchors;
-use super::{Case, Check, Link, reason, strength, usage, window};
+use super::{Case, Check, Link, explain, strength, usage, window};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::crl::Crl;
 use crate::pki::path::{self, PathError};
 use crate::span::Span;
 
+/// Every issuer between the certificate and the anchors is there.
 pub(super) const INCOMPLETE: Check = Check {
     code: Code::new("chain-incomplete"),
-    summary: "every issuer between the certificate and the anchors is there",
     outcome: Outcome::Flawed,
     not_made: ended_before_issuers,
     run: incomplete,
 };
 
+/// The chain verifies to one of the anchors.
 pub(super) const UNTRUSTED: Check = Check {
     code: Code::new("chain-untrusted"),
-    summary: "the chain verifies to one of the anchors",
     outcome: Outcome::Flawed,
     not_made: ended_elsewhere,
     run: untrusted,
 };
 
+/// The chain is delivered leaf first, each certificate followed by its issuer.
 pub(super) const MISORDERED: Check = Check {
     code: Code::new("chain-misordered"),
-    summary: "the chain is delivered leaf first, each certificate followed by its issuer",
     outcome: Outcome::Flawed,
     not_made: |case| {
         let bundle = case.evidence.bundle;
@@ -37,17 +37,17 @@ pub(super) const MISORDERED: Check = Check {
     run: misordered,
 };
 
+/// No link of the chain is on a revocation list.
 pub(super) const REVOKED: Check = Check {
     code: Code::new("revoked"),
-    summary: "no link of the chain is on a revocation list",
     outcome: Outcome::Flawed,
     not_made: no_lists_to_search,
     run: revoked,
 };
 
+/// The revocation lists given cover the chain and can be used.
 pub(super) const REVOCATION_UNKNOWN: Check = Check {
     code: Code::new("revocation-unknown"),
-    summary: "the revocation lists given cover the chain and can be used",
     outcome: Outcome::Flawed,
     not_made: no_lists_to_use,
     run: revocation_unknown,
@@ -161,7 +161,7 @@ pub(super) fn unexplained(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn does_not_lead_there(case: &Case<'_>, error: &PathError) -> Finding {
-    let (reason, hint) = reason::of(case, error);
+    let (reason, hint) = explain::reason(case, error);
     let top = case
         .links()
         .last()
@@ -173,7 +173,7 @@ fn does_not_lead_there(case: &Case<'_>, error: &PathError) -> Finding {
             case.leaf().title()
         ),
     )
-    .fact("reason", reason::name(error))
+    .fact("reason", explain::name(error))
     .fact("ends_at", top)
     .fact("anchors", anchor_names(case))
     .hint(hint)
@@ -355,7 +355,7 @@ fn revocation_unknown(case: &Case<'_>) -> Vec<Finding> {
                 REVOCATION_UNKNOWN.code,
                 format!("a revocation list cannot be used: {fault}"),
             )
-            .fact("reason", reason::name(error))
+            .fact("reason", explain::name(error))
             .hint(HINT),
         ];
     }

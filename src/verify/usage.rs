@@ -6,17 +6,17 @@ use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::Usage;
 
+/// The certificate and everything above it allow the usage wanted.
 pub(super) const MISSING: Check = Check {
     code: Code::new("usage-missing"),
-    summary: "the certificate and everything above it allow the usage wanted",
     outcome: Outcome::Flawed,
     not_made: without_purpose,
     run: missing,
 };
 
+/// The certificate is not a certificate authority's.
 pub(super) const LEAF_IS_CA: Check = Check {
     code: Code::new("leaf-is-ca"),
-    summary: "the certificate is not a certificate authority's",
     outcome: Outcome::Flawed,
     not_made: without_purpose,
     run: leaf_is_ca,

@@ -9,33 +9,33 @@ use crate::outcome::Outcome;
 use crate::pki::{Floor, Phase};
 use crate::span::Span;
 
+/// No link of the chain has expired.
 pub(super) const EXPIRED: Check = Check {
     code: Code::new("expired"),
-    summary: "no link of the chain has expired",
     outcome: Outcome::Window,
     not_made: always,
     run: expired,
 };
 
+/// Every link of the chain is valid already.
 pub(super) const NOT_YET_VALID: Check = Check {
     code: Code::new("not-yet-valid"),
-    summary: "every link of the chain is valid already",
     outcome: Outcome::Window,
     not_made: always,
     run: not_yet_valid,
 };
 
+/// The effective window is open for as long as the build needs.
 pub(super) const BELOW_FLOOR: Check = Check {
     code: Code::new("window-below-floor"),
-    summary: "the effective window is open for as long as the build needs",
     outcome: Outcome::Window,
     not_made: no_floor_to_hold,
     run: below_floor,
 };
 
+/// No intermediate ends before the certificate it issued.
 pub(super) const ISSUER_ENDS_FIRST: Check = Check {
     code: Code::new("issuer-ends-first"),
-    summary: "no intermediate ends before the certificate it issued",
     outcome: Outcome::Window,
     not_made: always,
     run: issuer_ends_first,

@@ -9,6 +9,16 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// The built binary, to which the environment of whoever runs the tests says nothing.
+pub fn certbake() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_certbake"));
+    let speaks = |name: &str| name.starts_with("CERTBAKE_") || name.starts_with("GITHUB_");
+    for (name, _) in std::env::vars().filter(|(name, _)| speaks(name)) {
+        command.env_remove(name);
+    }
+    command
+}
+
 pub struct Lab(TempDir);
 
 impl Lab {
@@ -36,11 +46,7 @@ impl Lab {
 
     /// What stands on standard output when the run ends with `code`.
     pub fn text(&self, arguments: &[&str], code: i32) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_certbake"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CERTBAKE_")) {
-            command.env_remove(name);
-        }
-        let output = command
+        let output = certbake()
             .args(arguments)
             .current_dir(self.0.path())
             .env("BUILD_PASSWORD", "canary-4f1c")

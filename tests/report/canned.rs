@@ -3,7 +3,7 @@
 use certbake::finding::{Code, Finding};
 use certbake::outcome::{
     Asked, AuthorityPlace, CertificateSummary, Change, CheckNotMade, Checks, FloorSummary,
-    IdentityReport, Look, Outcome, PlacementReport, Report, Sight, WindowSummary,
+    IdentityReport, Look, LookState, Outcome, PlacementReport, Report, WindowSummary,
 };
 use certbake::span::Span;
 use serde_json::json;
@@ -337,7 +337,7 @@ fn dry_run() -> Report {
     report
 }
 
-fn look(subject: &str, what: &'static str, state: Sight, said: &str) -> Look {
+fn look(subject: &str, what: &'static str, state: LookState, said: &str) -> Look {
     Look {
         subject: subject.to_owned(),
         what,
@@ -353,29 +353,34 @@ fn doctor() -> Report {
         look(
             "lab",
             "place",
-            Sight::Fine,
+            LookState::Fine,
             "est, https://ca.lab:8443/.well-known/est",
         ),
         look(
             "lab",
             "reach",
-            Sight::Fine,
+            LookState::Fine,
             "answers within 41ms; we come with the user name \"builder\"",
         ),
-        look("lab", "clock", Sight::Fine, "its clock and ours agree"),
+        look("lab", "clock", LookState::Fine, "its clock and ours agree"),
         look(
             "lab",
             "login",
-            Sight::NotLookedAt,
+            LookState::NotLookedAt,
             "whether it takes the user name \"builder\": only an order tells",
         ),
         look(
             "image",
             "files",
-            Sight::Fine,
+            LookState::Fine,
             "3 files can be written in ./rootfs, records among them, and their owners are there",
         ),
-        look("secrets", "read", Sight::Fine, "env:EST_PASSWORD is there"),
+        look(
+            "secrets",
+            "read",
+            LookState::Fine,
+            "env:EST_PASSWORD is there",
+        ),
     ];
     report
 }
@@ -384,7 +389,7 @@ fn doctor_warned() -> Report {
     let mut report = doctor();
     report.looked_at.insert(
         0,
-        look("vault-eu", "reach", Sight::Wrong, "does not answer"),
+        look("vault-eu", "reach", LookState::Wrong, "does not answer"),
     );
     report.findings.push(
         Finding::warning(
@@ -499,7 +504,7 @@ pub fn all_texts(hostile: &str) -> Report {
             );
         }
     }
-    report.looked_at = [Sight::Fine, Sight::Wrong, Sight::NotLookedAt]
+    report.looked_at = [LookState::Fine, LookState::Wrong, LookState::NotLookedAt]
         .map(|state| look(hostile, "reach", state, hostile))
         .to_vec();
     let mut identity = report.identities.remove(0);

@@ -1,9 +1,18 @@
 //! What OpenSSL, Go and Java refuse by default, and path validation here would let through; and what
 //! it refuses, in words that are true.
 
-use rcgen::{BasicConstraints, CustomExtension, GeneralSubtree, KeyUsagePurpose, NameConstraints};
+use certbake::finding::{Finding, Severity};
+use certbake::outcome::Outcome;
+use certbake::pki::{AltName, Anchors, Certificate, Chain, Floor, Usage};
+use certbake::verify::{self, Evidence, Policy};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints,
+};
+use time::Duration;
 
-use super::*;
+use super::lab::{self, Authority, NOW, P192, P256, RSA_SHA256, altered, dns, window};
+use super::scene::{DAY, Scene, codes, days, only};
 
 fn refused(scene: &Scene, code: &str, words: &str) {
     let verdict = scene.judge();
@@ -137,7 +146,7 @@ fn constraints_on_names_that_rustls_does_not_weigh_are_not_blamed_on_the_names()
     refused(
         &constrain(GeneralSubtree::DirectoryName(directory)),
         "chain-untrusted",
-        "the intermediate \"Lab Issuing\" has name constraints on directory names, which rustls does not weigh",
+        "the intermediate \"Lab Issuing\" has name constraints on directory names, which rustls does not evaluate",
     );
     refused(
         &constrain(GeneralSubtree::DnsName("elsewhere.example".to_owned())),

@@ -221,7 +221,7 @@ impl Wire {
 
     fn harmless(&self, text: &str) -> Option<String> {
         let secrets = self.withheld.iter().map(Secret::expose);
-        line::harmless(&line::blotted(text.as_bytes(), secrets), 300)
+        line::harmless(&line::redacted(text.as_bytes(), secrets), 300)
     }
 
     /// The answer to the last request, for what is to be said of its content.

@@ -247,7 +247,7 @@ fn answered(request: &Request, response: Response) -> Result<HttpResponse, Conne
     let body = if response.status < 400 {
         response.body
     } else {
-        request.blotted(&response.body)
+        request.redacted(&response.body)
     };
     let mut answered = HttpResponse::new(status, SdkBody::from(body));
     for (name, value) in headers {

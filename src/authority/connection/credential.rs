@@ -6,8 +6,8 @@ use super::read_secret;
 use crate::authority::AuthorityError;
 use crate::finding::{Code, Finding};
 use crate::net::ClientCertificate;
+use crate::os_error;
 use crate::pki::{PrivateKey, pem};
-use crate::reason;
 use crate::secret::Secret;
 use crate::secret_source::SecretSource;
 
@@ -32,7 +32,7 @@ pub fn client_certificate(
         ))
     };
     let text =
-        std::fs::read(certificate).map_err(|e| unusable(certificate, reason::in_words(&e)))?;
+        std::fs::read(certificate).map_err(|e| unusable(certificate, os_error::in_words(&e)))?;
     let chain = pem::certificates(&text).map_err(|e| unusable(certificate, e.to_string()))?;
     if chain.is_empty() {
         return Err(unusable(certificate, "it holds no certificate".to_owned()));

@@ -8,8 +8,8 @@ use super::{ServerTrust, wrong};
 use crate::authority::{AuthorityError, Settings, SettingsError, answer};
 use crate::finding::{Code, Finding};
 use crate::net::{Client, ClientSettings, danger};
+use crate::os_error;
 use crate::pki::{Certificate, digest, pem};
-use crate::reason;
 
 const PIN_MISMATCH: Code = Code::new("ca-pin-mismatch");
 
@@ -56,7 +56,7 @@ pub(super) fn pinning(
 
 fn roots(path: &Path) -> Result<Vec<Vec<u8>>, SettingsError> {
     let unusable = |reason: String| wrong("trust", format!("reading {}: {reason}", path.display()));
-    let text = std::fs::read(path).map_err(|error| unusable(reason::in_words(&error)))?;
+    let text = std::fs::read(path).map_err(|error| unusable(os_error::in_words(&error)))?;
     let roots = pem::certificates(&text).map_err(|error| unusable(error.to_string()))?;
     if roots.is_empty() {
         let instead = pem::instead_of_certificates(&text);

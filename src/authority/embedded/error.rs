@@ -8,10 +8,10 @@ use super::super::AuthorityError;
 use super::shown;
 use crate::finding::{Code, Finding, rfc3339};
 use crate::image::{ImageError, Mode};
+use crate::os_error;
 use crate::outcome::Outcome;
 use crate::pki::key::KeyError;
 use crate::pki::received::ReceivedError;
-use crate::reason;
 
 const UNUSABLE: Code = Code::new("embedded-ca-unusable");
 const BUSY: Code = Code::new("embedded-ca-busy");
@@ -47,7 +47,7 @@ impl CaError {
         Self::Reading {
             path: path.to_owned(),
             denied: error.kind() == std::io::ErrorKind::PermissionDenied,
-            reason: reason::in_words(error),
+            reason: os_error::in_words(error),
         }
     }
 

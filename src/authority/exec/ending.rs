@@ -10,7 +10,7 @@ use crate::authority::AuthorityError;
 use crate::authority::answer::{BUSY, PENDING, REFUSED, UNUSABLE};
 use crate::finding::{Code, Finding};
 use crate::line;
-use crate::reason;
+use crate::os_error;
 use crate::secret::Secret;
 use crate::subprocess::{Complaint, Ended, RunError};
 
@@ -180,7 +180,7 @@ impl Told {
             RunError::Io(error) => AuthorityError::Unreachable(
                 self.finding(
                     FAILED,
-                    format!("running {}: {}", self.program, reason::in_words(&error)),
+                    format!("running {}: {}", self.program, os_error::in_words(&error)),
                     None,
                     "try again",
                 )
@@ -208,7 +208,7 @@ impl Told {
             .iter()
             .flat_map(|secret| secret.expose().split(|byte| *byte == b'\n'))
             .filter(|line| line.len() >= TELLING);
-        let mut text = line::blotted(&complaint.text, secrets.clone().chain(lines));
+        let mut text = line::redacted(&complaint.text, secrets.clone().chain(lines));
         if complaint.is_cut {
             // The cut may have gone through a secret.
             let longest = secrets.map(<[u8]>::len).max().unwrap_or_default();
@@ -287,7 +287,7 @@ fn not_started(program: &str, error: &io::Error) -> AuthorityError {
             "make it executable (chmod +x); its file system must not be mounted noexec",
         ),
         _ => (
-            reason::in_words(error),
+            os_error::in_words(error),
             "a script says in its first line what runs it, such as #!/bin/sh",
         ),
     };

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::choice::nearest;
-use crate::reason;
+use crate::os_error;
 
 /// The context chosen: where, and as whom.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ pub fn read(files: &[PathBuf], context: Option<&str>) -> Result<Chosen, String> 
                 return Err(format!(
                     "reading {}: {}",
                     file.display(),
-                    reason::in_words(&error)
+                    os_error::in_words(&error)
                 ));
             }
         };

@@ -15,8 +15,8 @@ use crate::authority::connection::read_secret;
 use crate::finding::{Code, Finding};
 use crate::line;
 use crate::net::ClientCertificate;
+use crate::os_error;
 use crate::pki::{PrivateKey, pem};
-use crate::reason;
 use crate::secret::Secret;
 use crate::secret_source::{LONGEST, Reason, SecretSource};
 use crate::subprocess::{Ended, Group, Program, RunError};
@@ -292,7 +292,7 @@ fn contents(path: &Path) -> Result<Vec<u8>, AuthorityError> {
     };
     read().map_err(|error: std::io::Error| {
         fault(
-            &format!("reading {}: {}", path.display(), reason::in_words(&error)),
+            &format!("reading {}: {}", path.display(), os_error::in_words(&error)),
             "check the path in the kubeconfig or the mount of the service account",
         )
     })

@@ -11,8 +11,8 @@ use super::login::Login;
 use crate::authority::connection::{Connection, wrong};
 use crate::authority::{Settings, SettingsError};
 use crate::choice::nearest;
+use crate::os_error;
 use crate::pki::pem;
-use crate::reason;
 use crate::secret_source::SecretSource;
 
 /// Where the kubelet mounts a pod's own token and CA.
@@ -269,7 +269,7 @@ fn pod(settings: &Settings<'_>, folder: &Path) -> Result<Target, SettingsError> 
 
 fn roots(path: &Path) -> Result<Vec<Vec<u8>>, String> {
     let fault = |why: &str| format!("reading {}: {why}", path.display());
-    let text = std::fs::read(path).map_err(|error| fault(&reason::in_words(&error)))?;
+    let text = std::fs::read(path).map_err(|error| fault(&os_error::in_words(&error)))?;
     certificates(&text).map_err(|why| fault(&why))
 }
 

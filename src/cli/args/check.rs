@@ -6,11 +6,11 @@ use clap::Args as ClapArgs;
 
 use super::shared::ReportArgs;
 
-/// Hold certificates against the gate, offline: in an image, in files, in folders
+/// Check certificates offline: in an image, in files, in folders
 ///
-/// One of three: --root checks what an image carries, by the records in it (and by a configuration
-/// file where one is given); --cert checks one credential; paths check every certificate below them,
-/// on all cores. The findings and exit codes are those of provision.
+/// In one of three ways: --root checks what an image carries, by the records in it (and by a
+/// configuration file where one is given); --cert checks one credential; paths check every
+/// certificate below them, on all cores. The findings and exit codes are those of provision.
 #[derive(ClapArgs, Clone, Debug, Default)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -34,7 +34,7 @@ pub struct ImageArgs {
     /// The image's root directory
     #[arg(long, value_name = "DIR", env = "CERTBAKE_ROOT")]
     pub root: Option<PathBuf>,
-    /// What the image must carry; without it, what its records say that it does
+    /// Configuration file that says what the image must carry [default: what its records list]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Only this identity; may be given several times
@@ -78,7 +78,7 @@ pub struct DemandArgs {
     #[arg(long, value_name = "COUNT")]
     pub max_depth: Option<usize>,
     /// Refuse what only strict peers refuse (Python 3.13, Java), and with --usage server what only
-    /// linters of public authorities do (zlint); otherwise it is warned of, or noted
+    /// linters of public authorities do (zlint); without it these are warnings and notes
     #[arg(long)]
     pub strict: bool,
     /// Judge by this moment instead of now: 2026-05-01T00:00:00Z

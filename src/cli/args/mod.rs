@@ -35,9 +35,9 @@ pub struct Cli {
 pub enum Verb {
     /// Ask a CA for fresh certificates and land them in an image root
     Provision(Box<provision::Args>),
-    /// Look at everything that would keep provision from its end, without asking for a certificate
+    /// Find what would make provision fail, without asking for a certificate
     Doctor(Box<doctor::Args>),
-    /// Hold certificates against the gate, offline: in an image, in files, in folders
+    /// Check certificates offline: in an image, in files, in folders
     Check(Box<check::Args>),
     /// Show what is in files: certificates, keys, requests, chains, key stores
     Inspect(inspect::Args),

@@ -15,7 +15,7 @@ use crate::authority::CATALOGUE;
 #[derive(ClapArgs, Clone, Debug, Default)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Do everything but ask for the certificate and write
+    /// Do everything except asking for a certificate and writing
     #[arg(long, display_order = 10)]
     pub dry_run: bool,
     /// When the run fails after certificates were issued, have them revoked
@@ -81,16 +81,16 @@ pub struct CaArgs {
         help = ca_help()
     )]
     pub ca: Vec<String>,
-    /// Where it answers
+    /// URL of the authority
     #[arg(long, value_name = "URL", env = "CERTBAKE_CA_URL")]
     pub ca_url: Option<String>,
     /// PEM file of the roots that its certificates must lead to
     #[arg(long, value_name = "FILE", env = "CERTBAKE_CA_ANCHORS")]
     pub ca_anchors: Option<PathBuf>,
-    /// How its server is trusted without anchors: "system", "file:PATH" (PEM), or "sha256:…" of the root
+    /// How to trust its server without --ca-anchors: "system", "file:PATH" (PEM), or "sha256:…" of the root
     #[arg(long, value_name = "TRUST", env = "CERTBAKE_CA_TRUST")]
     pub ca_trust: Option<String>,
-    /// User name
+    /// User name to log in with
     #[arg(long, value_name = "NAME", env = "CERTBAKE_CA_USER")]
     pub ca_user: Option<String>,
     /// Where the password comes from: env:NAME, file:PATH, fd:N or cmd:…
@@ -99,7 +99,7 @@ pub struct CaArgs {
     /// Client certificate to log in with, PEM with its chain
     #[arg(long, value_name = "FILE", env = "CERTBAKE_CA_CERT")]
     pub ca_cert: Option<PathBuf>,
-    /// Its private key
+    /// Private key of that client certificate
     #[arg(long, value_name = "FILE", env = "CERTBAKE_CA_KEY")]
     pub ca_key: Option<PathBuf>,
     /// EST label: the additional path segment
@@ -162,7 +162,7 @@ pub struct PolicyArgs {
     /// When less than --ttl is granted: fail or warn [default: fail]
     #[arg(long, value_name = "ACTION", env = "CERTBAKE_ON_SHORTENED")]
     pub on_shortened: Option<String>,
-    /// Greatest difference to the authority's clock [default: 5m]
+    /// Greatest difference allowed between the authority's clock and this one [default: 5m]
     #[arg(long, value_name = "SPAN", env = "CERTBAKE_MAX_CLOCK_OFFSET")]
     pub max_clock_offset: Option<String>,
     /// How long the whole order may take [default: 2m]
@@ -199,10 +199,10 @@ pub struct PlacementArgs {
     /// A PKCS#12 key store; needs --pkcs12-password
     #[arg(long, value_name = "PATH", env = "CERTBAKE_PKCS12")]
     pub pkcs12: Option<String>,
-    /// Where its password comes from
+    /// Where the key store's password comes from: env:NAME, file:PATH, fd:N or cmd:…
     #[arg(long, value_name = "SOURCE", env = "CERTBAKE_PKCS12_PASSWORD")]
     pub pkcs12_password: Option<String>,
-    /// Use the old encryption that old Java and Windows need
+    /// Encrypt the key store with 3DES, for Java before 8u301 and old Windows
     #[arg(long, env = "CERTBAKE_PKCS12_LEGACY", value_parser = FalseyValueParser::new())]
     pub pkcs12_legacy: bool,
     /// Owner of every file, by its name in the image or number

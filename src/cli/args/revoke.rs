@@ -11,7 +11,7 @@ use super::shared::ReportArgs;
 ///
 /// The record says which certificate it is and who issued it; the configuration file, or flags, say
 /// how that authority is asked. A certificate that is revoked already is no error. Not every kind of
-/// authority can: `certbake authorities` lists which.
+/// authority can revoke: `certbake authorities` says which can.
 #[derive(ClapArgs, Clone, Debug, Default)]
 #[command(verbatim_doc_comment)]
 pub struct Args {

@@ -15,8 +15,8 @@ use crate::cli::file;
 use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
 use crate::command::provision::Candidate;
+use crate::os_error;
 use crate::pki::{Anchors, Certificate, pem};
-use crate::reason;
 use crate::toml_fault::in_words;
 
 /// Flags that set a key of an authority's table, and which.
@@ -360,7 +360,7 @@ fn find(kind: &str) -> Option<&'static Entry> {
 }
 
 fn read_anchors(path: &Path) -> Result<Anchors, String> {
-    let fault = |error| format!("reading {}: {}", path.display(), reason::in_words(&error));
+    let fault = |error| format!("reading {}: {}", path.display(), os_error::in_words(&error));
     let text = std::fs::read(path).map_err(fault)?;
     let certificates = pem::certificates(&text)
         .map_err(|error| format!("reading {}: {error}", path.display()))?

@@ -13,8 +13,8 @@ use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
 use crate::command::provision::Candidate;
 use crate::command::revoke::Plan;
+use crate::os_error;
 use crate::pki::{Certificate, PrivateKey, pem};
-use crate::reason;
 use crate::record::Record;
 use crate::span::Span;
 
@@ -66,7 +66,7 @@ fn read_record(path: &Path) -> Result<Record, UsageError> {
         ..UsageError::default()
     }
     };
-    let text = std::fs::read(path).map_err(|error| unusable(reason::in_words(&error)))?;
+    let text = std::fs::read(path).map_err(|error| unusable(os_error::in_words(&error)))?;
     serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))
 }
 
@@ -75,7 +75,7 @@ fn certificate(args: &Args, record: Option<&Record>) -> Result<Certificate, Usag
     let (bytes, from) = match (&args.cert, recorded) {
         (Some(path), _) => {
             let bytes = std::fs::read(path)
-                .map_err(|error| unreadable("--cert", path, &reason::in_words(&error)))?;
+                .map_err(|error| unreadable("--cert", path, &os_error::in_words(&error)))?;
             (bytes, path.display().to_string())
         }
         (None, Some(pem)) => (pem.as_bytes().to_vec(), "the record".to_owned()),
@@ -111,7 +111,7 @@ fn certificate(args: &Args, record: Option<&Record>) -> Result<Certificate, Usag
 
 fn read_key(path: &Path) -> Result<PrivateKey, UsageError> {
     let unusable = |reason: &str| unreadable("--key", path, reason);
-    let text = std::fs::read(path).map_err(|error| unusable(&reason::in_words(&error)))?;
+    let text = std::fs::read(path).map_err(|error| unusable(&os_error::in_words(&error)))?;
     let text = zeroize::Zeroizing::new(text);
     let der = pem::private_key(&text)
         .map_err(|error| unusable(&error.to_string()))?

@@ -10,9 +10,9 @@ use crate::authority::embedded::server::{
 use crate::authority::embedded::{CaDirectory, CaError, NewCa};
 use crate::command::{Context, Failure};
 use crate::finding::{Code, Finding};
+use crate::os_error;
 use crate::outcome::Outcome;
 use crate::pki::{AltName, Certificate, pem};
-use crate::reason;
 use crate::secret_source::SecretSource;
 use crate::span::Span;
 use crate::subprocess;
@@ -137,7 +137,7 @@ fn unreadable(code: Code, path: &Path, error: &std::io::Error) -> Failure {
     usage(
         Finding::error(
             code,
-            format!("reading {}: {}", path.display(), reason::in_words(error)),
+            format!("reading {}: {}", path.display(), os_error::in_words(error)),
         )
         .hint("give a file that this user can read"),
     )

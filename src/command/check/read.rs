@@ -8,12 +8,12 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::finding::{Code, Finding};
+use crate::os_error;
 use crate::pki::certificate::KeyFacts;
 use crate::pki::csr::Csr;
 use crate::pki::key::KeyError;
 use crate::pki::pem::{self, Block};
 use crate::pki::{Anchors, Certificate, PrivateKey, ber, encrypted, pkcs7, pkcs12};
-use crate::reason;
 
 const UNREADABLE: Code = Code::new("file-unreadable");
 const KEY_UNREADABLE: Code = Code::new("key-unreadable");
@@ -78,7 +78,7 @@ pub(super) fn unopened(path: &str, error: &io::Error) -> Finding {
         io::ErrorKind::PermissionDenied => "check who may read it",
         _ => "check the path",
     };
-    unreadable(path, &reason::in_words(error)).hint(hint)
+    unreadable(path, &os_error::in_words(error)).hint(hint)
 }
 
 pub(super) fn unreadable(path: &str, reason: &str) -> Finding {

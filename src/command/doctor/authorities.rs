@@ -9,7 +9,7 @@ use crate::authority::{AuthorityError, foresight};
 use crate::command::foresee::{self, Foresight};
 use crate::command::provision::Candidate;
 use crate::finding::Severity;
-use crate::outcome::Sight;
+use crate::outcome::LookState;
 use crate::span::Span;
 
 /// Clocks that differ by less are said to agree: an answer tells whole seconds, and has travelled.
@@ -53,24 +53,29 @@ fn one(candidate: &Candidate, said: &[&Foresight<'_>], seen: &mut Seen) {
     } else {
         format!("{}, ", place.kind)
     };
-    seen.look(name, "place", Sight::Fine, format!("{kind}{}", place.place));
+    seen.look(
+        name,
+        "place",
+        LookState::Fine,
+        format!("{kind}{}", place.place),
+    );
     if candidate.opened.preflight.is_none() {
         let why = format!(
             "reach, login and limits: {} tells nothing before an order",
             place.kind
         );
-        return seen.look(name, "reach", Sight::NotLookedAt, why);
+        return seen.look(name, "reach", LookState::NotLookedAt, why);
     }
     for said in said {
         if let Some(Err(error)) = &said.said {
-            seen.look(name, "reach", Sight::Wrong, unwell(error));
+            seen.look(name, "reach", LookState::Wrong, unwell(error));
         }
     }
     let answered = said.iter().filter(|said| matches!(said.said, Some(Ok(_))));
     let Some(slowest) = answered.clone().max_by_key(|said| said.took) else {
         return;
     };
-    seen.look(name, "reach", Sight::Fine, answers(slowest));
+    seen.look(name, "reach", LookState::Fine, answers(slowest));
     clock(name, slowest, seen);
     order(name, slowest, seen);
     for said in answered {
@@ -80,7 +85,7 @@ fn one(candidate: &Candidate, said: &[&Foresight<'_>], seen: &mut Seen) {
             seen.look(
                 name,
                 "order",
-                Sight::Wrong,
+                LookState::Wrong,
                 format!("{name_of}: {}", finding.code),
             );
         }
@@ -98,11 +103,11 @@ fn order(name: &str, said: &Foresight<'_>, seen: &mut Seen) {
         .collect();
     if !looked_at.is_empty() {
         let said = format!("looked at {}", looked_at.join(", "));
-        seen.look(name, "order", Sight::Fine, said);
+        seen.look(name, "order", LookState::Fine, said);
     }
     if !login(said).is_empty() && !looked_at.contains(&foresight::LOGIN) {
         let why = format!("whether it takes {}: only an order tells", login(said));
-        seen.look(name, "login", Sight::NotLookedAt, why);
+        seen.look(name, "login", LookState::NotLookedAt, why);
     }
 }
 
@@ -135,7 +140,7 @@ fn clock(name: &str, said: &Foresight<'_>, seen: &mut Seen) {
         return;
     };
     if offset.unsigned_abs() <= AGREEING {
-        return seen.look(name, "clock", Sight::Fine, "its clock and ours agree");
+        return seen.look(name, "clock", LookState::Fine, "its clock and ours agree");
     }
     let direction = if offset.is_negative() {
         "behind"
@@ -145,8 +150,8 @@ fn clock(name: &str, said: &Foresight<'_>, seen: &mut Seen) {
     let words = format!("its clock is {} {direction} ours", Span::from(offset.abs()));
     let beyond = said.identity.policy.max_clock_offset;
     let state = match beyond {
-        Some(most) if offset.abs() > most.duration() => Sight::Wrong,
-        _ => Sight::Fine,
+        Some(most) if offset.abs() > most.duration() => LookState::Wrong,
+        _ => LookState::Fine,
     };
     seen.look(name, "clock", state, words);
 }

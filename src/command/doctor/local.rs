@@ -8,7 +8,7 @@ use crate::command::provision::{
 };
 use crate::finding::Finding;
 use crate::image::{self, ImageRoot, Staging};
-use crate::outcome::{Outcome, Sight};
+use crate::outcome::{LookState, Outcome};
 use crate::secret_source::SecretSource;
 
 pub fn look(plan: &Plan) -> Seen {
@@ -18,7 +18,7 @@ pub fn look(plan: &Plan) -> Seen {
         None => seen.look(
             "image",
             "files",
-            Sight::NotLookedAt,
+            LookState::NotLookedAt,
             "paths and owners, since no --root is given",
         ),
     }
@@ -45,7 +45,7 @@ fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
     let root = match ImageRoot::open(path) {
         Ok(root) => root,
         Err(error) => {
-            seen.look("image", "root", Sight::Wrong, "cannot be opened");
+            seen.look("image", "root", LookState::Wrong, "cannot be opened");
             return seen.found(Outcome::Image, vec![error.finding()]);
         }
     };
@@ -63,11 +63,21 @@ fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
                 "{files} files can be written in {}, records among them, and their owners are there",
                 path.display()
             );
-            seen.look("image", "files", Sight::Fine, said);
+            seen.look("image", "files", LookState::Fine, said);
         }
-        Ok(_) => seen.look("image", "files", Sight::Wrong, "not everything can land"),
+        Ok(_) => seen.look(
+            "image",
+            "files",
+            LookState::Wrong,
+            "not everything can land",
+        ),
         Err(stop) => {
-            seen.look("image", "files", Sight::Wrong, "not everything can land");
+            seen.look(
+                "image",
+                "files",
+                LookState::Wrong,
+                "not everything can land",
+            );
             if well {
                 seen.found(stop.outcome, stop.findings);
             }
@@ -76,7 +86,7 @@ fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
     if let Ok(Some(_)) = image::pending(&root) {
         let said =
             "holds a run that was interrupted: the next provision takes it back or completes it";
-        seen.look("image", "journal", Sight::Fine, said);
+        seen.look("image", "journal", LookState::Fine, said);
     }
 }
 
@@ -93,14 +103,14 @@ fn passwords(identities: &[Identity], seen: &mut Seen) {
             let place = format!("{} opens {}", store.password, placement.path);
             match password(store) {
                 Ok(password) => {
-                    seen.look("secrets", "read", Sight::Fine, place);
+                    seen.look("secrets", "read", LookState::Fine, place);
                     let warning = not_for_java(store, &password);
                     let about = |finding: Finding| finding.about(&identity.name);
                     seen.found(Outcome::Ok, warning.map(about).into_iter().collect());
                 }
                 Err(finding) => {
                     let said = format!("{} cannot be used", store.password);
-                    seen.look("secrets", "read", Sight::Wrong, said);
+                    seen.look("secrets", "read", LookState::Wrong, said);
                     seen.found(Outcome::Usage, vec![finding.about(&identity.name)]);
                 }
             }
@@ -114,13 +124,18 @@ fn secret(source: &SecretSource, seen: &mut Seen) {
         // The login runs it, and perhaps it gives something that can be used once.
         SecretSource::Command(_) => {
             let said = format!("{source}: it is run where the authority is asked");
-            seen.look("secrets", "read", Sight::NotLookedAt, said);
+            seen.look("secrets", "read", LookState::NotLookedAt, said);
         }
         SecretSource::Environment(_) | SecretSource::File(_) => match source.read() {
-            Ok(_) => seen.look("secrets", "read", Sight::Fine, format!("{source} is there")),
+            Ok(_) => seen.look(
+                "secrets",
+                "read",
+                LookState::Fine,
+                format!("{source} is there"),
+            ),
             Err(error) => {
                 let said = format!("{source} cannot be used");
-                seen.look("secrets", "read", Sight::Wrong, said);
+                seen.look("secrets", "read", LookState::Wrong, said);
                 seen.found(Outcome::Usage, vec![error.finding()]);
             }
         },
@@ -129,7 +144,7 @@ fn secret(source: &SecretSource, seen: &mut Seen) {
 
 fn unread(source: &SecretSource, seen: &mut Seen) {
     let said = format!("{source}: a descriptor gives what it holds once");
-    seen.look("secrets", "read", Sight::NotLookedAt, said);
+    seen.look("secrets", "read", LookState::NotLookedAt, said);
 }
 
 /// The copy outside the image: its directory, or the nearest above it that is there.
@@ -142,12 +157,12 @@ fn record(identity: &Identity, seen: &mut Seen) {
         Ok(()) => seen.look(
             &identity.name,
             "record",
-            Sight::Fine,
+            LookState::Fine,
             format!("its record can be written to {what}"),
         ),
         Err(finding) => {
             let said = format!("its record cannot be written to {what}");
-            seen.look(&identity.name, "record", Sight::Wrong, said);
+            seen.look(&identity.name, "record", LookState::Wrong, said);
             seen.found(Outcome::Usage, vec![finding]);
         }
     }

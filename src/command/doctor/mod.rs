@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::provision::{Identity, Stop, unreachable_floor};
 use super::{Context, foresee};
 use crate::finding::Finding;
-use crate::outcome::{Look, Outcome, Report, Sight};
+use crate::outcome::{Look, LookState, Outcome, Report};
 use crate::secret_source::SecretSource;
 
 /// What is to be looked at: what `provision` would bake, and where.
@@ -84,7 +84,13 @@ impl Default for Seen {
 }
 
 impl Seen {
-    fn look(&mut self, subject: &str, what: &'static str, state: Sight, said: impl Into<String>) {
+    fn look(
+        &mut self,
+        subject: &str,
+        what: &'static str,
+        state: LookState,
+        said: impl Into<String>,
+    ) {
         let look = Look {
             subject: subject.to_owned(),
             what,

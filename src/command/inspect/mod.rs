@@ -1,10 +1,10 @@
 //! `certbake inspect`: reads files of every kind that OpenSSL, Java and Windows write, and says what is
 //! in them and how it belongs together. Judges nothing: that is `certbake check`.
 
+mod contents;
 mod foreign;
 mod item;
 mod relate;
-mod sight;
 mod trouble;
 
 use std::fs::File as OpenFile;
@@ -86,10 +86,10 @@ fn include(
     let mut file = File::unread(name);
     let troubles = match bytes {
         Ok(bytes) => {
-            let sight = sight::of(&bytes, password, inspection.at);
+            let contents = contents::of(&bytes, password, inspection.at);
             let at = inspection.files.len();
-            seen.extend(enter(&mut file, at, sight.format, sight.pieces));
-            sight.troubles
+            seen.extend(enter(&mut file, at, contents.format, contents.pieces));
+            contents.troubles
         }
         Err(error) => vec![Trouble::Unopened(error)],
     };

@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::finding::{Code, Finding};
+use crate::os_error;
 use crate::outcome::Outcome;
-use crate::reason;
 
 const UNREADABLE: Code = Code::new("input-unreadable");
 const PASSWORD_NEEDED: Code = Code::new("password-needed");
@@ -49,7 +49,7 @@ impl Trouble {
                     io::ErrorKind::IsADirectory => "name the files in it",
                     _ => "check the path and who may read it",
                 };
-                Finding::error(UNREADABLE, format!("reading it: {}", reason::in_words(&error))).hint(hint)
+                Finding::error(UNREADABLE, format!("reading it: {}", os_error::in_words(&error))).hint(hint)
             }
             Self::Unreadable { summary, hint } => Finding::error(UNREADABLE, summary).hint(hint),
             Self::StoreLocked => Finding::error(PASSWORD_NEEDED, "it is a PKCS#12 key store under a password").hint(GIVE_ONE),

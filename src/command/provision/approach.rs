@@ -1,4 +1,4 @@
-//! Steps 2 to 4 for one identity: key and request, and the first of its authorities that answers.
+//! One identity on its way to an answer: key and request, and the first of its authorities that answers.
 //! One that cannot be reached is passed over; one that says no is not.
 
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Steps 1, 8 and 9: the slots of the set, their contents, and what stands there afterwards.
+//! The slots of the set, their contents, and what stands there afterwards.
 
 use super::super::Context;
 use super::content::{self, Passwords};

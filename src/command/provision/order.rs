@@ -1,4 +1,4 @@
-//! Steps 4 to 6 for one identity: answer, credential, gates.
+//! From the answer for one identity to a credential that the gates have judged.
 
 use std::sync::Arc;
 

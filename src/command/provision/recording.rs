@@ -1,4 +1,4 @@
-//! Step 10: the record, in the image as part of the set and, when asked, beside it.
+//! The record, in the image as part of the set and, when asked, copied outside it.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! What was looked at, a subject after the other.
 
 use super::paper::{Paper, Tone};
-use crate::outcome::{Look, Sight};
+use crate::outcome::{Look, LookState};
 
 pub fn write(paper: &mut Paper, looks: &[Look]) {
     let mut subject = "";
@@ -15,9 +15,9 @@ pub fn write(paper: &mut Paper, looks: &[Look]) {
             paper.blank();
         }
         match look.state {
-            Sight::Fine => paper.row(label, &look.said),
-            Sight::Wrong => paper.row_in(label, Tone::Bad, &look.said),
-            Sight::NotLookedAt => paper.row(label, &format!("not looked at: {}", look.said)),
+            LookState::Fine => paper.row(label, &look.said),
+            LookState::Wrong => paper.row_in(label, Tone::Bad, &look.said),
+            LookState::NotLookedAt => paper.row(label, &format!("not looked at: {}", look.said)),
         }
         subject = &look.subject;
     }

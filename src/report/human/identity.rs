@@ -23,10 +23,9 @@ const SMALL_BAR: usize = 24;
 
 pub fn write(paper: &mut Paper, report: &Report, identity: &IdentityReport) {
     let revoked = report.command == "revoke";
-    asked(paper, identity, if revoked { "authority" } else { "of" });
+    asked(paper, identity);
     if let Some(certificate) = &identity.certificate {
-        let label = if revoked { "certificate" } else { "came" };
-        came(paper, label, certificate, revoked || report.exit_code == 0);
+        issued(paper, certificate, revoked || report.exit_code == 0);
     }
     paper.blank();
     if let Some(window) = &identity.window {
@@ -36,17 +35,17 @@ pub fn write(paper: &mut Paper, report: &Report, identity: &IdentityReport) {
     landed(paper, report.root.as_deref(), &identity.placements);
 }
 
-fn asked(paper: &mut Paper, identity: &IdentityReport, authority_label: &str) {
+fn asked(paper: &mut Paper, identity: &IdentityReport) {
     if let Some(asked) = &identity.asked {
         let mut parts = vec![asked.subject.clone()];
         parts.extend(asked.names.iter().cloned());
         parts.push(asked.key.clone());
         parts.extend(asked.ttl.map(|ttl| format!("for {ttl}")));
         parts.retain(|part| !part.is_empty());
-        paper.row("asked", &parts.join(", "));
+        paper.row("asked for", &parts.join(", "));
     }
     if let Some(place) = &identity.authority {
-        paper.row(authority_label, &authority(place));
+        paper.row("authority", &authority(place));
     }
 }
 
@@ -61,7 +60,7 @@ fn authority(place: &AuthorityPlace) -> String {
 }
 
 /// A certificate that was not kept needs no serial and no fingerprint to be found again by.
-fn came(paper: &mut Paper, label: &str, certificate: &CertificateSummary, kept: bool) {
+fn issued(paper: &mut Paper, certificate: &CertificateSummary, kept: bool) {
     // RFC 5280 section 4.2.1.6: all that names it may be its alternative names.
     let subject = match certificate.subject.as_str() {
         "" => certificate
@@ -73,7 +72,7 @@ fn came(paper: &mut Paper, label: &str, certificate: &CertificateSummary, kept: 
         subject => subject.to_owned(),
     };
     paper.row(
-        label,
+        "certificate",
         &format!("{subject}, issued by {}", certificate.issuer),
     );
     if kept {

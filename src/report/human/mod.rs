@@ -23,8 +23,6 @@ mod table;
 
 pub const FORMAT: Format = Format {
     name: "human",
-    summary: "one calm screen, for people",
-    alone: false,
     renderer: &Human,
 };
 

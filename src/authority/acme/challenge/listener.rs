@@ -13,7 +13,7 @@ use rustls::sign::CertifiedKey;
 use super::super::settings::Kind;
 use crate::authority::AuthorityError;
 use crate::finding::{Code, Finding};
-use crate::reason;
+use crate::os_error;
 
 pub const CANNOT_LISTEN: Code = Code::new("acme-cannot-listen");
 
@@ -183,7 +183,7 @@ fn cannot_listen(address: SocketAddr, kind: Kind, error: &std::io::Error) -> Aut
             format!(
                 "listening on {address} for {}: {}",
                 kind.as_str(),
-                reason::in_words(error)
+                os_error::in_words(error)
             ),
         )
         .fact("listen", address.to_string())

@@ -22,8 +22,8 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{CaDirectory, TTL};
 use crate::finding::rfc3339;
+use crate::os_error;
 use crate::pki::{AltName, Certificate};
-use crate::reason;
 use crate::span::Span;
 
 pub use identity::IdentityError;
@@ -306,7 +306,7 @@ impl Server {
     async fn rest_after(&self, error: &io::Error) {
         (self.events)(Event::Trouble {
             peer: None,
-            what: format!("accepting a connection: {}", reason::in_words(error)),
+            what: format!("accepting a connection: {}", os_error::in_words(error)),
         });
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -329,13 +329,13 @@ impl Server {
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    #[error("listening on {address}: {}", reason::in_words(source))]
+    #[error("listening on {address}: {}", os_error::in_words(source))]
     Listen {
         address: SocketAddr,
         source: io::Error,
     },
     #[error("preparing the server's certificate: {0}")]
     Identity(#[from] IdentityError),
-    #[error("starting the server: {}", reason::in_words(.0))]
+    #[error("starting the server: {}", os_error::in_words(.0))]
     Runtime(io::Error),
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{SOURCES, unusable};
 use crate::authority::AuthorityError;
 use crate::authority::connection::read_secret;
-use crate::reason;
+use crate::os_error;
 use crate::secret::Secret;
 use crate::secret_source::{LONGEST, SecretSource};
 
@@ -112,7 +112,7 @@ pub fn read(path: &Path) -> Result<Credentials, AuthorityError> {
         )
     };
     // It may hold a key: wiped as a secret, whatever it turns out to be.
-    let content = contents(path).map_err(|error| fault(&reason::in_words(&error)))?;
+    let content = contents(path).map_err(|error| fault(&os_error::in_words(&error)))?;
     let content = Secret::new(content);
     let kind = kind(content.expose()).ok_or_else(|| fault("it is no JSON with a type"))?;
     if !KINDS.contains(&kind.as_str()) {

@@ -16,7 +16,7 @@ use crate::authority::connection::{read_secret, wrong};
 use crate::authority::vault::server::Server;
 use crate::authority::{AuthorityError, Settings, SettingsError};
 use crate::finding::Finding;
-use crate::reason;
+use crate::os_error;
 use crate::secret::Secret;
 use crate::secret_source::{self, SecretSource};
 
@@ -74,7 +74,7 @@ impl Kubernetes {
         };
         File::open(&path)
             .and_then(|file| file.take(secret_source::LONGEST).read_to_end(&mut token))
-            .map_err(|error| unreadable(reason::in_words(&error)))?;
+            .map_err(|error| unreadable(os_error::in_words(&error)))?;
         let token = Secret::new(token.trim_ascii().to_vec());
         if token.is_empty() {
             return Err(unreadable("it is empty".to_owned()));

@@ -15,7 +15,7 @@ pub(super) fn name(error: &PathError) -> String {
 }
 
 /// The reason in words, and what to do.
-pub(super) fn of(case: &Case<'_>, error: &PathError) -> (String, &'static str) {
+pub(super) fn reason(case: &Case<'_>, error: &PathError) -> (String, &'static str) {
     let (reason, hint) = match error {
         PathError::NameConstraintViolation => return constrained(case),
         PathError::UnsupportedSignatureAlgorithmContext(context) => {
@@ -68,13 +68,13 @@ pub(super) fn of(case: &Case<'_>, error: &PathError) -> (String, &'static str) {
             "one of its DNS names cannot be held against the name constraints above it: a wildcard against what is excluded, or no host name",
             "ask for names without a wildcard, or have the constraint say what is permitted",
         ),
-        other => return misshapen(other),
+        other => return malformed(other),
     };
     (reason.to_owned(), hint)
 }
 
 /// A certificate that says what none may say, or cannot be read.
-fn misshapen(error: &PathError) -> (String, &'static str) {
+fn malformed(error: &PathError) -> (String, &'static str) {
     let (reason, hint) = match error {
         PathError::BadDerTime => (
             "a certificate's dates lie before 1970, which rustls does not read, or are not written as RFC 5280 section 4.1.2.5 wants them",
@@ -100,7 +100,7 @@ fn misshapen(error: &PathError) -> (String, &'static str) {
     (reason.to_owned(), hint)
 }
 
-/// rustls-webpki weighs DNS names and addresses alone, and refuses whatever else is constrained.
+/// rustls-webpki evaluates constraints on DNS names and addresses alone, and refuses the chain for any other.
 fn constrained(case: &Case<'_>) -> (String, &'static str) {
     let links = case.links().chain(case.anchors_not_reached());
     let weighed_not = links
@@ -109,10 +109,10 @@ fn constrained(case: &Case<'_>) -> (String, &'static str) {
     match weighed_not {
         Some((link, kinds)) => (
             format!(
-                "{link} has name constraints on {}, which rustls does not weigh and refuses whatever the names are",
+                "{link} has name constraints on {}, which rustls does not evaluate: it refuses the chain, whatever the names are",
                 Vec::from_iter(kinds).join(" and ")
             ),
-            "have that authority constrain DNS names and addresses alone, or ask for no name of the constrained kind; OpenSSL and Go weigh them, and may accept the chain",
+            "have that authority constrain DNS names and addresses alone, or ask for no name of the constrained kind; OpenSSL and Go evaluate such constraints, and may accept the chain",
         ),
         None => (
             "a certificate above it does not permit its names (name constraints)".to_owned(),

@@ -19,29 +19,29 @@ use crate::secret::Secret;
 
 /// Everything in one file, and what could not be read of it.
 #[derive(Debug, Default)]
-pub(super) struct Sight {
+pub(super) struct Contents {
     pub format: Option<&'static str>,
     pub pieces: Vec<Piece>,
     pub troubles: Vec<Trouble>,
 }
 
-pub(super) fn of(bytes: &[u8], password: Option<&Secret>, now: OffsetDateTime) -> Sight {
-    let mut looking = Looking {
+pub(super) fn of(bytes: &[u8], password: Option<&Secret>, now: OffsetDateTime) -> Contents {
+    let mut reader = Reader {
         password,
         now,
-        sight: Sight::default(),
+        contents: Contents::default(),
     };
-    looking.file(bytes);
-    looking.sight
+    reader.file(bytes);
+    reader.contents
 }
 
-struct Looking<'a> {
+struct Reader<'a> {
     password: Option<&'a Secret>,
     now: OffsetDateTime,
-    sight: Sight,
+    contents: Contents,
 }
 
-impl Looking<'_> {
+impl Reader<'_> {
     fn file(&mut self, bytes: &[u8]) {
         if bytes.trim_ascii().is_empty() {
             self.unreadable("it is empty", "");
@@ -49,7 +49,7 @@ impl Looking<'_> {
         }
         let mut blocks = pem::blocks(bytes).peekable();
         if blocks.peek().is_some() {
-            self.sight.format = Some("PEM");
+            self.contents.format = Some("PEM");
             blocks.for_each(|block| match block {
                 Ok(block) => self.block(block),
                 Err(error) => self.broken(
@@ -59,11 +59,11 @@ impl Looking<'_> {
                 ),
             });
         } else if let Some(trouble) = foreign::file(bytes) {
-            self.sight.troubles.push(trouble);
+            self.contents.troubles.push(trouble);
         } else if !is_text(bytes) {
             self.binary(bytes);
         } else if let Some(der) = base64(bytes) {
-            self.sight.format = Some("base64");
+            self.contents.format = Some("base64");
             self.der(&der);
         } else if bytes.windows(11).any(|eleven| eleven == b"-----BEGIN ") {
             self.unreadable(
@@ -83,7 +83,7 @@ impl Looking<'_> {
 
     fn binary(&mut self, bytes: &[u8]) {
         if bytes[0] == ber::SEQUENCE {
-            self.sight.format = Some("DER");
+            self.contents.format = Some("DER");
             self.der(bytes);
         } else {
             self.unreadable(
@@ -129,7 +129,7 @@ impl Looking<'_> {
             Block::Unknown(label) => {
                 let (what, trouble) = foreign::block(&label);
                 self.piece(Content::Other { what });
-                self.sight.troubles.extend(trouble);
+                self.contents.troubles.extend(trouble);
             }
         }
     }
@@ -168,14 +168,14 @@ impl Looking<'_> {
 
     fn element(&mut self, der: &[u8]) {
         if pkcs12::is_key_store(der) {
-            self.sight.format = Some("PKCS#12");
+            self.contents.format = Some("PKCS#12");
             self.key_store(der);
         } else if pkcs7::is_message(der) {
             self.message(der);
         } else if encrypted::is_encrypted_key(der) {
             self.encrypted_key(der);
         } else if let Ok(certificate) = Certificate::from_der(der) {
-            self.sight
+            self.contents
                 .pieces
                 .push(item::certificate(certificate, false, self.now));
         } else if let Some(csr) = Csr::from_der(der) {
@@ -193,8 +193,8 @@ impl Looking<'_> {
     }
 
     fn message(&mut self, bytes: &[u8]) {
-        if self.sight.format != Some("PEM") {
-            self.sight.format = Some("PKCS#7");
+        if self.contents.format != Some("PEM") {
+            self.contents.format = Some("PKCS#7");
         }
         let lists = pkcs7::crls(bytes).unwrap_or_default();
         match pkcs7::certificates(bytes) {
@@ -221,7 +221,7 @@ impl Looking<'_> {
                 for key in contents.keys {
                     let found = item::private_key(&key.pkcs8, true);
                     match found {
-                        Some(content) => self.sight.pieces.push(Piece::from(content).named(key.alias)),
+                        Some(content) => self.contents.pieces.push(Piece::from(content).named(key.alias)),
                         None => self.found(None, "a private key"),
                     }
                 }
@@ -229,8 +229,8 @@ impl Looking<'_> {
                     self.certificate(entry.certificate, entry.alias, entry.trusted);
                 }
             }
-            Err(Pkcs12Error::WrongPassword) if self.password.is_none() => self.sight.troubles.push(Trouble::StoreLocked),
-            Err(Pkcs12Error::WrongPassword) => self.sight.troubles.push(Trouble::WrongPassword { what: "key store" }),
+            Err(Pkcs12Error::WrongPassword) if self.password.is_none() => self.contents.troubles.push(Trouble::StoreLocked),
+            Err(Pkcs12Error::WrongPassword) => self.contents.troubles.push(Trouble::WrongPassword { what: "key store" }),
             Err(error) => self.unreadable(
                 error.to_string(),
                 "openssl pkcs12 -in FILE -out ALL.pem, then openssl pkcs12 -export -in ALL.pem -out NEW.p12, writes it anew",
@@ -243,7 +243,7 @@ impl Looking<'_> {
             Some(password) => encrypted::open(der, password),
             None => {
                 self.piece(Content::EncryptedPrivateKey);
-                self.sight.troubles.push(Trouble::KeyLocked);
+                self.contents.troubles.push(Trouble::KeyLocked);
                 return;
             }
         };
@@ -254,7 +254,7 @@ impl Looking<'_> {
             }
             Err(error) => {
                 self.piece(Content::EncryptedPrivateKey);
-                self.sight.troubles.push(match error {
+                self.contents.troubles.push(match error {
                     EncryptedKeyError::WrongPassword => Trouble::WrongPassword {
                         what: "private key",
                     },
@@ -271,7 +271,7 @@ impl Looking<'_> {
         match Certificate::from_der(der) {
             Ok(certificate) => {
                 let piece = item::certificate(certificate, trusted, self.now);
-                self.sight.pieces.push(piece.named(alias));
+                self.contents.pieces.push(piece.named(alias));
             }
             Err(error) => {
                 let summary = format!("item {}: {error}", self.next());
@@ -292,11 +292,11 @@ impl Looking<'_> {
     }
 
     fn next(&self) -> usize {
-        self.sight.pieces.len() + 1
+        self.contents.pieces.len() + 1
     }
 
     fn piece(&mut self, content: Content) {
-        self.sight.pieces.push(content.into());
+        self.contents.pieces.push(content.into());
     }
 
     /// Keeps its number among the items, so that the others keep theirs.
@@ -308,7 +308,9 @@ impl Looking<'_> {
     }
 
     fn unreadable(&mut self, summary: impl Into<String>, hint: &str) {
-        self.sight.troubles.push(Trouble::unreadable(summary, hint));
+        self.contents
+            .troubles
+            .push(Trouble::unreadable(summary, hint));
     }
 }
 
@@ -356,22 +358,22 @@ mod tests {
         ]
     }
 
-    fn look(bytes: &[u8]) -> Sight {
+    fn look(bytes: &[u8]) -> Contents {
         of(bytes, None, OffsetDateTime::UNIX_EPOCH)
     }
 
     /// Whatever is looked at, something is said of it.
-    fn says_something(sight: &Sight) -> bool {
-        !sight.pieces.is_empty() || !sight.troubles.is_empty()
+    fn says_something(contents: &Contents) -> bool {
+        !contents.pieces.is_empty() || !contents.troubles.is_empty()
     }
 
     #[test]
     fn whole_samples_are_shown_without_trouble() {
         for sample in samples() {
-            let sight = look(&sample);
+            let contents = look(&sample);
             assert!(
-                sight.troubles.is_empty() && !sight.pieces.is_empty(),
-                "{sight:?}"
+                contents.troubles.is_empty() && !contents.pieces.is_empty(),
+                "{contents:?}"
             );
         }
     }

@@ -1,0 +1,98 @@
+//! Names that were asked for, that came, and that peers look for.
+
+use certbake::finding::Severity;
+use certbake::outcome::Outcome;
+use certbake::pki::AltName;
+use rcgen::{DistinguishedName, DnType};
+
+use super::lab::dns;
+use super::scene::{Scene, codes, only};
+
+#[test]
+fn a_name_that_was_asked_for_and_did_not_come_is_named() {
+    let mut scene = Scene::right();
+    scene.names.push(AltName::ip("10.0.0.7").unwrap());
+    scene.subject.organization = Some("Lab".to_owned());
+    let verdict = scene.judge();
+    let finding = only(&verdict, "names-missing", Severity::Error);
+    assert_eq!(
+        finding.summary,
+        "the certificate lacks O=Lab and ip:10.0.0.7, which were asked for"
+    );
+    assert_eq!(verdict.outcome(), Outcome::Flawed);
+}
+
+#[test]
+fn a_name_that_nobody_asked_for_is_refused_and_an_echo_of_the_common_name_is_explained() {
+    let scene = Scene::with_leaf(|params| params.subject_alt_names.push(dns("app-server")));
+    let finding = only(&scene.judge(), "names-unexpected", Severity::Error);
+    assert_eq!(
+        finding.summary,
+        "the certificate carries dns:app-server, which nobody asked for"
+    );
+    assert!(
+        finding.hint.contains("repeats the common name"),
+        "{}",
+        finding.hint
+    );
+
+    let scene = Scene::with_leaf(|params| params.subject_alt_names.push(dns("*.internal")));
+    let finding = only(&scene.judge(), "names-unexpected", Severity::Error);
+    assert_eq!(finding.facts["unexpected"][0], "dns:*.internal");
+}
+
+#[test]
+fn a_name_that_the_authority_makes_the_common_name_is_explained() {
+    let mut scene = Scene::with_leaf(|params| {
+        params.distinguished_name = DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "app.internal");
+    });
+    scene.subject.common_name = None;
+    let finding = only(&scene.judge(), "names-unexpected", Severity::Error);
+    assert_eq!(finding.facts["unexpected"][0], "CN=app.internal");
+    assert!(
+        finding.hint.contains("ask for that (common_name)"),
+        "{}",
+        finding.hint
+    );
+}
+
+#[test]
+fn another_common_name_is_missing_and_unexpected_at_once() {
+    let mut scene = Scene::right();
+    scene.subject.common_name = Some("db-server".to_owned());
+    assert_eq!(codes(&scene.judge()), ["names-missing", "names-unexpected"]);
+}
+
+#[test]
+fn an_attribute_that_the_authority_adds_to_the_subject_is_only_warned_of() {
+    let scene = Scene::with_leaf(|params| {
+        params
+            .distinguished_name
+            .push(DnType::OrganizationName, "Lab")
+    });
+    let verdict = scene.judge();
+    let finding = only(&verdict, "names-unexpected", Severity::Warning);
+    assert_eq!(finding.facts["unexpected"][0], "O=Lab");
+    assert_eq!(verdict.outcome(), Outcome::Ok);
+}
+
+#[test]
+fn a_name_that_peers_look_for_is_matched_as_they_match_it() {
+    let mut scene =
+        Scene::with_leaf(|params| params.subject_alt_names = vec![dns("*.app.internal")]);
+    scene.names = vec![AltName::dns("*.app.internal").unwrap()];
+    scene.policy.peer_names = vec![AltName::dns("one.app.internal").unwrap()];
+    assert_eq!(codes(&scene.judge()), [""; 0]);
+    scene.policy.peer_names = vec![AltName::dns("one.two.app.internal").unwrap()];
+    let finding = only(&scene.judge(), "name-mismatch", Severity::Error);
+    assert!(
+        finding
+            .summary
+            .contains("not valid for dns:one.two.app.internal: it carries dns:*.app.internal"),
+        "{}",
+        finding.summary
+    );
+}

@@ -1,0 +1,169 @@
+//! The window against the clock and the floor.
+
+use certbake::finding::Severity;
+use certbake::outcome::Outcome;
+use certbake::pki::{Anchors, Floor};
+use certbake::span::Span;
+use time::Duration;
+
+use super::lab::{Authority, window};
+use super::scene::{DAY, Scene, codes, days, only};
+
+#[test]
+fn a_window_below_the_floor_says_by_how_much_and_what_to_change() {
+    let mut scene = Scene::with_leaf(window(Duration::ZERO, 13 * DAY));
+    scene.ttl = None;
+    let verdict = scene.judge();
+    let finding = only(&verdict, "window-below-floor", Severity::Error);
+    assert_eq!(verdict.outcome(), Outcome::Window);
+    assert_eq!(
+        finding.summary,
+        "the certificate \"app-server\" ends the window in 13d, 8d short of the floor of 21d"
+    );
+    assert_eq!(finding.facts["short_by_seconds"], 8 * 86_400);
+    assert!(
+        finding.hint.contains("ask for a ttl above 21d"),
+        "{}",
+        finding.hint
+    );
+    assert!(!verdict.summary.floor.unwrap().holds);
+}
+
+#[test]
+fn a_ttl_that_is_itself_below_the_floor_is_named_as_what_to_change() {
+    let mut scene = Scene::with_leaf(window(Duration::ZERO, 7 * DAY));
+    scene.ttl = Some(days(7));
+    let finding = only(&scene.judge(), "window-below-floor", Severity::Error);
+    assert!(
+        finding.hint.contains("it is 7d, and the build needs 21d"),
+        "{}",
+        finding.hint
+    );
+}
+
+#[test]
+fn an_intermediate_that_ends_first_limits_the_window_and_is_named() {
+    let scene = Scene::with_intermediate(window(-DAY, 5 * DAY));
+    let verdict = scene.judge();
+    assert_eq!(codes(&verdict), ["window-below-floor", "issuer-ends-first"]);
+    let finding = &verdict.findings[0];
+    assert!(
+        finding
+            .summary
+            .starts_with("the intermediate \"Lab Issuing\" ends the window in 5d"),
+        "{}",
+        finding.summary
+    );
+    assert!(
+        finding
+            .hint
+            .contains("renew the intermediate \"Lab Issuing\""),
+        "{}",
+        finding.hint
+    );
+    assert_eq!(finding.facts["limited_by_depth"], 1);
+    assert_eq!(verdict.findings[1].severity, Severity::Note);
+    assert_eq!(verdict.outcome(), Outcome::Window);
+}
+
+#[test]
+fn a_floor_of_stated_facts_is_printed_as_their_sum() {
+    let mut scene = Scene::right();
+    scene.policy.floor = Some(Floor::Sum(vec![
+        ("image_max_age".into(), days(30)),
+        ("rollout".into(), days(1)),
+    ]));
+    let finding = only(&scene.judge(), "window-below-floor", Severity::Error);
+    assert!(
+        finding
+            .summary
+            .ends_with("1d short of the floor of image_max_age 30d + rollout 1d = 31d"),
+        "{}",
+        finding.summary
+    );
+    assert_eq!(finding.facts["sum"]["rollout_seconds"], 86_400);
+}
+
+#[test]
+fn a_floor_in_percent_is_of_the_leaf_s_own_lifetime() {
+    let mut scene = Scene::with_leaf(window(-15 * DAY, 15 * DAY));
+    scene.policy.floor = Some("66%".parse().unwrap());
+    let finding = only(&scene.judge(), "window-below-floor", Severity::Error);
+    assert!(
+        finding.summary.contains("66% of its lifetime, 19d 19h"),
+        "{}",
+        finding.summary
+    );
+    assert!(finding.hint.contains("raise the limit"), "{}", finding.hint);
+    // No other lifetime would help.
+    scene.policy.floor = Some("100%".parse().unwrap());
+    let finding = only(&scene.judge(), "window-below-floor", Severity::Error);
+    assert!(
+        finding.hint.starts_with("lower the floor"),
+        "{}",
+        finding.hint
+    );
+    scene.policy.floor = Some("50%".parse().unwrap());
+    assert_eq!(scene.judge().outcome(), Outcome::Ok);
+}
+
+#[test]
+fn an_expired_link_is_named_with_how_long_ago_and_nothing_else_is_said_of_it() {
+    let mut scene = Scene::with_leaf(window(-30 * DAY, -3 * DAY));
+    scene.ttl = None;
+    let verdict = scene.judge();
+    let finding = only(&verdict, "expired", Severity::Error);
+    assert_eq!(
+        finding.summary,
+        "the certificate \"app-server\" expired 3d ago"
+    );
+    assert_eq!(verdict.outcome(), Outcome::Window);
+
+    let scene = Scene::with_intermediate(window(-30 * DAY, -DAY));
+    let verdict = scene.judge();
+    assert_eq!(codes(&verdict), ["expired", "issuer-ends-first"]);
+    assert!(
+        verdict.findings[0]
+            .summary
+            .contains("the intermediate \"Lab Issuing\" expired 1d ago")
+    );
+}
+
+#[test]
+fn an_expired_anchor_is_refused_because_openssl_and_go_refuse_it() {
+    let root = Authority::root_with("Old Root", window(-3650 * DAY, -DAY));
+    let issuing = root.intermediate("Lab Issuing");
+    let finding = only(
+        &Scene::of(root, issuing, |_| {}).judge(),
+        "expired",
+        Severity::Error,
+    );
+    assert_eq!(finding.summary, "the anchor \"Old Root\" expired 1d ago");
+}
+
+#[test]
+fn a_certificate_that_starts_later_is_refused_beyond_the_tolerance_and_warned_of_within_it() {
+    let mut scene = Scene::with_leaf(window(Duration::seconds(20), 30 * DAY));
+    let verdict = scene.judge();
+    let finding = only(&verdict, "not-yet-valid", Severity::Error);
+    assert_eq!(
+        finding.summary,
+        "the certificate \"app-server\" is not valid yet: it starts in 20s"
+    );
+    assert_eq!(verdict.outcome(), Outcome::Window);
+
+    scene.policy.not_before_tolerance = Span::seconds(30);
+    let verdict = scene.judge();
+    only(&verdict, "not-yet-valid", Severity::Warning);
+    assert_eq!(verdict.outcome(), Outcome::Ok);
+}
+
+#[test]
+fn a_certificate_that_starts_within_the_tolerance_must_lead_to_the_anchors_all_the_same() {
+    let mut scene = Scene::with_leaf(window(Duration::seconds(20), 30 * DAY));
+    scene.policy.not_before_tolerance = Span::seconds(30);
+    scene.anchors = Anchors::new(vec![Authority::root("Other Root").certificate]);
+    let verdict = scene.judge();
+    assert_eq!(codes(&verdict), ["not-yet-valid", "chain-incomplete"]);
+    assert_eq!(verdict.outcome(), Outcome::Flawed);
+}
