@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, Mode as RawMode, OFlags, accessat, fchmod, openat};
+use rustix::io::Errno;
 
 use super::dir::{Dir, regular};
 use super::error::{During, ImageError};
@@ -194,7 +195,9 @@ pub fn can_write(dir: &Path) -> Result<(), ImageError> {
         dir
     };
     let shown = dir.display().to_string();
-    open_dir(dir)?;
+    if open_dir(dir)?.is_kernels()? {
+        return Err(Errno::OPNOTSUPP).during("writing into", &shown);
+    }
     accessat(
         CWD,
         dir,
@@ -221,7 +224,7 @@ fn parent_of(path: &Path) -> Result<(Dir, String), ImageError> {
     let shown = path.display().to_string();
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name
-        .ok_or(rustix::io::Errno::INVAL)
+        .ok_or(Errno::INVAL)
         .during("finding the file name of", &shown)?;
     Ok((
         open_dir(path.parent().unwrap_or(Path::new("/")))?,
