@@ -838,18 +838,30 @@ fn an_image_with_nothing_but_a_key_store_is_held_to_the_window_that_was_recorded
         &CONFIG[..placements]
     );
     let image = Image::baked_with(&config);
-    assert_eq!(image.check(&[]).ends(0).findings(), [""; 0]);
+    // It does not open, so the one is said and the other held.
+    const CLOSED: &str = "trust-not-checked";
+    assert_eq!(image.check(&[]).ends(0).findings(), [CLOSED]);
     let run = image.check(&["--at", &in_days(10)]).ends(3);
-    assert_eq!(run.findings(), ["window-below-floor"]);
+    assert_eq!(run.findings(), ["window-below-floor", CLOSED]);
     assert_eq!(
         image.check(&["--at", &in_days(31)]).ends(3).findings(),
-        ["expired"]
+        ["expired", CLOSED]
     );
     fs::write(image.file("etc/app/client.p12"), "not the one").unwrap();
     assert_eq!(
         image.check(&[]).ends(4).findings(),
-        ["placement-changed client.p12"]
+        ["placement-changed client.p12", CLOSED]
     );
+}
+
+#[test]
+fn a_record_that_lists_no_file_proves_nothing() {
+    let image = Image::baked();
+    image.edit(RECORD, |text| {
+        text.replace("\"placements\": [", "\"placements\": [], \"were\": [")
+    });
+    let run = image.check(&[]).ends(4);
+    assert_eq!(run.findings(), ["nothing-to-check app-server.json"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 use super::super::records;
 use super::placement::{self, CHANGED};
 use super::read::{self, Content};
-use super::{Expected, ImageTarget, nothing, successor, trust_not_checked};
+use super::{Expected, ImageTarget, TRUST_NOT_CHECKED, nothing, successor, trust_not_checked};
 use crate::finding::{Code, Finding};
 use crate::image::{self, ImageError, ImagePath, ImageRoot};
 use crate::outcome::{AuthorityPlace, Change, IdentityReport, Outcome, PlacementReport, Report};
@@ -18,6 +18,9 @@ use crate::verify::{self, Evidence, Policy};
 
 const RECORD_MISSING: Code = Code::new("record-missing");
 const NOT_PLACED: Code = Code::new("placement-missing");
+
+/// As records call what does not open without its password.
+const KEY_STORE: &str = "pkcs12";
 
 /// No file that certbake lands comes near.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -134,6 +137,10 @@ impl<'a> Identity<'a> {
             unread: false,
             record,
         };
+        if identity.record.placements.is_empty() {
+            let empty = nothing(record::path(name), "the record lists no file");
+            identity.findings.push(empty);
+        }
         for placement in identity.record.placements.clone() {
             identity.look_at(&placement);
         }
@@ -185,7 +192,7 @@ impl<'a> Identity<'a> {
             });
         }
         // A key store does not open without its password; its digest was compared.
-        if recorded.what == "pkcs12" {
+        if recorded.what == KEY_STORE {
             return;
         }
         match read::content(&bytes) {
@@ -278,6 +285,7 @@ impl<'a> Identity<'a> {
         let bundle = self.bundle();
         let Some((leaf, others)) = bundle.split_first() else {
             self.judge_by_record(policy, report.at);
+            self.findings.extend(self.closed());
             summary.checks = verify::checks_by_record(
                 policy.floor.is_some(),
                 "no certificate could be read: the record alone was looked at",
@@ -324,6 +332,20 @@ impl<'a> Identity<'a> {
                 self.findings.push(*finding);
             }
         }
+    }
+
+    /// Of a key store, what the record does not tell is not known.
+    fn closed(&self) -> Option<Finding> {
+        let mut placements = self.record.placements.iter();
+        let store = placements.find(|placement| placement.what == KEY_STORE)?;
+        let path = &store.path;
+        Some(
+            Finding::note(
+                TRUST_NOT_CHECKED,
+                format!("the certificate is in the key store {path} alone, which does not open without its password: files and window were held against the record, names, usage and trust were not checked"),
+            )
+            .hint("place the certificate beside the store too (full_chain), or check it where the password is known"),
+        )
     }
 
     /// What the run demands, else what the configuration does, else what was recorded.
