@@ -527,7 +527,9 @@ fn flags_change_of_a_placement_what_they_name_and_leave_the_rest_as_the_file_has
             .unwrap()
             .to_owned()
     };
-    assert!(refused(&["--key-mode", "0644"]).starts_with("--key-mode: mode 0644 of the private key "));
+    assert!(
+        refused(&["--key-mode", "0644"]).starts_with("--key-mode: mode 0644 of the private key ")
+    );
     assert!(refused(&["--cert-mode", "rw"]).starts_with("--cert-mode: \"rw\" is not a mode"));
 }
 
@@ -959,6 +961,18 @@ fn a_report_goes_through_devices_and_descriptors_and_replaces_none() {
         .ends_with(0);
     assert!(run.stdout.ends_with("}\n[]\n"), "{}", run.stdout);
     assert!(lab.path("stdout").is_symlink());
+    let issued = lab.read("ca/issued.jsonl");
+    for nowhere in ["markdown=/dev/fd/97", "markdown=/proc/report.md"] {
+        let run = lab
+            .provision(&[APP, &["--report", nowhere]].concat())
+            .ends_with(2);
+        assert!(run.stderr.contains("cannot be written"), "{}", run.stderr);
+    }
+    assert_eq!(
+        lab.read("ca/issued.jsonl"),
+        issued,
+        "a certificate was spent"
+    );
 }
 
 #[test]

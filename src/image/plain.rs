@@ -49,7 +49,9 @@ pub(super) fn can_place(directory: &Path, name: &str) -> Result<(), ImageError> 
         replaceable(&open_dir(directory)?, name)?;
         return can_write(directory);
     }
-    let above = directory.ancestors().find(|above| above.exists());
+    // A link that leads nowhere is there too, and no directory.
+    let is_there = |above: &&Path| above.symlink_metadata().is_ok();
+    let above = directory.ancestors().find(is_there);
     can_write(above.unwrap_or(Path::new(".")))
 }
 
@@ -76,8 +78,12 @@ pub fn is_stream(path: &Path) -> bool {
     let leads_to_descriptors = |path: std::io::Result<PathBuf>| {
         path.is_ok_and(|path| path.starts_with(DESCRIPTORS.trim_end_matches('/')))
     };
-    let kind = std::fs::metadata(path).map(|found| found.file_type());
-    kind.is_ok_and(|kind| kind.is_char_device() || kind.is_fifo())
+    // A descriptor that is not open leads nowhere.
+    let Ok(kind) = std::fs::metadata(path).map(|found| found.file_type()) else {
+        return false;
+    };
+    kind.is_char_device()
+        || kind.is_fifo()
         || leads_to_descriptors(std::fs::read_link(path))
         || leads_to_descriptors(path.parent().unwrap_or(path).canonicalize())
 }
