@@ -60,6 +60,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls_pemfile", &["pki/pem.rs"]),
     ("saphyr", &["authority/kubernetes/"]),
     ("signal_hook", &["subprocess/"]),
+    ("terminal_size", &["cli/"]),
     (
         "tokio",
         &["authority/aws_pca/", "authority/embedded/", "net/"],

@@ -941,6 +941,26 @@ fn why_something_could_not_be_written_is_said() {
 }
 
 #[test]
+fn a_report_is_as_wide_as_the_terminal() {
+    let lab = Lab::new();
+    let widest = |columns: u16| {
+        let certbake = env!("CARGO_BIN_EXE_certbake");
+        let words = format!("stty rows 24 cols {columns}; '{certbake}' check --root missing");
+        let output = Command::new("script")
+            .args(["-qec", &words, "/dev/null"])
+            .current_dir(lab.dir.path())
+            .env_remove("COLUMNS")
+            .env("NO_COLOR", "1")
+            .output();
+        let run = Run::of(output.unwrap()).ends_with(7);
+        let lines = run.stdout.lines().map(str::trim_end);
+        lines.map(|line| line.chars().count()).max().unwrap()
+    };
+    assert!((50..=60).contains(&widest(60)));
+    assert!((90..=110).contains(&widest(110)));
+}
+
+#[test]
 fn a_report_goes_through_devices_and_descriptors_and_replaces_none() {
     let lab = Lab::new();
     // As /dev/stdout is made.
