@@ -1219,6 +1219,27 @@ fn files_of_an_identity_that_is_not_baked_are_not_overwritten() {
 }
 
 #[test]
+fn a_record_of_another_identity_that_cannot_be_read_is_warned_of() {
+    let lab = Lab::new();
+    lab.provision(APP).ends_with(0);
+    lab.write("rootfs/var/lib/certbake/other.json", "{");
+    std::fs::create_dir(lab.path("rootfs/var/lib/certbake/folder.json")).unwrap();
+    let report = lab.provision(APP).ends_with(0).json();
+    for (finding, name) in report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(["folder", "other"])
+    {
+        assert_eq!(finding["severity"], "warning", "{finding}");
+        let summary = finding["summary"].as_str().unwrap();
+        let begins = format!("which files are those of {name} is not known: ");
+        assert!(summary.starts_with(&begins), "{finding}");
+    }
+    assert_eq!(report["findings"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn identities_that_change_places_in_one_run_claim_nothing_of_each_other() {
     let lab = Lab::new();
     let config = |first: &str, second: &str| {

@@ -41,9 +41,8 @@ pub fn look(root: &ImageRoot, identities: &[Identity]) -> Result<Vec<Finding>, S
             }
             // The new one takes its place.
             (Err(_), Some(_)) => {}
-            (Err(mut unread), None) => {
-                unread.severity = Severity::Warning;
-                told.push(*unread);
+            (Err(unread), None) => {
+                told.push(unknown(name, *unread));
                 claimed.extend(claims(&mut places, &planned, name, &[]));
             }
         }
@@ -126,6 +125,22 @@ fn refused(identity: &str, other: &str, paths: Vec<String>) -> Finding {
         .hint(format!(
             "where {identity} takes the place of {other}, remove {record} from the image and run again; else give each of the two paths of its own"
         ))
+}
+
+/// What another identity has placed cannot be spared where its record cannot be read.
+fn unknown(other: &str, unread: Finding) -> Finding {
+    let summary = format!(
+        "which files are those of {other} is not known: {}",
+        unread.summary
+    );
+    Finding {
+        severity: Severity::Warning,
+        summary,
+        ..unread
+    }
+    .hint(format!(
+        "mend its record or, when {other} has gone, remove it: as it is, `certbake check` fails on this image"
+    ))
 }
 
 /// What the run before has placed for this identity, and this one does not replace.
