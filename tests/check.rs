@@ -855,6 +855,29 @@ fn an_image_with_nothing_but_a_key_store_is_held_to_the_window_that_was_recorded
 }
 
 #[test]
+fn a_report_of_a_check_replaces_no_record_and_no_configuration() {
+    let image = Image::baked();
+    let config = image.config();
+    let root = image.root();
+    for file in [
+        config,
+        image.file(RECORD),
+        image.file("var/lib/certbake/new"),
+    ] {
+        let before = fs::read(&file).ok();
+        let report = format!("junit={}", file.display());
+        let output = Command::new(env!("CARGO_BIN_EXE_certbake"))
+            .args(["check", "--root", root.to_str().unwrap(), "--config"])
+            .arg(image.config())
+            .args(["--report", &report])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{report}");
+        assert_eq!(fs::read(&file).ok(), before, "{report}");
+    }
+}
+
+#[test]
 fn a_record_that_lists_no_file_proves_nothing() {
     let image = Image::baked();
     image.edit(RECORD, |text| {

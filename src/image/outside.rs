@@ -48,6 +48,13 @@ impl HostPlace {
             .find(|path| Self::in_image(&mut places, path).as_ref() == Some(self))
     }
 
+    /// Whether it is a file in this directory of an image.
+    pub fn is_in(&self, root: &ImageRoot, directory: &ImagePath) -> bool {
+        let found = root.open_dir(directory.as_str()).ok().flatten();
+        let identity = found.and_then(|dir| dir.identity().ok());
+        self.below.len() == 1 && identity == Some(self.base)
+    }
+
     /// Where `path` leads in an image; `None` where it leads nowhere.
     pub fn in_image(places: &mut Places<'_>, path: &ImagePath) -> Option<Self> {
         let place = places.locate(path).ok()?;
