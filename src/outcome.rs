@@ -347,6 +347,13 @@ pub enum Change {
     NotWritten,
 }
 
+impl Change {
+    /// Whether the file stands in the image.
+    pub const fn stands(self) -> bool {
+        matches!(self, Self::Written | Self::Unchanged)
+    }
+}
+
 /// RFC 3339 UTC.
 pub(crate) fn instant<S: serde::Serializer>(
     at: &OffsetDateTime,

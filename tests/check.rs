@@ -838,18 +838,53 @@ fn an_image_with_nothing_but_a_key_store_is_held_to_the_window_that_was_recorded
         &CONFIG[..placements]
     );
     let image = Image::baked_with(&config);
-    assert_eq!(image.check(&[]).ends(0).findings(), [""; 0]);
+    // It does not open, so the one is said and the other held.
+    const CLOSED: &str = "trust-not-checked";
+    assert_eq!(image.check(&[]).ends(0).findings(), [CLOSED]);
     let run = image.check(&["--at", &in_days(10)]).ends(3);
-    assert_eq!(run.findings(), ["window-below-floor"]);
+    assert_eq!(run.findings(), ["window-below-floor", CLOSED]);
     assert_eq!(
         image.check(&["--at", &in_days(31)]).ends(3).findings(),
-        ["expired"]
+        ["expired", CLOSED]
     );
     fs::write(image.file("etc/app/client.p12"), "not the one").unwrap();
     assert_eq!(
         image.check(&[]).ends(4).findings(),
-        ["placement-changed client.p12"]
+        ["placement-changed client.p12", CLOSED]
     );
+}
+
+#[test]
+fn a_report_of_a_check_replaces_no_record_and_no_configuration() {
+    let image = Image::baked();
+    let config = image.config();
+    let root = image.root();
+    for file in [
+        config,
+        image.file(RECORD),
+        image.file("var/lib/certbake/new"),
+    ] {
+        let before = fs::read(&file).ok();
+        let report = format!("junit={}", file.display());
+        let output = Command::new(env!("CARGO_BIN_EXE_certbake"))
+            .args(["check", "--root", root.to_str().unwrap(), "--config"])
+            .arg(image.config())
+            .args(["--report", &report])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{report}");
+        assert_eq!(fs::read(&file).ok(), before, "{report}");
+    }
+}
+
+#[test]
+fn a_record_that_lists_no_file_proves_nothing() {
+    let image = Image::baked();
+    image.edit(RECORD, |text| {
+        text.replace("\"placements\": [", "\"placements\": [], \"were\": [")
+    });
+    let run = image.check(&[]).ends(4);
+    assert_eq!(run.findings(), ["nothing-to-check app-server.json"]);
 }
 
 #[test]

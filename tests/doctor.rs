@@ -250,3 +250,19 @@ fn a_password_that_java_does_not_take_is_warned_of() {
     let told = "pkcs12-password-not-ascii".to_owned();
     assert!(codes(&report).contains(&told.as_str()), "{report}");
 }
+
+#[test]
+fn a_record_below_proc_is_known_to_be_unwritable() {
+    let lab = Lab::new(&format!(
+        "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n{APP}"
+    ));
+    for below in ["/proc/app.json", "/proc/sys/out/app.json", "/sys/app.json"] {
+        let config = lab.read("certbake.toml").replace("out/app.json", below);
+        lab.write("config", &config);
+        for verb in ["doctor", "provision"] {
+            let report = lab.run(&[verb, "--config", "config"], 2);
+            assert_eq!(codes(&report), ["record-unwritable"], "{below}: {report}");
+        }
+    }
+    assert!(!lab.path("ca").exists(), "a certificate was spent");
+}

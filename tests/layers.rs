@@ -75,6 +75,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("saphyr", &["authority/kubernetes/"]),
     ("signal_hook", &["subprocess/"]),
     ("strsim", &["choice.rs"]),
+    ("terminal_size", &["cli/"]),
     (
         "tokio",
         &["authority/aws_pca/", "authority/embedded/", "net/"],

@@ -171,8 +171,15 @@ pub fn style(environment: Environment<'_>) -> Style {
         colour: AutoStream::choice(&io::stdout()) != ColorChoice::Never,
         width: environment("COLUMNS")
             .and_then(|columns| columns.parse().ok())
+            .or_else(terminal_width)
             .unwrap_or(Style::PLAIN.width),
     }
+}
+
+/// Of the terminal that standard output is, where that knows.
+fn terminal_width() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(width.0.into())
 }
 
 fn to_file(selection: &Selection, path: &Path, report: &Report) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ mod foresee;
 pub mod init;
 pub mod inspect;
 pub mod provision;
+mod records;
 pub mod revoke;
 mod together;
 

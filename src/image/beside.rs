@@ -18,6 +18,8 @@ const LOOKED_THROUGH: u64 = 64 * 1024;
 pub enum BesideError {
     #[error("it names no file")]
     NoName,
+    #[error("it ends in / and so names a directory")]
+    NamesDirectory,
     #[error("a certificate or a key is there, which would be lost")]
     HoldsPem,
     #[error(transparent)]
@@ -48,6 +50,10 @@ pub fn write_beside(path: &Path, bytes: &[u8]) -> Result<(), BesideError> {
 fn split(path: &Path) -> Result<(&Path, &str), BesideError> {
     let name = path.file_name().and_then(|name| name.to_str());
     let directory = path.parent().unwrap_or(Path::new("/"));
+    // Without this, `out/` would make a file called out.
+    if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(BesideError::NamesDirectory);
+    }
     Ok((directory, name.ok_or(BesideError::NoName)?))
 }
 

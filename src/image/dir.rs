@@ -284,6 +284,13 @@ impl Dir {
         fs::fstatvfs(&self.fd).during("examining the file system of", &self.path)
     }
 
+    /// Whether it is on a file system in which the kernel alone makes files, whatever access(2) says.
+    pub(super) fn is_kernels(&self) -> Result<bool, ImageError> {
+        const SYSFS_MAGIC: fs::FsWord = 0x6265_6572;
+        let held = fs::fstatfs(&self.fd).during("examining the file system of", &self.path)?;
+        Ok(matches!(held.f_type, fs::PROC_SUPER_MAGIC | SYSFS_MAGIC))
+    }
+
     /// The file system of the file `name` itself, which a bind mount makes another one.
     pub(super) fn file_system_of(&self, name: &str) -> Result<StatVfs, ImageError> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;

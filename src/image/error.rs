@@ -141,7 +141,7 @@ pub enum ImageError {
     },
 
     /// `known` is what the database lists, `None` when the image has no such database.
-    #[error("looking up the owner {name:?} of {path}: {}", owner_missing(database, known.as_deref()))]
+    #[error("looking up the {} {name:?} of {path}: {}", owner_or_group(database), owner_missing(database, known.as_deref()))]
     OwnerMissing {
         path: String,
         name: String,
@@ -190,6 +190,14 @@ fn broken_link(how: BrokenLink, target: &str) -> String {
         BrokenLink::Dangling => {
             format!("it points to {target}, whose directory does not exist in the image")
         }
+    }
+}
+
+fn owner_or_group(database: &str) -> &'static str {
+    if database == super::owner::GROUPS {
+        "group"
+    } else {
+        "owner"
     }
 }
 

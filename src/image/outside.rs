@@ -6,11 +6,11 @@ use std::path::{Component, Path};
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
 use super::path::ImagePath;
-use super::places::{Place, Places};
+use super::places::Places;
 use super::root::ImageRoot;
 use super::stat::Identity;
 
-/// Where a file of the host is or would be: a directory that exists, and the components below it.
+/// Where a file is or would be, in the host's eyes: a directory that exists, and the components below it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HostPlace {
     base: Identity,
@@ -43,13 +43,21 @@ impl HostPlace {
         paths: impl IntoIterator<Item = &'p ImagePath>,
     ) -> Option<&'p ImagePath> {
         let mut places = Places::of(root);
-        paths.into_iter().find(|path| {
-            let place = places.locate(path).ok();
-            place.is_some_and(|place| Self::in_image(place).as_ref() == Some(self))
-        })
+        paths
+            .into_iter()
+            .find(|path| Self::in_image(&mut places, path).as_ref() == Some(self))
     }
 
-    fn in_image(place: Place) -> Option<Self> {
+    /// Whether it is a file in this directory of an image.
+    pub fn is_in(&self, root: &ImageRoot, directory: &ImagePath) -> bool {
+        let found = root.open_dir(directory.as_str()).ok().flatten();
+        let identity = found.and_then(|dir| dir.identity().ok());
+        self.below.len() == 1 && identity == Some(self.base)
+    }
+
+    /// Where `path` leads in an image; `None` where it leads nowhere.
+    pub fn in_image(places: &mut Places<'_>, path: &ImagePath) -> Option<Self> {
+        let place = places.locate(path).ok()?;
         let mut below = place.missing;
         below.push(place.name);
         Some(Self {

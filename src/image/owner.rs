@@ -14,6 +14,9 @@ use super::root::ImageRoot;
 /// Larger than any database an image is built with.
 const LARGEST_DATABASE: u64 = 16 * 1024 * 1024;
 
+/// Where an image's groups are listed.
+pub(super) const GROUPS: &str = "/etc/group";
+
 /// Who a file belongs to, or its group.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Owner {
@@ -100,9 +103,7 @@ impl<'r> Names<'r> {
         match group {
             Owner::Running => Ok(running().1),
             Owner::Id(id) => Ok(*id),
-            Owner::Name(name) => {
-                read_once(&mut self.groups, self.root, "/etc/group")?.id(path, name)
-            }
+            Owner::Name(name) => read_once(&mut self.groups, self.root, GROUPS)?.id(path, name),
         }
     }
 }
@@ -225,7 +226,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "looking up the owner \"nginx\" of /etc/key: /etc/group in the image has root, www"
+            "looking up the group \"nginx\" of /etc/key: /etc/group in the image has root, www"
         );
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, Mode as RawMode, OFlags, accessat, fchmod, openat};
+use rustix::io::Errno;
 
 use super::dir::{Dir, regular};
 use super::error::{During, ImageError};
@@ -48,7 +49,9 @@ pub(super) fn can_place(directory: &Path, name: &str) -> Result<(), ImageError> 
         replaceable(&open_dir(directory)?, name)?;
         return can_write(directory);
     }
-    let above = directory.ancestors().find(|above| above.exists());
+    // A link that leads nowhere is there too, and no directory.
+    let is_there = |above: &&Path| above.symlink_metadata().is_ok();
+    let above = directory.ancestors().find(is_there);
     can_write(above.unwrap_or(Path::new(".")))
 }
 
@@ -75,8 +78,12 @@ pub fn is_stream(path: &Path) -> bool {
     let leads_to_descriptors = |path: std::io::Result<PathBuf>| {
         path.is_ok_and(|path| path.starts_with(DESCRIPTORS.trim_end_matches('/')))
     };
-    let kind = std::fs::metadata(path).map(|found| found.file_type());
-    kind.is_ok_and(|kind| kind.is_char_device() || kind.is_fifo())
+    // A descriptor that is not open leads nowhere.
+    let Ok(kind) = std::fs::metadata(path).map(|found| found.file_type()) else {
+        return false;
+    };
+    kind.is_char_device()
+        || kind.is_fifo()
         || leads_to_descriptors(std::fs::read_link(path))
         || leads_to_descriptors(path.parent().unwrap_or(path).canonicalize())
 }
@@ -194,7 +201,9 @@ pub fn can_write(dir: &Path) -> Result<(), ImageError> {
         dir
     };
     let shown = dir.display().to_string();
-    open_dir(dir)?;
+    if open_dir(dir)?.is_kernels()? {
+        return Err(Errno::OPNOTSUPP).during("writing into", &shown);
+    }
     accessat(
         CWD,
         dir,
@@ -221,7 +230,7 @@ fn parent_of(path: &Path) -> Result<(Dir, String), ImageError> {
     let shown = path.display().to_string();
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name
-        .ok_or(rustix::io::Errno::INVAL)
+        .ok_or(Errno::INVAL)
         .during("finding the file name of", &shown)?;
     Ok((
         open_dir(path.parent().unwrap_or(Path::new("/")))?,

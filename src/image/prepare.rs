@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::StatVfsMountFlags;
+use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities};
 
 use super::descriptors;
@@ -236,6 +237,9 @@ fn writable(place: &Place, path: &str) -> Result<(), ImageError> {
     }
     if let Some(mark) = dir.own_stat()?.mark() {
         return unmarked(Some(mark), dir.path());
+    }
+    if dir.is_kernels()? {
+        return Err(Errno::OPNOTSUPP).during("writing into", dir.path());
     }
     if dir.is_writable()? {
         return Ok(());

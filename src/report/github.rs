@@ -174,7 +174,11 @@ fn by_name(identities: &[IdentityReport]) -> String {
         .map(|identity| {
             let certificate = identity.certificate.as_ref();
             let window = identity.window.as_ref();
-            let files: Vec<_> = identity.placements.iter().map(|file| &file.path).collect();
+            let files = identity
+                .placements
+                .iter()
+                .filter(|file| file.change.stands());
+            let files: Vec<_> = files.map(|file| &file.path).collect();
             let facts = json!({
                 "not_after": window.map(|window| rfc3339(window.not_after)),
                 "rebuild_by": window.and_then(|window| window.rebuild_by).map(rfc3339),

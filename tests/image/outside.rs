@@ -78,6 +78,12 @@ fn whether_a_file_can_be_placed_is_known_before() {
     can_write_beside(&dir.path().join("directory")).unwrap_err();
     can_write_beside(&dir.path().join("missing/deep/new")).unwrap();
     can_write_beside(&dir.path().join("file/new")).unwrap_err();
+    std::os::unix::fs::symlink("nowhere", dir.path().join("link")).unwrap();
+    can_write_beside(&dir.path().join("link/new")).unwrap_err();
+    can_write_beside(&dir.path().join("link/deep/new")).unwrap_err();
+    can_write_beside(&dir.path().join("missing/")).unwrap_err();
+    write_beside(&dir.path().join("missing/"), b"").unwrap_err();
+    assert!(!dir.path().join("missing").exists());
 }
 
 #[test]

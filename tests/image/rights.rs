@@ -142,7 +142,7 @@ fn a_missing_group_is_looked_for_among_the_groups() {
     let error = Staging::prepare(&image.root(), vec![key]).err().unwrap();
     assert_eq!(
         error.to_string(),
-        "looking up the owner \"tls\" of /etc/key: /etc/group in the image has root, sys"
+        "looking up the group \"tls\" of /etc/key: /etc/group in the image has root, sys"
     );
     // Nobody who wrote "tls" meant "sys".
     let hint = error.finding().hint;

@@ -121,6 +121,9 @@ fn a_github_step_hands_on_what_later_steps_need() {
         if name.starts_with("baked") {
             assert_file(&format!("tests/golden/report/{name}.outputs"), &outputs);
         }
+        let listed = outputs.contains("/etc/app-server/tls/client.crt");
+        let landed = name.starts_with("baked");
+        assert_eq!(listed, landed, "files of a run that wrote none: {outputs}");
         assert_eq!(github::step_summary(&report), plain("markdown", &report));
     }
 }

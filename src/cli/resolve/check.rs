@@ -7,6 +7,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::draft::{Draft, origin_of};
+use super::outside::{CONFIGURATION, inputs_are_spared};
 use super::overlay::{USAGES, one_of};
 use super::{identity, no_such_identity, placements, relative_to};
 use crate::cli::args::check::Args;
@@ -21,6 +22,9 @@ use crate::verify::Policy;
 /// # Errors
 /// The first thing that cannot be used, with where it was written.
 pub fn plan(args: &Args, matches: &ArgMatches) -> Result<Plan, UsageError> {
+    let config = args.image.config.as_deref();
+    let root = args.image.root.as_deref();
+    inputs_are_spared(&args.report, &[(config, CONFIGURATION)], root)?;
     Ok(Plan {
         target: target(args, matches)?,
         policy: policy(args, matches)?,

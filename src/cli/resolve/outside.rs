@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::Args;
 use super::draft::Draft;
+use crate::cli::args::shared::ReportArgs;
 use crate::cli::source::Source;
 use crate::cli::usage::{REPORT, UsageError};
 use crate::command::provision::{Identity, record_path};
 use crate::image::{self, HostPlace, ImagePath, ImageRoot};
+use crate::record::DIRECTORY;
 use crate::report::Selection;
+
+pub const CONFIGURATION: &str = "the configuration file";
 
 /// A file that is written beside the image, and whose word it is.
 struct Beside<'a> {
@@ -53,7 +57,7 @@ pub fn nothing_is_overwritten(
             continue;
         };
         if config.as_ref() == Some(&place) {
-            return Err(file.refused("is the configuration file"));
+            return Err(file.refused(&format!("is {CONFIGURATION}")));
         }
         if let Some((_, other)) = seen.iter().find(|(other, _)| *other == place) {
             return Err(file.refused(&format!("is to hold {other} already")));
@@ -69,15 +73,50 @@ pub fn nothing_is_overwritten(
     Ok(())
 }
 
-fn beside<'a>(args: &Args, drafts: &'a [Draft<'a>], identities: &[Identity]) -> Vec<Beside<'a>> {
-    let reports = args.report.report.iter().filter_map(|text| {
+/// For a run that bakes nothing: what it reads, and the records in an image, are spared by its reports.
+///
+/// # Errors
+/// The first report that would take the place of one.
+pub fn inputs_are_spared(
+    reports: &ReportArgs,
+    inputs: &[(Option<&Path>, &str)],
+    root: Option<&Path>,
+) -> Result<(), UsageError> {
+    let records: ImagePath = DIRECTORY.parse().expect("a constant absolute path");
+    let root = root.map(ImageRoot::open).and_then(Result::ok);
+    for file in beside_of(reports).filter(|file| !image::is_stream(&file.path)) {
+        let Some(place) = HostPlace::of(&file.path) else {
+            continue;
+        };
+        let is_there = |path: &Path| HostPlace::of(path).as_ref() == Some(&place);
+        if let Some((_, what)) = inputs.iter().find(|(path, _)| path.is_some_and(is_there)) {
+            return Err(file.refused(&format!("is {what}")));
+        }
+        if root
+            .as_ref()
+            .is_some_and(|root| place.is_in(root, &records))
+        {
+            return Err(file.refused(&format!(
+                "is in {records} in the image, where records stand"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn beside_of<'a>(reports: &ReportArgs) -> impl Iterator<Item = Beside<'a>> {
+    reports.report.iter().filter_map(|text| {
         let selection: Selection = text.parse().ok()?;
         Some(Beside {
             path: selection.path?,
             what: format!("the {} report", selection.format.name),
             draft: None,
         })
-    });
+    })
+}
+
+fn beside<'a>(args: &Args, drafts: &'a [Draft<'a>], identities: &[Identity]) -> Vec<Beside<'a>> {
+    let reports = beside_of(&args.report);
     let records = drafts
         .iter()
         .zip(identities)

@@ -124,7 +124,7 @@ fn placement(
         } else {
             key
         };
-        return Err(draft.error(key, format!("mode {mode} lets others than owner and group at the private key {path}"))
+        return Err(draft.error(key, format!("mode {mode} of the private key {path} allows more than 0640, by which its owner reads and writes it and its group reads it"))
             .hint("use 0600, or 0640 with a group of its own; danger_readable_key = true allows it all the same"));
     }
     Ok(Placement {

@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::ArgMatches;
 
 use super::authority::Authorities;
+use super::outside::{CONFIGURATION, inputs_are_spared};
 use super::{Outside, source_of};
 use crate::authority::Reason;
 use crate::choice::advice;
@@ -23,6 +24,14 @@ const DEADLINE: Span = Span::seconds(30);
 /// # Errors
 /// The first thing that cannot be used, with where it was written.
 pub fn plan(args: &Args, matches: &ArgMatches, outside: &Outside<'_>) -> Result<Plan, UsageError> {
+    let inputs = [
+        (args.config.as_deref(), CONFIGURATION),
+        (
+            args.record.as_deref(),
+            "the record of what is to be revoked",
+        ),
+    ];
+    inputs_are_spared(&args.report, &inputs, None)?;
     let record = args.record.as_deref().map(read_record).transpose()?;
     let certificate = certificate(args, record.as_ref())?;
     let source = source_of(args.config.as_deref(), &args.ca)?;

@@ -4,9 +4,10 @@
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+use super::super::records;
 use super::placement::{self, CHANGED};
 use super::read::{self, Content};
-use super::{Expected, ImageTarget, nothing, successor, trust_not_checked};
+use super::{Expected, ImageTarget, TRUST_NOT_CHECKED, nothing, successor, trust_not_checked};
 use crate::finding::{Code, Finding};
 use crate::image::{self, ImageError, ImagePath, ImageRoot};
 use crate::outcome::{AuthorityPlace, Change, IdentityReport, Outcome, PlacementReport, Report};
@@ -16,8 +17,10 @@ use crate::span::Span;
 use crate::verify::{self, Evidence, Policy};
 
 const RECORD_MISSING: Code = Code::new("record-missing");
-const RECORD_UNREADABLE: Code = Code::new("record-unreadable");
 const NOT_PLACED: Code = Code::new("placement-missing");
+
+/// As records call what does not open without its password.
+const KEY_STORE: &str = "pkcs12";
 
 /// No file that certbake lands comes near.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -33,7 +36,7 @@ pub(super) fn check(target: &ImageTarget, policy: &Policy, report: &mut Report) 
 fn look(target: &ImageTarget, policy: &Policy, report: &mut Report) -> Result<(), ImageError> {
     let image = ImageRoot::open(&target.root)?;
     settle(&image, report)?;
-    let recorded = recorded(&image)?;
+    let recorded = records::listed(&image)?;
     let by_record: Vec<_> = recorded.iter().map(|name| Expected::named(name)).collect();
     let expected = if target.expected.is_empty() {
         &by_record
@@ -60,7 +63,7 @@ fn look(target: &ImageTarget, policy: &Policy, report: &mut Report) -> Result<()
         Identity::check(&image, expected, anchors, policy, report);
     }
     if report.findings.iter().any(|found| found.code == CHANGED) {
-        let records = recorded.iter().map(|name| read_record(&image, name));
+        let records = recorded.iter().map(|name| records::read(&image, name));
         let records: Vec<_> = records.filter_map(Result::ok).collect();
         successor::name(&mut report.findings, &records);
     }
@@ -82,22 +85,6 @@ fn settle(image: &ImageRoot, report: &mut Report) -> Result<(), ImageError> {
         }
     }
     Ok(())
-}
-
-/// The identities that have a record.
-fn recorded(image: &ImageRoot) -> Result<Vec<String>, ImageError> {
-    let directory: ImagePath = DIRECTORY.parse().expect("a constant absolute path");
-    let names = image.list(&directory)?;
-    let mut identities = Vec::new();
-    for name in names {
-        let Some(identity) = name.strip_suffix(".json") else {
-            continue;
-        };
-        if !identity.starts_with('.') && identity != record::RESERVED {
-            identities.push(identity.to_owned());
-        }
-    }
-    Ok(identities)
 }
 
 fn unrecorded(identity: &str, recorded: &[String]) -> Finding {
@@ -138,7 +125,7 @@ impl<'a> Identity<'a> {
         report: &mut Report,
     ) {
         let name = expected.name.as_str();
-        let record = match read_record(image, name) {
+        let record = match records::read(image, name) {
             Ok(record) => record,
             Err(finding) => return report.findings.push((*finding).about(name)),
         };
@@ -150,6 +137,10 @@ impl<'a> Identity<'a> {
             unread: false,
             record,
         };
+        if identity.record.placements.is_empty() {
+            let empty = nothing(record::path(name), "the record lists no file");
+            identity.findings.push(empty);
+        }
         for placement in identity.record.placements.clone() {
             identity.look_at(&placement);
         }
@@ -172,7 +163,7 @@ impl<'a> Identity<'a> {
         let read = recorded
             .path
             .parse()
-            .map_err(|error| record_unreadable(&self.record.identity, &format!("{error}")))
+            .map_err(|error| records::unreadable(&self.record.identity, &format!("{error}")))
             .and_then(|path: ImagePath| {
                 self.read(&path).map_err(|error| {
                     self.unread |= matches!(
@@ -201,7 +192,7 @@ impl<'a> Identity<'a> {
             });
         }
         // A key store does not open without its password; its digest was compared.
-        if recorded.what == "pkcs12" {
+        if recorded.what == KEY_STORE {
             return;
         }
         match read::content(&bytes) {
@@ -294,6 +285,7 @@ impl<'a> Identity<'a> {
         let bundle = self.bundle();
         let Some((leaf, others)) = bundle.split_first() else {
             self.judge_by_record(policy, report.at);
+            self.findings.extend(self.closed());
             summary.checks = verify::checks_by_record(
                 policy.floor.is_some(),
                 "no certificate could be read: the record alone was looked at",
@@ -336,10 +328,24 @@ impl<'a> Identity<'a> {
             }
             Err(_) => {
                 let reason = format!("its notAfter is \"{}\"", window.not_after);
-                let finding = record_unreadable(&self.record.identity, &reason);
+                let finding = records::unreadable(&self.record.identity, &reason);
                 self.findings.push(*finding);
             }
         }
+    }
+
+    /// Of a key store, what the record does not tell is not known.
+    fn closed(&self) -> Option<Finding> {
+        let mut placements = self.record.placements.iter();
+        let store = placements.find(|placement| placement.what == KEY_STORE)?;
+        let path = &store.path;
+        Some(
+            Finding::note(
+                TRUST_NOT_CHECKED,
+                format!("the certificate is in the key store {path} alone, which does not open without its password: files and window were held against the record, names, usage and trust were not checked"),
+            )
+            .hint("place the certificate beside the store too (full_chain), or check it where the password is known"),
+        )
     }
 
     /// What the run demands, else what the configuration does, else what was recorded.
@@ -362,33 +368,4 @@ impl<'a> Identity<'a> {
             ..policy.clone()
         }
     }
-}
-
-fn read_record(image: &ImageRoot, identity: &str) -> Result<Record, Box<Finding>> {
-    let path: ImagePath = record::path(identity)
-        .parse()
-        .map_err(|error| record_unreadable(identity, &format!("{error}")))?;
-    let bytes = image
-        .read(&path, LARGEST)
-        .map_err(|error| Box::new(error.finding()))?;
-    let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
-        let mut finding = record_unreadable(identity, &error.to_string());
-        finding.line = Some(error.line());
-        finding
-    })?;
-    match record.schema {
-        1 => Ok(record),
-        other => Err(record_unreadable(
-            identity,
-            &format!("its schema is {other}, and this certbake knows 1"),
-        )),
-    }
-}
-
-fn record_unreadable(identity: &str, reason: &str) -> Box<Finding> {
-    let finding = Finding::error(RECORD_UNREADABLE, format!("reading the record of {identity}: {reason}"))
-        .in_file(record::path(identity))
-        .fact("reason", reason)
-        .hint("it was changed or was written by a newer certbake: build the image again, or check it with that one");
-    Box::new(finding)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Plan, Seen};
 use crate::command::provision::{
-    Content, Identity, Stop, can_be_copied, not_for_java, password, slots,
+    Content, Identity, Stop, can_be_copied, look_at_earlier, not_for_java, password, slots,
 };
 use crate::finding::Finding;
 use crate::image::{self, ImageRoot, Staging};
@@ -55,6 +55,13 @@ fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
             well = false;
             let about = |finding: Finding| finding.about(&identity.name);
             seen.found(stop.outcome, stop.findings.into_iter().map(about).collect());
+        }
+    }
+    match look_at_earlier(&root, identities) {
+        Ok(told) => seen.found(Outcome::Ok, told),
+        Err(stop) => {
+            well = false;
+            seen.found(stop.outcome, stop.findings);
         }
     }
     match rehearse(&root, identities) {

@@ -4,6 +4,7 @@
 mod approach;
 mod content;
 mod crew;
+mod earlier;
 mod landing;
 mod order;
 mod plan;
@@ -11,6 +12,7 @@ mod recording;
 mod summary;
 
 pub(super) use content::{not_for_java, password};
+pub(super) use earlier::look as look_at_earlier;
 pub(super) use landing::slots;
 pub use plan::{Candidate, Content, Identity, Pkcs12, Placement, Plan};
 pub(super) use recording::can_be_copied;
@@ -106,11 +108,15 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     report.findings.extend(passwords.warnings.iter().cloned());
     if plan.dry_run {
         let planned = Staging::rehearse(&root, slots)?;
+        report
+            .findings
+            .extend(earlier::look(&root, &plan.identities)?);
         summary::planned(report, plan, &planned);
         return rehearse(plan, context, report);
     }
     let staging = Staging::prepare(&root, slots)?;
     report.findings.extend(staging.notes().iter().cloned());
+    let of_earlier = earlier::look(&root, &plan.identities)?;
     let approaches = approach_all(plan, context, report)?;
     let (ordered, stop) = order_all(approaches, context, report);
     let landed = match stop {
@@ -125,6 +131,7 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     })?;
     summary::landed(report, plan, &landed);
     report.findings.extend(landed.notes.iter().cloned());
+    report.findings.extend(of_earlier);
     landing::verify(&root, &landed).map_err(|findings| Stop::all(Outcome::Flawed, findings))?;
     recording::write_outside(plan, &records)
 }

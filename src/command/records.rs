@@ -1,0 +1,51 @@
+//! The records in an image: which identities have one, and what it says.
+
+use crate::finding::{Code, Finding};
+use crate::image::{ImageError, ImagePath, ImageRoot};
+use crate::record::{self, DIRECTORY, Record};
+
+const UNREADABLE: Code = Code::new("record-unreadable");
+
+/// No record comes near.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// The identities that have a record.
+pub fn listed(image: &ImageRoot) -> Result<Vec<String>, ImageError> {
+    let directory: ImagePath = DIRECTORY.parse().expect("a constant absolute path");
+    let names = image.list(&directory)?;
+    let identities = names.iter().filter_map(|name| name.strip_suffix(".json"));
+    let identities =
+        identities.filter(|identity| !identity.starts_with('.') && *identity != record::RESERVED);
+    Ok(identities.map(str::to_owned).collect())
+}
+
+/// # Errors
+/// Why the record of `identity` cannot be read.
+pub fn read(image: &ImageRoot, identity: &str) -> Result<Record, Box<Finding>> {
+    let path: ImagePath = record::path(identity)
+        .parse()
+        .map_err(|error| unreadable(identity, &format!("{error}")))?;
+    let bytes = image
+        .read(&path, LARGEST)
+        .map_err(|error| Box::new(error.finding()))?;
+    let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
+        let mut finding = unreadable(identity, &error.to_string());
+        finding.line = Some(error.line());
+        finding
+    })?;
+    match record.schema {
+        1 => Ok(record),
+        other => Err(unreadable(
+            identity,
+            &format!("its schema is {other}, and this certbake knows 1"),
+        )),
+    }
+}
+
+pub fn unreadable(identity: &str, reason: &str) -> Box<Finding> {
+    let finding = Finding::error(UNREADABLE, format!("reading the record of {identity}: {reason}"))
+        .in_file(record::path(identity))
+        .fact("reason", reason)
+        .hint("it was changed or was written by a newer certbake: build the image again, or check it with that one");
+    Box::new(finding)
+}
