@@ -524,7 +524,7 @@ fn flags_change_of_a_placement_what_they_name_and_leave_the_rest_as_the_file_has
             .unwrap()
             .to_owned()
     };
-    assert!(refused(&["--key-mode", "0644"]).starts_with("--key-mode: mode 0644 lets"));
+    assert!(refused(&["--key-mode", "0644"]).starts_with("--key-mode: mode 0644 gives"));
     assert!(refused(&["--cert-mode", "rw"]).starts_with("--cert-mode: \"rw\" is not a mode"));
 }
 
@@ -790,7 +790,7 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
             format!("{both}ttl = 2026-12-31\n"),
             8,
             "identity.app.ttl",
-            "the date 2026-12-31 stands where a text is wanted",
+            "expected text, found the date 2026-12-31",
         ),
         (
             format!("{both}dns = [\"app.internal.\"]\n"),
