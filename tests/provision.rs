@@ -338,15 +338,12 @@ fn owners_are_looked_up_in_the_image_not_on_the_machine() {
 #[test]
 fn a_key_that_others_could_read_is_refused_before_anything_is_done() {
     let lab = Lab::new();
-    let run = lab
-        .provision(&[APP, &["--key-mode", "0644"]].concat())
-        .ends_with(2);
-    assert!(
-        run.json()["findings"][0]["summary"]
-            .as_str()
-            .unwrap()
-            .contains("0644")
-    );
+    for mode in ["0644", "0660", "0650", "0601"] {
+        let run = lab.provision(&[APP, &["--key-mode", mode]].concat());
+        let report = run.ends_with(2).json();
+        let summary = report["findings"][0]["summary"].as_str().unwrap();
+        assert!(summary.contains(mode), "{summary}");
+    }
     assert!(!lab.path("ca").exists());
 }
 
