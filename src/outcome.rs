@@ -15,10 +15,16 @@ use crate::span::Span;
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Ok,
+    /// Only with `--detailed-exit-code`.
+    NothingDue,
+    /// Renewal was due and failed; the present certificate is still above the floor.
+    StaleButGood,
     /// The effective window is below the floor.
     Window,
     /// Issued or landed, but wrong.
     Flawed,
+    /// The mTLS service refused the credential, or asked for none.
+    Rejected,
     /// The authority could not be reached, or answered 429/5xx to the end.
     Unreachable,
     /// The authority said no.
@@ -32,7 +38,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Ok,
         Self::Internal,
         Self::Usage,
@@ -41,6 +47,9 @@ impl Outcome {
         Self::Refused,
         Self::Unreachable,
         Self::Image,
+        Self::Rejected,
+        Self::StaleButGood,
+        Self::NothingDue,
     ];
 
     pub const fn exit_code(self) -> u8 {
@@ -53,6 +62,9 @@ impl Outcome {
             Self::Refused => 5,
             Self::Unreachable => 6,
             Self::Image => 7,
+            Self::Rejected => 8,
+            Self::StaleButGood => 9,
+            Self::NothingDue => 10,
         }
     }
 
@@ -66,6 +78,9 @@ impl Outcome {
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::Image => "image",
+            Self::Rejected => "rejected",
+            Self::StaleButGood => "stale-but-good",
+            Self::NothingDue => "nothing-due",
         }
     }
 }

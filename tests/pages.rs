@@ -70,6 +70,31 @@ fn the_command_of_the_first_page_bakes() {
 }
 
 #[test]
+fn the_failure_on_the_first_page_is_what_a_lowered_limit_prints() {
+    let mut project = project();
+    project.serve("14d");
+    let command = &commands("README.md", "certbake provision")[0];
+    let log = run(&project, &[format!("{command} && exit 1 || (($? == 3))")]);
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let screen = readme.split_once("    failed  app-server").unwrap().1;
+    let screen = screen.split_once("\n\nA few lines").unwrap().0;
+    let mut printed = log.lines().map(undated);
+    for line in screen.lines().skip(1).filter(|line| !line.is_empty()) {
+        let line = undated(line.strip_prefix("    ").unwrap());
+        assert!(printed.any(|said| said == line), "{line}\n{log}");
+    }
+}
+
+/// Without what each run has of its own: its dates.
+fn undated(line: &str) -> String {
+    let digit = |c: char| if c.is_ascii_digit() { '#' } else { c };
+    match line.contains(" UTC") {
+        true => line.chars().map(digit).collect(),
+        false => line.to_owned(),
+    }
+}
+
+#[test]
 fn doctor_finds_nothing_before_a_build() {
     let log = run(&project(), &commands("docs/doctor.md", "certbake doctor"));
     assert!(log.contains("nothing stands in the way"), "{log}");

@@ -44,7 +44,7 @@ pub const fn of(outcome: Outcome) -> ExitCode {
             "Fail the build; correct the login, the role or the names: the finding has the authority's own words.",
         ),
         Outcome::Unreachable => (
-            "the authority could not be reached, or answered 429 or 5xx to the end",
+            "the authority or service could not be reached, or answered 429 or 5xx to the end",
             Some(true),
             "Retry the job a few times, some minutes apart.",
         ),
@@ -52,6 +52,21 @@ pub const fn of(outcome: Outcome) -> ExitCode {
             "the image could not be read or written; nothing in it was changed",
             Some(false),
             "Fail the build; look at the path, the space and the rights that the finding names.",
+        ),
+        Outcome::Rejected => (
+            "the mTLS service refused the credential, or asked for none",
+            Some(false),
+            "Fail the build; the service does not trust this certificate, or is not the one you meant.",
+        ),
+        Outcome::StaleButGood => (
+            "renewal was due and failed, but the present certificate is still above the floor",
+            Some(true),
+            "Pass with a warning, and retry before rebuild_by.",
+        ),
+        Outcome::NothingDue => (
+            "nothing was due (only with --detailed-exit-code)",
+            None,
+            "Go on; nothing changed, so nothing has to be restarted.",
         ),
     };
     ExitCode {

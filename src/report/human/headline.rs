@@ -6,34 +6,35 @@ use crate::finding::{Finding, Severity};
 use crate::outcome::{Change, IdentityReport, Outcome, Report, WindowSummary};
 use crate::report::{exit_codes, facts, group, page, words};
 
-/// How a run that failed is headed.
-const FAILED: &str = "failed";
-
 /// Writes it, and returns the finding that it told in full, if it told one.
 pub fn write<'a>(paper: &mut Paper, report: &'a Report) -> Option<&'a Finding> {
-    if report.outcome == Outcome::Ok {
+    if report.outcome.exit_code() == 0 || report.outcome == Outcome::NothingDue {
         let word = if report.dry_run { "dry run" } else { "ok" };
         paper.headline(word, Tone::Good, &success(report));
         paper.blank();
         return None;
     }
+    let word = match report.outcome {
+        Outcome::StaleButGood => ("not renewed", Tone::Caution),
+        _ => ("failed", Tone::Bad),
+    };
     let errors = report.count(Severity::Error);
     let told = report.findings.iter().find(|finding| finding.is_error());
     match told {
         // Over many files, the numbers are what happened.
         Some(_) if errors > 1 && report.checked.is_some_and(|checked| checked > 1) => {
-            paper.headline(FAILED, Tone::Bad, &totals(report));
+            paper.headline(word.0, word.1, &totals(report));
             paper.blank();
             None
         }
         Some(finding) => {
-            paper.headline(FAILED, Tone::Bad, &sentence(finding));
+            paper.headline(word.0, word.1, &sentence(finding));
             paper.blank();
             proof(paper, finding, report);
             Some(finding)
         }
         None => {
-            paper.headline(FAILED, Tone::Bad, exit_codes::of(report.outcome).meaning);
+            paper.headline(word.0, word.1, exit_codes::of(report.outcome).meaning);
             paper.blank();
             None
         }
