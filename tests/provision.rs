@@ -521,7 +521,7 @@ fn flags_change_of_a_placement_what_they_name_and_leave_the_rest_as_the_file_has
             .unwrap()
             .to_owned()
     };
-    assert!(refused(&["--key-mode", "0644"]).starts_with("--key-mode: mode 0644 gives"));
+    assert!(refused(&["--key-mode", "0644"]).starts_with("--key-mode: mode 0644 lets"));
     assert!(refused(&["--cert-mode", "rw"]).starts_with("--cert-mode: \"rw\" is not a mode"));
 }
 

@@ -124,7 +124,7 @@ fn placement(
         } else {
             key
         };
-        return Err(draft.error(key, format!("mode {mode} gives others than owner and group access to the private key {path}"))
+        return Err(draft.error(key, format!("mode {mode} lets others than owner and group at the private key {path}"))
             .hint("use 0600, or 0640 with a group of its own; danger_readable_key = true allows it all the same"));
     }
     Ok(Placement {
