@@ -29,7 +29,7 @@ impl TomlFault {
             .unwrap_or_default();
         let (reason, hint) = match error.span().and_then(|span| text.get(span)) {
             Some(twice) if message == "duplicate key" => (
-                format!("`{twice}` stands here for the second time"),
+                format!("`{twice}` is given twice"),
                 "keep one of them; two tables of one name are one table".to_owned(),
             ),
             // The parser makes a table of a date.
@@ -100,12 +100,12 @@ fn wrong_type(types: &str) -> (String, String) {
     };
     let (wanted, hint) = match wanted {
         "a string" if value.is_some() => (
-            "a text",
+            "text",
             format!(
                 "write it in quotes: \"{shown}\"; a length of time has a unit (\"30d\"), a mode four digits (\"0640\")"
             ),
         ),
-        "a string" => ("a text", "write one text in quotes".to_owned()),
+        "a string" => ("text", "write one value in quotes".to_owned()),
         "a sequence" if found.starts_with("the text") => {
             ("a list", format!("write it in brackets: [\"{shown}\"]"))
         }
@@ -125,7 +125,7 @@ fn wrong_type(types: &str) -> (String, String) {
         ),
         other => (other, String::new()),
     };
-    (format!("{found} stands where {wanted} is wanted"), hint)
+    (format!("expected {wanted}, found {found}"), hint)
 }
 
 /// The path of the key or value at a byte of the text.

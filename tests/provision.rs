@@ -338,15 +338,12 @@ fn owners_are_looked_up_in_the_image_not_on_the_machine() {
 #[test]
 fn a_key_that_others_could_read_is_refused_before_anything_is_done() {
     let lab = Lab::new();
-    let run = lab
-        .provision(&[APP, &["--key-mode", "0644"]].concat())
-        .ends_with(2);
-    assert!(
-        run.json()["findings"][0]["summary"]
-            .as_str()
-            .unwrap()
-            .contains("0644")
-    );
+    for mode in ["0644", "0660", "0650", "0601"] {
+        let run = lab.provision(&[APP, &["--key-mode", mode]].concat());
+        let report = run.ends_with(2).json();
+        let summary = report["findings"][0]["summary"].as_str().unwrap();
+        assert!(summary.contains(mode), "{summary}");
+    }
     assert!(!lab.path("ca").exists());
 }
 
@@ -792,7 +789,7 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
             format!("{both}ttl = 2026-12-31\n"),
             8,
             "identity.app.ttl",
-            "the date 2026-12-31 stands where a text is wanted",
+            "expected text, found the date 2026-12-31",
         ),
         (
             format!("{both}dns = [\"app.internal.\"]\n"),

@@ -209,7 +209,7 @@ mod tests {
         ] {
             let error = refused(text);
             assert_eq!(error.line, Some(3));
-            assert!(error.reason.contains("second time"), "{}", error.reason);
+            assert!(error.reason.contains("is given twice"), "{}", error.reason);
             let key = text.lines().last().unwrap();
             let named = error.reason.split('`').nth(1).unwrap();
             assert!(key.contains(named), "{}", error.reason);
@@ -221,41 +221,33 @@ mod tests {
         let error =
             refused("[identity.app.placements]\nprivate_key = { path = \"/k\", mode = 600 }\n");
         assert_eq!(error.line, Some(2));
-        assert_eq!(error.reason, "the number 600 stands where a text is wanted");
+        assert_eq!(error.reason, "expected text, found the number 600");
         assert!(error.hint.contains("\"0640\""), "{}", error.hint);
     }
 
     #[test]
     fn a_wrong_type_is_told_with_how_to_write_it_instead() {
         for (line, reason, hint) in [
-            (
-                "ttl = 30",
-                "the number 30 stands where a text is wanted",
-                "\"30d\"",
-            ),
+            ("ttl = 30", "expected text, found the number 30", "\"30d\""),
             (
                 "dns = \"app.internal\"",
-                "the text \"app.internal\" stands where a list is wanted",
+                "expected a list, found the text \"app.internal\"",
                 "[\"app.internal\"]",
             ),
             (
                 "common_name = [\"a\"]",
-                "a list stands where a text is wanted",
+                "expected text, found a list",
                 "quotes",
             ),
-            (
-                "common_name = true",
-                "true stands where a text is wanted",
-                "quotes",
-            ),
+            ("common_name = true", "expected text, found true", "quotes"),
             (
                 "use_by = \"30d\"",
-                "the text \"30d\" stands where a table is wanted",
+                "expected a table, found the text \"30d\"",
                 "table",
             ),
             (
                 "placements = 1",
-                "the number 1 stands where a table is wanted",
+                "expected a table, found the number 1",
                 "heading",
             ),
         ] {

@@ -176,7 +176,7 @@ impl ImageError {
             Self::JournalTorn { .. } => (INTERRUPTED, TORN_HINT),
             Self::HalfDone { .. } => (
                 HALF_DONE,
-                "do not ship this image; mend the trouble and run certbake again, which completes what is left or takes it back",
+                "do not ship this image; remove the cause and run certbake again, which completes what is left or takes it back",
             ),
             Self::Contents { .. } => (IO, "this is a mistake in certbake: please report it"),
         };

@@ -170,7 +170,7 @@ impl TryFrom<String> for AltName {
                 Err(NameError::new(
                     kind,
                     &text,
-                    "its kind stands before it: dns:app.internal",
+                    "write its kind before it: dns:app.internal",
                 ))
             }
         }

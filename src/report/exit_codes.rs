@@ -41,7 +41,7 @@ pub const fn of(outcome: Outcome) -> ExitCode {
         Outcome::Refused => (
             "the authority said no",
             Some(false),
-            "Fail the build; mend the login, the role or the names, in the authority's own words.",
+            "Fail the build; correct the login, the role or the names: the finding has the authority's own words.",
         ),
         Outcome::Unreachable => (
             "the authority or service could not be reached, or answered 429 or 5xx to the end",

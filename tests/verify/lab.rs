@@ -132,6 +132,17 @@ impl Authority {
         self.leaf_with(|_| {})
     }
 
+    /// Another certificate for the key of a leaf.
+    pub fn renewed(
+        &self,
+        before: &Leaf,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Certificate {
+        let mut params = leaf();
+        change(&mut params);
+        read(&params.signed_by(&before.key, &self.issuer).unwrap())
+    }
+
     pub fn leaf_with(&self, change: impl FnOnce(&mut CertificateParams)) -> Leaf {
         let mut params = leaf();
         change(&mut params);

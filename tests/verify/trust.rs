@@ -5,7 +5,7 @@ use certbake::outcome::Outcome;
 use certbake::pki::{Anchors, Certificate, Chain, pem};
 use time::Duration;
 
-use super::lab::{Authority, NOW};
+use super::lab::{Authority, NOW, window};
 use super::scene::{DAY, Scene, codes, only};
 
 #[test]
@@ -157,4 +157,27 @@ fn a_chain_longer_than_peers_allow_is_refused_when_the_limit_is_known() {
         "the chain has 1 intermediate, and 0 may be there (--max-depth)"
     );
     assert_eq!(verdict.outcome(), Outcome::Flawed);
+}
+
+#[test]
+fn of_a_leaf_or_an_issuer_and_its_renewal_the_one_that_ends_last_is_meant() {
+    let root = Authority::root("Lab Root");
+    let issuing = root.intermediate("Lab Issuing");
+    let leaf = issuing.leaf();
+    let leaves = [
+        issuing.renewed(&leaf, window(-9 * DAY, DAY)),
+        leaf.certificate.clone(),
+    ];
+    let issuers = [
+        root.crossed(&issuing, window(-9 * DAY, DAY)),
+        issuing.certificate.clone(),
+    ];
+    let came = [leaves, issuers].concat();
+    let backwards = came.iter().rev().cloned().collect();
+    for came in [came, backwards] {
+        let chain = Chain::arrange(came, leaf.key.spki()).unwrap();
+        assert_eq!(chain.leaf, leaf.certificate);
+        assert_eq!(chain.intermediates[0], issuing.certificate);
+        assert_eq!(chain.effective_window().depth, 0);
+    }
 }

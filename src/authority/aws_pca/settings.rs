@@ -79,7 +79,7 @@ impl Checked {
         if key.is_some() && words.profile.is_some() {
             return Err(wrong(
                 "profile",
-                "access_key_id is given too: one of them decides",
+                "access_key_id is given too: give only one of them",
             ));
         }
         Ok(Self {

@@ -226,7 +226,7 @@ fn base(text: &str, plain_http: bool) -> Result<Url, SettingsError> {
         ParseError::RelativeUrlWithoutBase => wrong("url", NO_SCHEME),
         ParseError::EmptyHost | ParseError::InvalidPort if text.matches(':').count() > 2 => wrong(
             "url",
-            format!("{error}: an IPv6 address stands in brackets, https://[2001:db8::7]:8443"),
+            format!("{error}: an IPv6 address is written in brackets, https://[2001:db8::7]:8443"),
         ),
         error => wrong("url", format!("{error}: write https://host:port")),
     })?;

@@ -49,7 +49,7 @@ fn a_url_that_must_not_be_asked_is_refused_without_repeating_its_password() {
     for (url, words) in [
         ("ca.lab:8443", "does not begin with https://"),
         ("10.0.0.7:8443", "does not begin with https://"),
-        ("https://::1:8443", "an IPv6 address stands in brackets"),
+        ("https://::1:8443", "an IPv6 address is written in brackets"),
         (
             "https://ca.lab:99999",
             "invalid port number: write https://host:port",

@@ -41,7 +41,7 @@ pub(super) fn pinning(
         }
         Some(ServerTrust::Fingerprint(_)) if !anchors.is_empty() => Err(wrong(
             "trust",
-            "a fingerprint and anchors are given: one of them decides",
+            "a fingerprint and anchors are given: give only one of them",
         )),
         Some(ServerTrust::Fingerprint(pin)) => Ok(Pinning::Fingerprint(pin)),
         None if anchors.is_empty() && url.scheme() == "http" => Ok(Pinning::Nobody),

@@ -14,7 +14,7 @@ use crate::span::Span;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Words {
-    /// `https://host:port` of the CA, with the path that its API stands under, if any; needed where
+    /// `https://host:port` of the CA, with the path below which its API is, if any; needed where
     /// the kind has no usual place.
     pub url: Option<String>,
     /// How the server is verified where no `anchors` are given: `system`; `file:PATH`, the roots of

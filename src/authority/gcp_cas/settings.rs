@@ -99,7 +99,7 @@ fn login(
     match (token, credentials) {
         (Some(_), Some(_)) => Err(wrong(
             "access_token",
-            "credentials are given too: one of them decides",
+            "credentials are given too: give only one of them",
         )),
         (Some(token), None) => Ok(Login::Token(token.relative_to(settings.directory))),
         (None, Some(path)) => Ok(Login::File(settings.directory.join(path))),

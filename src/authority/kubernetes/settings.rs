@@ -162,7 +162,7 @@ fn target(settings: &Settings<'_>, words: &Words) -> Result<Target, SettingsErro
         (false, None, None) => found(settings, words),
         _ => Err(wrong(
             "kubeconfig",
-            "url, kubeconfig and service_account each say where the API server is: one of them decides",
+            "url, kubeconfig and service_account each say where the API server is: give only one of them",
         )),
     }
 }

@@ -71,7 +71,7 @@ pub fn turned_down(
             AuthorityError::Refused(Box::new(forbidden(*finding, session, &said)))
         }
         (404, AuthorityError::Refused(finding)) => AuthorityError::Refused(Box::new(
-            finding.hint("check the URL: step-ca's API stands at its top, https://host:port, unless a proxy moves it"),
+            finding.hint("check the URL: step-ca serves its API at the top, https://host:port, unless a proxy moves it"),
         )),
         (500.., AuthorityError::Unreachable(finding)) => {
             let hint = "the CA has a fault that it tells in its log alone: a full disk or a broken database \

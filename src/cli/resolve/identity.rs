@@ -61,7 +61,7 @@ fn safe_name(draft: &Draft<'_>) -> Result<(), UsageError> {
     };
     if name == record::RESERVED {
         return Err(draft
-            .error(key, format!("`{name}` cannot be the name of an identity: certbake's own journal stands under it"))
+            .error(key, format!("`{name}` cannot be the name of an identity: certbake's own journal is called so"))
             .hint("give the identity another name; --identity names it apart from the common name"));
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -86,7 +86,7 @@ fn names(draft: &Draft<'_>) -> Result<Vec<AltName>, UsageError> {
                 draft.error(key, error.to_string()).hint(error.advice)
             })?;
             if names.contains(&name) {
-                return Err(draft.error(key, format!("{name} stands there twice")));
+                return Err(draft.error(key, format!("{name} is given twice")));
             }
             names.push(name);
         }

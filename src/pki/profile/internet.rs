@@ -119,7 +119,7 @@ pub const INTERNET: &[Rule] = &[
         odd_rsa_key,
     ),
     (
-        "allows every usage beside those that it names",
+        "allows every usage besides those that it names",
         "CA/Browser Forum BR section 7.1.2.7.10",
         any_usage,
     ),

@@ -82,7 +82,7 @@ fn success(report: &Report) -> String {
         },
         ("revoke", [one]) => format!("the certificate of {} is revoked", one.name),
         ("doctor", _) if report.count(Severity::Warning) > 0 => format!(
-            "nothing stands in the way, {} to know of",
+            "nothing stands in the way; {} to read",
             words::count(report.count(Severity::Warning), "warning")
         ),
         ("doctor", _) => "nothing stands in the way of baking".to_owned(),

@@ -218,7 +218,7 @@ impl Login for AppRole {
         if self.secret_id.is_some() && self.secret_id_wrapped.is_some() {
             return Err(wrong(
                 "auth.secret_id",
-                "it is given beside secret_id_wrapped: one of them decides",
+                "it is given together with secret_id_wrapped: give only one of them",
             ));
         }
         if let Ok(SecretSource::File(path)) = self.role_id.parse() {

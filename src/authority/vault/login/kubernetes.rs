@@ -96,7 +96,7 @@ impl Login for Kubernetes {
         if self.jwt.is_some() && self.token_file.is_some() {
             return Err(wrong(
                 "auth.jwt",
-                "it is given beside token_file: one of them decides",
+                "it is given together with token_file: give only one of them",
             ));
         }
         if let Some(source) = &mut self.jwt {
