@@ -262,6 +262,45 @@ mod tolerance {
         assert_eq!(leaf.facts().spki, run.key.spki());
     }
 
+    /// RFC 7030 section 4.1.3. The lab's root twice, each time with another key.
+    #[test]
+    fn keys_of_a_ca_that_its_other_key_signed_are_no_roots() {
+        let made = |issuer: Option<&rcgen::Issuer<'_, &rcgen::KeyPair>>, key: &rcgen::KeyPair| {
+            let mut params = rcgen::CertificateParams::default();
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            params
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, "Lab");
+            let made = match issuer {
+                None => params.self_signed(key),
+                Some(issuer) => params.signed_by(key, issuer),
+            };
+            made.unwrap().der().to_vec()
+        };
+        let issuer = |key| {
+            let mut params = rcgen::CertificateParams::default();
+            params
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, "Lab");
+            rcgen::Issuer::new(params, key)
+        };
+        let keys = [0, 1].map(|_| rcgen::KeyPair::generate().unwrap());
+        let [old, new] = &keys;
+        let roots = [made(None, old), made(None, new)];
+        let crossed = [made(Some(&issuer(new)), old), made(Some(&issuer(old)), new)];
+        let all = [crossed.as_slice(), &roots].concat();
+        let lab = Lab::new("Lab");
+        let serving = lab.clone();
+        let server = FakeServer::https(&lab.server(), move |asked| match Est.ordered(asked) {
+            Some(request) => sign(&serving, &request),
+            None => Est.issued(&all),
+        });
+        let (_file, source) = credential();
+        let opened = open("est", Est.settings(&server, &source), &lab.anchors());
+        let issued = opened.authority.issue(&order(PATIENCE).1).unwrap();
+        assert_eq!(issued.anchors, roots);
+    }
+
     #[test]
     fn cacerts_behind_the_login_are_asked_for_with_it() {
         let lab = Lab::new("Lab");
