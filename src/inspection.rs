@@ -164,6 +164,8 @@ pub struct RequestItem {
     pub signature: String,
     /// The signature was made with the key in the request.
     pub signature_holds: bool,
+    /// Whether certbake can verify such a signature at all; where not, `signature_holds` is false.
+    pub signature_verifiable: bool,
     pub spki_pin: String,
 }
 

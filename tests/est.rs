@@ -262,6 +262,45 @@ mod tolerance {
         assert_eq!(leaf.facts().spki, run.key.spki());
     }
 
+    /// RFC 7030 section 4.1.3. The lab's root twice, each time with another key.
+    #[test]
+    fn keys_of_a_ca_that_its_other_key_signed_are_no_roots() {
+        let made = |issuer: Option<&rcgen::Issuer<'_, &rcgen::KeyPair>>, key: &rcgen::KeyPair| {
+            let mut params = rcgen::CertificateParams::default();
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            params
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, "Lab");
+            let made = match issuer {
+                None => params.self_signed(key),
+                Some(issuer) => params.signed_by(key, issuer),
+            };
+            made.unwrap().der().to_vec()
+        };
+        let issuer = |key| {
+            let mut params = rcgen::CertificateParams::default();
+            params
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, "Lab");
+            rcgen::Issuer::new(params, key)
+        };
+        let keys = [0, 1].map(|_| rcgen::KeyPair::generate().unwrap());
+        let [old, new] = &keys;
+        let roots = [made(None, old), made(None, new)];
+        let crossed = [made(Some(&issuer(new)), old), made(Some(&issuer(old)), new)];
+        let all = [crossed.as_slice(), &roots].concat();
+        let lab = Lab::new("Lab");
+        let serving = lab.clone();
+        let server = FakeServer::https(&lab.server(), move |asked| match Est.ordered(asked) {
+            Some(request) => sign(&serving, &request),
+            None => Est.issued(&all),
+        });
+        let (_file, source) = credential();
+        let opened = open("est", Est.settings(&server, &source), &lab.anchors());
+        let issued = opened.authority.issue(&order(PATIENCE).1).unwrap();
+        assert_eq!(issued.anchors, roots);
+    }
+
     #[test]
     fn cacerts_behind_the_login_are_asked_for_with_it() {
         let lab = Lab::new("Lab");
@@ -565,6 +604,44 @@ mod fingerprints {
         let error = opened.authority.issue(&order(PATIENCE).1).unwrap_err();
         assert_eq!(error.into_finding().code.as_str(), "ca-tls");
         assert_eq!(server.asked().len(), 1);
+    }
+}
+
+mod fingerprints_and_logins {
+    use super::*;
+
+    fn hint(server: &FakeServer, lab: &Lab) -> String {
+        let (_file, source) = credential();
+        let mut table = Est.settings(server, &source);
+        let pin = digest::sha256_hex(&lab.root());
+        table.insert("trust".to_owned(), pin.into());
+        let opened = open("est", table, &[]);
+        let error = opened.authority.issue(&order(PATIENCE).1).unwrap_err();
+        assert_eq!(error.outcome(), Outcome::Refused, "{error}");
+        assert!(
+            server
+                .asked()
+                .iter()
+                .all(|asked| asked.header("authorization").is_none())
+        );
+        error.into_finding().hint
+    }
+
+    /// Whatever login is configured is not shown before the root has been compared.
+    #[test]
+    fn a_server_that_gives_its_root_to_nobody_unknown_is_told_as_such() {
+        let lab = Lab::new("Lab");
+        let refusing = FakeServer::https(&lab.server(), |_| {
+            Reply::status(401).header("www-authenticate", "Basic realm=\"est\"")
+        });
+        let wanting = FakeServer::mtls(&lab.server(), &lab.anchors(), |_| Reply::status(500));
+        for server in [refusing, wanting] {
+            let hint = hint(&server, &lab);
+            assert!(
+                hint.contains("without login") && hint.contains("anchors"),
+                "{hint}"
+            );
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use data_encoding::BASE64;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -475,6 +476,23 @@ fn strangers() -> Lab {
     );
     lab.write("empty", "\n\n");
     lab.write("noise", [0x80, 0x01, 0x02, 0xff]);
+    let block = &pem[pem.find("-----BEGIN").unwrap()..];
+    lab.write("variable.pem", block.trim_end().replace('\n', " "));
+    lab.write("escaped.pem", block.replace('\n', "\\n"));
+    let key = String::from_utf8(lab.read("app.key")).unwrap();
+    lab.write(
+        "mislabelled.pem",
+        key.replace("EC PRIVATE", "PRIVATE")
+            .replace("PRIVATE KEY", "CERTIFICATE"),
+    );
+    // The length of the whole takes four octets, and two more that end it.
+    lab.write("ber.cer", [&[0x30, 0x80], &der[4..], &[0, 0]].concat());
+    let in_pem = BASE64.encode(&lab.read("store.p12"));
+    lab.write(
+        "gnutls.p12",
+        format!("-----BEGIN PKCS12-----\n{in_pem}\n-----END PKCS12-----\n"),
+    );
+    lab.tool("keytool", "-genseckey -keyalg AES -keysize 128 -storetype PKCS12 -keystore secrets.p12 -storepass:env PASSWORD -alias one");
     lab
 }
 
@@ -518,6 +536,24 @@ fn what_cannot_be_read_is_named_with_the_way_out() {
             "PEM block 1: it has a BEGIN line but no END line",
             "from BEGIN to END",
         ),
+        ("variable.pem", "its line ends are lost", "printf '%s"),
+        ("escaped.pem", "its line ends are lost", "printf '%b'"),
+        (
+            "mislabelled.pem",
+            "labelled as a certificate, but is a private key",
+            "",
+        ),
+        (
+            "ber.cer",
+            "but its lengths are indefinite (BER)",
+            "openssl x509",
+        ),
+        ("gnutls.p12", "a PKCS#12 key store in PEM", "base64 -d"),
+        (
+            "secrets.p12 --password env:PASSWORD",
+            "a PKCS#12 key store without certificates and private keys",
+            "",
+        ),
         ("login.html", "an HTML page", "curl --fail"),
         ("answer.json", "JSON", "jq -r"),
         ("empty", "it is empty", ""),
@@ -539,6 +575,65 @@ fn what_cannot_be_read_is_named_with_the_way_out() {
             "{name}: {finding}"
         );
     }
+}
+
+/// OpenSSL signs with SHA-256 whatever the key, and with much that no TLS peer knows.
+#[test]
+fn a_signature_that_cannot_be_verified_is_not_called_a_wrong_one() {
+    let lab = Lab::new();
+    for (kind, said) in [
+        ("EC -pkeyopt ec_paramgen_curve:P-521", ""),
+        (
+            "EC -pkeyopt ec_paramgen_curve:secp256k1",
+            ", which certbake cannot verify",
+        ),
+        (
+            "RSA -pkeyopt rsa_keygen_bits:1024",
+            ", which certbake cannot verify",
+        ),
+        ("ED448", ", which certbake cannot verify"),
+    ] {
+        lab.openssl(&format!("genpkey -algorithm {kind} -out odd.key"));
+        lab.openssl("req -new -key odd.key -subj /CN=odd -out odd.csr");
+        let shown = lab.inspect("odd.csr");
+        let signature = shown.row("signature");
+        let after = &signature[signature.find(',').unwrap_or(signature.len())..];
+        assert_eq!(after, said, "{kind}: {}", shown.text);
+    }
+    lab.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521 -out root.key");
+    lab.openssl("req -x509 -new -key root.key -subj /CN=P521 -out root.pem");
+    let shown = lab.inspect("root.pem");
+    assert!(
+        shown.row("item 1").starts_with("root certificate"),
+        "{}",
+        shown.text
+    );
+    let mut forged = lab.read("app.csr");
+    let at = forged.len() - 60;
+    forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+    lab.write("forged.csr", forged);
+    let shown = lab.inspect("forged.csr");
+    assert!(
+        shown
+            .row("signature")
+            .ends_with("which does not prove its key"),
+        "{}",
+        shown.text
+    );
+}
+
+#[test]
+fn a_name_in_the_letters_of_an_older_time_is_shown() {
+    let lab = Lab::new();
+    lab.write(
+        "old.cnf",
+        "[req]\nprompt = no\nstring_mask = MASK:0x4\ndistinguished_name = dn\n[dn]\nO = Gr\u{f6}\u{df}e\nCN = old\n",
+    );
+    lab.openssl("req -x509 -new -key app.key -utf8 -config old.cnf -out old.pem");
+    assert_eq!(
+        lab.inspect("old.pem").row("subject"),
+        "O=Gr\u{f6}\u{df}e, CN=old"
+    );
 }
 
 #[test]

@@ -98,13 +98,14 @@ pub fn turned_down(
     response: &Response,
     login: &str,
 ) -> AuthorityError {
-    turned_down_saying(what, response, login, response.said(request))
+    turned_down_saying(what, request, response, login, response.said(request))
 }
 
 /// As [`turned_down`], where the protocol has a place of its own for the server's words. They are
 /// one harmless line, without the request's credentials.
 pub fn turned_down_saying(
     what: &str,
+    request: &Request,
     response: &Response,
     login: &str,
     said: Option<String>,
@@ -133,7 +134,12 @@ pub fn turned_down_saying(
             LOGIN_REFUSED,
             &format!("we came with {login}: it wants a client certificate that it can verify"),
         )),
-        401 => AuthorityError::Refused(wrong_login(&finding(LOGIN_REFUSED, ""), response, login)),
+        401 => AuthorityError::Refused(wrong_login(
+            &finding(LOGIN_REFUSED, ""),
+            request,
+            response,
+            login,
+        )),
         403 => AuthorityError::Refused(finding(
             LOGIN_REFUSED,
             &format!("we came with {login}: ask who runs the CA whether that may have these names"),
@@ -190,11 +196,19 @@ pub fn ends_first(issuer: &str, ends: OffsetDateTime, wanted: OffsetDateTime) ->
 }
 
 /// 401: what it offers (RFC 9110 section 11.6.1) against what we can.
-fn wrong_login(finding: &Finding, response: &Response, login: &str) -> Box<Finding> {
+fn wrong_login(
+    finding: &Finding,
+    request: &Request,
+    response: &Response,
+    login: &str,
+) -> Box<Finding> {
     let offered = schemes(response);
     let speaks = |scheme: &str| offered.iter().any(|o| o.eq_ignore_ascii_case(scheme));
     let hint = if offered.is_empty() {
         format!("we came with {login}; it names no scheme: perhaps it wants a client certificate")
+    } else if offered.iter().any(|scheme| request.presents(scheme)) && !login.contains("user name")
+    {
+        format!("we came with {login}, and it does not accept that: it is wrong, or out of date")
     } else if !speaks("basic") {
         format!(
             "it wants {}, which certbake does not speak: have HTTP Basic or a client certificate permitted",

@@ -114,6 +114,20 @@ impl Request {
         self.secret_header("authorization", Secret::from(format!("Basic {}", *encoded)))
     }
 
+    /// Whether it comes with a login of this scheme (RFC 9110 section 11.4).
+    pub fn presents(&self, scheme: &str) -> bool {
+        let begins = |value: &[u8]| {
+            value
+                .split_at_checked(scheme.len())
+                .is_some_and(|(head, rest)| {
+                    head.eq_ignore_ascii_case(scheme.as_bytes()) && rest.first() == Some(&b' ')
+                })
+        };
+        self.secret_headers.iter().any(|(name, value)| {
+            name.eq_ignore_ascii_case("authorization") && begins(value.expose())
+        })
+    }
+
     /// What a server said, without the credentials of this request.
     pub fn redacted(&self, words: &[u8]) -> Vec<u8> {
         line::redacted(words, self.withheld.iter().map(Secret::expose))

@@ -5,6 +5,7 @@
 const DEEPEST: usize = 16;
 
 pub const INTEGER: u8 = 0x02;
+pub const BIT_STRING: u8 = 0x03;
 pub const OCTET_STRING: u8 = 0x04;
 pub const OBJECT_IDENTIFIER: u8 = 0x06;
 pub const SEQUENCE: u8 = 0x30;
@@ -13,7 +14,7 @@ pub const SET: u8 = 0x31;
 pub const CONTEXT_0: u8 = 0xa0;
 pub const CONTEXT_1: u8 = 0xa1;
 
-const CONSTRUCTED: u8 = 0x20;
+pub const CONSTRUCTED: u8 = 0x20;
 const END_OF_CONTENTS: u8 = 0x00;
 
 /// One element: what stands in it, and all of it.

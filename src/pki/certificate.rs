@@ -9,11 +9,13 @@ use x509_parser::error::X509Error;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::nom::error::ErrorKind;
 use x509_parser::prelude::FromDer;
-use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
+use x509_parser::x509::X509Name;
 
+use super::ber;
 use super::digest;
 use super::facts::short_name;
 pub use super::facts::{Facts, KeyFacts};
+use super::signature::{self, Proof};
 pub use super::usages::KeyUsage;
 use super::window::ValidityWindow;
 
@@ -30,7 +32,7 @@ impl Certificate {
     pub fn from_der(der: impl Into<Vec<u8>>) -> Result<Self, CertificateError> {
         let der = der.into();
         let (rest, parsed) = X509Certificate::from_der(&der).map_err(|error| CertificateError {
-            reason: plain(&error),
+            reason: plain(&error, &der),
         })?;
         if !rest.is_empty() {
             return Err(CertificateError {
@@ -77,16 +79,8 @@ impl Certificate {
 
     /// Whether `issuer` has the name of this certificate's issuer, and its key made the signature.
     pub fn is_issued_by(&self, issuer: &Self) -> bool {
-        if self.facts.issuer_der != issuer.facts.subject_der {
-            return false;
-        }
-        let (Ok((_, signed)), Ok((_, key))) = (
-            X509Certificate::from_der(&self.der),
-            SubjectPublicKeyInfo::from_der(&issuer.facts.spki),
-        ) else {
-            return false;
-        };
-        signed.verify_signature(Some(&key)).is_ok()
+        self.facts.issuer_der == issuer.facts.subject_der
+            && signature::proof(&self.der, &issuer.facts.spki) == Proof::Holds
     }
 
     /// The attributes of the subject that can be asked for (C, ST, L, O, OU, CN), in their order, as
@@ -180,17 +174,42 @@ impl PartialEq for Certificate {
 
 impl Eq for Certificate {}
 
-fn plain(error: &x509_parser::nom::Err<X509Error>) -> String {
+fn plain(error: &x509_parser::nom::Err<X509Error>, bytes: &[u8]) -> String {
     match error {
         x509_parser::nom::Err::Incomplete(_)
         | x509_parser::nom::Err::Error(X509Error::NomError(ErrorKind::Eof))
         | x509_parser::nom::Err::Failure(X509Error::NomError(ErrorKind::Eof)) => {
             "it ends too early".to_owned()
         }
+        x509_parser::nom::Err::Error(X509Error::Der(_))
+        | x509_parser::nom::Err::Failure(X509Error::Der(_)) => not_as_built(bytes).to_owned(),
         x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error) => {
             error.to_string()
         }
     }
+}
+
+/// RFC 5280 section 4.1: content, algorithm and signature, in DER.
+fn not_as_built(bytes: &[u8]) -> &'static str {
+    if bytes.starts_with(&[ber::SEQUENCE, 0x80]) {
+        return "its lengths are indefinite (BER), where a certificate is in DER";
+    }
+    if is_built_as_one(bytes) {
+        "something in it is not DER, or not where it belongs"
+    } else {
+        "it is something else"
+    }
+}
+
+/// Whether the outermost parts are those of a certificate, a request or a revocation list.
+pub fn is_built_as_one(bytes: &[u8]) -> bool {
+    let Ok((whole, _)) = ber::read(bytes) else {
+        return false;
+    };
+    let tags = ber::elements(whole.content)
+        .map_while(Result::ok)
+        .map(|field| field.tag);
+    whole.tag == ber::SEQUENCE && tags.eq([ber::SEQUENCE, ber::SEQUENCE, ber::BIT_STRING])
 }
 
 /// Bytes that are not a certificate.

@@ -36,7 +36,7 @@ impl Crl {
         }
         let instant = |unix| facts::instant(unix).ok();
         Some(Self {
-            issuer: parsed.issuer().to_string(),
+            issuer: facts::display_name(parsed.issuer()),
             issuer_der: parsed.issuer().as_raw().to_vec(),
             number_is_proper: parsed.extensions().iter().any(|extension| {
                 !extension.critical

@@ -8,6 +8,7 @@ use x509_parser::prelude::FromDer;
 use super::certificate::{KeyFacts, KeyUsage};
 use super::facts;
 use super::name::AltName;
+use super::signature::{self, Proof};
 use super::usages::purposes;
 
 /// What a request says.
@@ -26,8 +27,8 @@ pub struct Csr {
     pub spki: Vec<u8>,
     /// `ecdsa-with-SHA256`, or the OID.
     pub signature: String,
-    /// Made with the key in the request; false also for algorithms that cannot be checked here.
-    pub signature_holds: bool,
+    /// Whether it was made with the key in the request.
+    pub proof: Proof,
 }
 
 impl Csr {
@@ -39,15 +40,15 @@ impl Csr {
         }
         let content = &parsed.certification_request_info;
         let mut csr = Self {
-            subject: content.subject.to_string(),
+            subject: facts::display_name(&content.subject),
             names: Vec::new(),
             key_usage: None,
             extended_key_usage: None,
             asks_for_ca: false,
             key: facts::key_facts(&content.subject_pki),
             spki: content.subject_pki.raw.to_vec(),
-            signature: super::signature::name(&parsed.signature_algorithm),
-            signature_holds: parsed.verify_signature().is_ok(),
+            signature: signature::name(&parsed.signature_algorithm),
+            proof: signature::proof(der, content.subject_pki.raw),
         };
         for extension in parsed.requested_extensions().into_iter().flatten() {
             csr.read_extension(extension);
@@ -92,13 +93,13 @@ mod tests {
         assert_eq!(csr.extended_key_usage.unwrap(), ["clientAuth"]);
         assert_eq!(csr.key_usage.unwrap().names(), ["digitalSignature"]);
         assert_eq!(
-            (csr.key.to_string().as_str(), csr.signature_holds),
-            ("ECDSA P-384", true)
+            (csr.key.to_string().as_str(), csr.proof),
+            ("ECDSA P-384", Proof::Holds)
         );
 
         let mut forged = request.der().to_vec();
         let last = forged.len() - 1;
         forged[last] ^= 1;
-        assert!(!Csr::from_der(&forged).unwrap().signature_holds);
+        assert_eq!(Csr::from_der(&forged).unwrap().proof, Proof::Wrong);
     }
 }

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use x509_parser::asn1_rs::{Oid, Tag, oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::objects::oid_registry;
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519,
 };
@@ -226,8 +227,35 @@ pub(super) fn short_name(attribute: &AttributeTypeAndValue<'_>) -> Option<&'stat
 
 /// `CN=app-server, O=Lab`. Names of plain attributes, one to a set, are nearly all there are, and
 /// are written here many times faster than by x509-parser, which is left the others.
-fn display_name(name: &X509Name<'_>) -> String {
-    plain_name(name).unwrap_or_else(|| name.to_string())
+pub(super) fn display_name(name: &X509Name<'_>) -> String {
+    plain_name(name)
+        .or_else(|| name.to_string_with_registry(oid_registry()).ok())
+        .unwrap_or_else(|| legacy_name(name))
+}
+
+/// With values that x509-parser shows nothing of, and the whole name then.
+fn legacy_name(name: &X509Name<'_>) -> String {
+    let sets = name.iter_rdn().map(|set| {
+        let attributes = set.iter().map(|attribute| {
+            let kind = short_name(attribute)
+                .map_or_else(|| attribute.attr_type().to_id_string(), str::to_owned);
+            format!("{kind}={}", legacy_value(attribute))
+        });
+        attributes.collect::<Vec<_>>().join(" + ")
+    });
+    sets.collect::<Vec<_>>().join(", ")
+}
+
+/// `TeletexString` is Latin-1 in practice; of what is no text, its octets (RFC 4514 section 2.4).
+fn legacy_value(attribute: &AttributeTypeAndValue<'_>) -> String {
+    let value = attribute.attr_value();
+    match attribute.as_str() {
+        Ok(text) => text.to_owned(),
+        Err(_) if value.tag() == Tag::T61String => {
+            value.data.iter().copied().map(char::from).collect()
+        }
+        Err(_) => format!("#{}", HEXLOWER.encode(value.data)),
+    }
 }
 
 fn plain_name(name: &X509Name<'_>) -> Option<String> {

@@ -19,7 +19,7 @@ pub mod pkcs7;
 pub mod profile;
 pub mod received;
 pub mod request;
-mod signature;
+pub mod signature;
 pub mod usages;
 pub mod window;
 

@@ -65,6 +65,7 @@ pub fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, PemError> {
 
 /// How the first line of a block begins.
 const BEGIN: &[u8] = b"-----BEGIN ";
+const END: &[u8] = b"-----END ";
 
 /// Whether a block begins at the start of a line: what holds PEM within JSON has none.
 pub fn begins_a_block(text: &[u8]) -> bool {
@@ -139,6 +140,7 @@ impl Section<'_> {
 const NOT_BASE64: &str = "what stands between BEGIN and END is not base64";
 const NO_END: &str = "it has a BEGIN line but no END line";
 const NO_DASHES: &str = "its BEGIN line does not end in five dashes";
+pub const NO_LINES: &str = "its line ends are lost: all of it stands on the BEGIN line";
 
 /// Finds the blocks by their BEGIN and END lines; ends after the first that is broken.
 fn sections(text: &[u8]) -> impl Iterator<Item = Result<Section<'_>, &'static str>> {
@@ -159,7 +161,12 @@ fn next_section(text: &[u8]) -> Result<Option<(Section<'_>, &[u8])>, &'static st
     let Some((start, begin)) = lines.find(|(_, line)| line.starts_with(BEGIN)) else {
         return Ok(None);
     };
-    let label = begin[11..]
+    let after = &begin[BEGIN.len()..];
+    // As environment variables and JSON make of it: blanks, or `\n` as two characters.
+    if after.windows(END.len()).any(|part| part == END) {
+        return Err(NO_LINES);
+    }
+    let label = after
         .strip_suffix(b"-----")
         .and_then(|label| std::str::from_utf8(label).ok())
         .ok_or(NO_DASHES)?;

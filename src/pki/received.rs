@@ -12,7 +12,7 @@ use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
-use super::facts::{KeyFacts, key_facts};
+use super::facts::{KeyFacts, display_name, key_facts};
 use super::name::AltName;
 use super::usages::purposes;
 
@@ -57,7 +57,7 @@ impl ReceivedRequest {
             .verify_signature()
             .map_err(|_| ReceivedError::Signature)?;
         let mut request = Self {
-            subject: content.subject.to_string(),
+            subject: display_name(&content.subject),
             subject_der: content.subject.as_raw().to_vec(),
             attributes: Vec::new(),
             names: Vec::new(),

@@ -15,6 +15,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
@@ -189,11 +190,12 @@ fn file(path: &Path) -> Result<Bytes, Reason> {
 
 fn descriptor(number: u32) -> Result<Bytes, Reason> {
     // Opened anew, since a number alone cannot be owned; a pipe gives the same bytes this way.
-    let mut file =
-        File::open(format!("/proc/self/fd/{number}")).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Reason::Closed,
-            _ => Reason::Io(error),
-        })?;
+    let opened = File::open(format!("/proc/self/fd/{number}"));
+    let mut file = opened.or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Err(Reason::Closed),
+        // A socket, or a file that only who opened it may open.
+        _ => inherited(number).map_err(|_| Reason::Io(error)),
+    })?;
     let (answer, answered) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         // Nobody listens any more when patience has ended.
@@ -203,6 +205,13 @@ fn descriptor(number: u32) -> Result<Bytes, Reason> {
         .recv_timeout(PATIENCE)
         .map_err(|_| Reason::TimedOut)?
         .map_err(Reason::Io)
+}
+
+/// The descriptor itself, doubled by the system (pidfd_getfd(2)).
+fn inherited(number: u32) -> io::Result<File> {
+    let number = i32::try_from(number).map_err(io::Error::other)?;
+    let us = pidfd_open(getpid(), PidfdFlags::empty())?;
+    Ok(pidfd_getfd(us, number, PidfdGetfdFlags::empty())?.into())
 }
 
 /// At most one byte more than [`LONGEST`], in one allocation so that no copy stays behind.

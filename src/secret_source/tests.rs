@@ -125,6 +125,19 @@ fn a_command_gives_what_it_prints_and_no_shell_reads_its_arguments() {
     );
 }
 
+/// As one that a process without rights has of the process with them that started it.
+#[test]
+fn a_descriptor_that_cannot_be_opened_anew_is_read_all_the_same() {
+    use std::io::Write;
+    let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    ours.write_all(b"xyzzy-canary\n").unwrap();
+    drop(ours);
+    assert_eq!(
+        read(&format!("fd:{}", theirs.as_raw_fd())).unwrap(),
+        b"xyzzy-canary"
+    );
+}
+
 #[test]
 fn a_descriptor_that_is_closed_and_a_program_that_is_not_there_are_called_so() {
     let error = read("fd:987").unwrap_err();

@@ -266,12 +266,22 @@ fn what_cannot_be_spoken_or_read_is_told_and_nothing_sent() {
         (json!({}), "neither a file nor a url"),
         (json!({"file": "/nonexistent/token"}), "/nonexistent/token"),
     ] {
-        let (server, outcome) =
-            order_with(granting, |server| workload(server, source, false), 0o600);
-        let finding = outcome.unwrap_err().into_finding();
-        assert_eq!(finding.code.as_str(), "google-credentials");
-        assert!(finding.summary.contains(words), "{}", finding.summary);
-        assert!(server.asked().is_empty());
+        // By itself, and as what a service account is stood in for with.
+        for stands_in in [false, true] {
+            let content = |server: &FakeServer| match workload(server, source.clone(), false) {
+                workload if stands_in => json!({
+                    "type": "impersonated_service_account",
+                    "service_account_impersonation_url": "https://iam.example/b@i:generateAccessToken",
+                    "source_credentials": workload,
+                }),
+                workload => workload,
+            };
+            let (server, outcome) = order_with(granting, content, 0o600);
+            let finding = outcome.unwrap_err().into_finding();
+            assert_eq!(finding.code.as_str(), "google-credentials");
+            assert!(finding.summary.contains(words), "{}", finding.summary);
+            assert!(server.asked().is_empty());
+        }
     }
     for (content, words) in [
         (
@@ -317,13 +327,14 @@ fn a_service_account_stands_in_by_the_credentials_of_a_person() {
         }
         granting(asked)
     };
-    let (_server, outcome) = order_with(
+    let (server, outcome) = order_with(
         script,
         |server| {
             let url = server.url("/v1/projects/-/serviceAccounts/b@i:generateAccessToken");
             json!({
                 "type": "impersonated_service_account",
                 "service_account_impersonation_url": url.as_str(),
+                "delegates": ["projects/-/serviceAccounts/between"],
                 "source_credentials": {
                     "type": "authorized_user",
                     "client_id": "a", "client_secret": "b", "refresh_token": "c",
@@ -332,6 +343,11 @@ fn a_service_account_stands_in_by_the_credentials_of_a_person() {
             })
         },
         0o600,
+    );
+    let body: Value = serde_json::from_slice(&server.asked()[1].body).unwrap();
+    assert_eq!(
+        body["delegates"],
+        json!(["projects/-/serviceAccounts/between"])
     );
     let finding = outcome.unwrap_err().into_finding();
     assert!(

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use certbake::authority::AuthorityError;
 use certbake::pki::pem;
@@ -187,6 +188,69 @@ fn a_credential_plugin_is_run_without_a_shell_and_told_who_asks() {
     assert_eq!(info["spec"]["cluster"]["server"], home.server.origin());
 }
 
+/// As templates write it that fill in what there is; kubectl takes an empty text for none.
+#[test]
+fn what_is_empty_in_a_kubeconfig_is_not_set() {
+    let home = Home::new(false);
+    let script = format!("echo '{{\"status\":{{\"token\":\"'\"{CANARY}$EMPTY\"'\"}}}}'");
+    let user = plugin(
+        &home,
+        &script,
+        "    token: ''\n    client-certificate-data: \"\"",
+    )
+    .replace("value: lab}", "value: lab}, {name: EMPTY, value: ''}");
+    home.issue(&user, 0o644).unwrap();
+    assert_eq!(home.bearer(), format!("Bearer {CANARY}"));
+}
+
+#[test]
+fn a_credential_plugin_is_told_the_roots_that_stand_in_a_file() {
+    let home = Home::new(false);
+    home.write("ca.crt", &home.root(), 0o644);
+    let user = plugin(
+        &home,
+        "printf '%s' \"$KUBERNETES_EXEC_INFO\" > \"$0.info\"; exit 1",
+        "      provideClusterInfo: true",
+    );
+    let text = std::fs::read_to_string(home.kubeconfig(&user, 0o644)).unwrap();
+    let (before, after) = text.split_once("certificate-authority-data: ").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    let text = format!("{before}certificate-authority: ca.crt\n{after}");
+    let kubeconfig = home.write("kubeconfig", &text, 0o644);
+    let opened = open_in(home.table(&kubeconfig), &[], &[]).unwrap();
+    opened.authority.issue(&order(PATIENCE).1).unwrap_err();
+    let info = std::fs::read(home.dir.path().join("plugin.info")).unwrap();
+    let info: Value = serde_json::from_slice(&info).unwrap();
+    assert_eq!(
+        info["spec"]["cluster"],
+        json!({
+            "server": home.server.origin(),
+            "certificate-authority-data": BASE64.encode(home.root().as_bytes()),
+        })
+    );
+}
+
+#[test]
+fn a_credential_plugin_has_no_longer_than_the_order() {
+    let home = Home::new(false);
+    let kubeconfig = home.kubeconfig(&plugin(&home, "sleep 20", ""), 0o644);
+    let opened = open_in(home.table(&kubeconfig), &[], &[]).unwrap();
+    let begun = Instant::now();
+    let error = opened
+        .authority
+        .issue(&order(Duration::from_millis(300)).1)
+        .unwrap_err();
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(
+        error.to_string().contains("had not ended by the deadline"),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_credential_plugin_may_give_a_certificate() {
     let home = Home::new(true);
@@ -209,6 +273,11 @@ fn a_plugin_that_fails_says_nothing_or_wants_a_terminal_is_told() {
         ("echo no such profile >&2; exit 3", "", "no such profile"),
         ("echo '{}'", "", "gave no credential"),
         ("echo xyzzy-canary", "", "gave no credential"),
+        (
+            r#"echo '{"status": {"token": "x", "clientCertificateData": "y"}}'"#,
+            "",
+            "without its key",
+        ),
         ("true", "      interactiveMode: Always", "wants a terminal"),
     ] {
         let error = home.issue(&plugin(&home, script, more), 0o644).unwrap_err();

@@ -134,3 +134,17 @@ fn something_else_of_the_api_is_no_request() {
     });
     run.unusable();
 }
+
+/// What stands in front of an API server answers for it.
+#[test]
+fn a_token_that_a_gateway_does_not_accept_is_not_called_unspoken() {
+    let run = Run::new(&Kubernetes, PATIENCE, |_, _, _| {
+        Reply::status(401).header("www-authenticate", "Bearer realm=\"gateway\"")
+    });
+    let finding = run.refused();
+    assert!(
+        finding.hint.contains("we came with a token") && finding.hint.contains("out of date"),
+        "{}",
+        finding.hint
+    );
+}

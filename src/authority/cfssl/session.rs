@@ -174,7 +174,8 @@ fn turned_down(
 ) -> AuthorityError {
     let errors = wire::errors(response);
     let said = wire::said(&errors, request).or_else(|| response.said(request));
-    let plain = answer::turned_down_saying(what, response, &settings.login(), said.clone());
+    let plain =
+        answer::turned_down_saying(what, request, response, &settings.login(), said.clone());
     if let Some(error) = by_words(settings, &errors, &plain, what) {
         return error;
     }

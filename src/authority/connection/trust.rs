@@ -7,7 +7,7 @@ use url::Url;
 use super::{ServerTrust, wrong};
 use crate::authority::{AuthorityError, Settings, SettingsError, answer};
 use crate::finding::{Code, Finding};
-use crate::net::{Client, ClientSettings, danger};
+use crate::net::{Client, ClientSettings, TLS, danger};
 use crate::os_error;
 use crate::pki::{Certificate, digest, pem};
 
@@ -83,7 +83,7 @@ pub(super) fn pinned_root(
     let mut unverified = settings.clone();
     unverified.trust = danger::trust_any_server_for_pinned_data();
     let client = Client::open(unverified).map_err(|error| answer::unopened(&error))?;
-    let candidates = bootstrap(&client)?;
+    let candidates = bootstrap(&client).map_err(asked_without_login)?;
     if let Some(root) = candidates
         .iter()
         .find(|certificate| digest::sha256(certificate.der()) == *pin)
@@ -103,4 +103,20 @@ pub(super) fn pinned_root(
              either the pin is out of date, or somebody else answers",
         ),
     )))
+}
+
+/// A server that wants to know first who asks gives no root to compare.
+fn asked_without_login(error: AuthorityError) -> AuthorityError {
+    match &error {
+        AuthorityError::Refused(finding)
+            if [answer::LOGIN_REFUSED, TLS].contains(&finding.code) =>
+        {
+            answer::hinted(
+                error,
+                "to have its root compared with the fingerprint, it was asked without login and \
+                 client certificate: give anchors (its root as PEM) instead of trust = \"sha256:…\"",
+            )
+        }
+        _ => error,
+    }
 }

@@ -2,7 +2,7 @@
 //! with what stands in ours.
 
 use crate::finding::{Code, Finding};
-use crate::pki::ber::{self, BerError, OBJECT_IDENTIFIER, SEQUENCE, SET};
+use crate::pki::ber::{self, BerError, CONSTRUCTED, OBJECT_IDENTIFIER};
 
 pub const DEMANDED: Code = Code::new("csr-attributes-demanded");
 
@@ -23,6 +23,17 @@ const NAMES: &[(&str, &str)] = &[
     ("2.5.29.37", "an extended key usage"),
     ("1.3.6.1.1.1.1.22", "a MAC address"),
     ("2.5.4.5", "a serial number in the subject"),
+];
+
+/// What is wanted stands in these templates (RFC 9908 section 3); they themselves stand in no request.
+/// `id-aa-certificationRequestInfoTemplate` and `id-aa-extensionReqTemplate`.
+const TEMPLATES: &[&[u8]] = &[
+    &[
+        0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x02, 0x3d,
+    ],
+    &[
+        0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x02, 0x3e,
+    ],
 ];
 
 /// How deep attributes may nest; a template of RFC 9908 needs eight.
@@ -48,9 +59,12 @@ fn collect(content: &[u8], depth: usize, found: &mut Vec<Vec<u8>>) -> Result<(),
     for element in ber::elements(content) {
         let element = element?;
         match element.tag {
+            OBJECT_IDENTIFIER if TEMPLATES.contains(&element.content) => {}
             OBJECT_IDENTIFIER => found.push(element.content.to_vec()),
-            SEQUENCE | SET if depth == 0 => return Err(BerError::TooDeep),
-            SEQUENCE | SET => collect(element.content, depth - 1, found)?,
+            tag if tag & CONSTRUCTED != 0 => {
+                let below = depth.checked_sub(1).ok_or(BerError::TooDeep)?;
+                collect(element.content, below, found)?;
+            }
             _ => {}
         }
     }
@@ -114,6 +128,7 @@ fn dotted(oid: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pki::ber::{CONTEXT_0, CONTEXT_1, INTEGER, SEQUENCE, SET};
 
     /// The example of RFC 7030 section 4.5.2.
     const EXAMPLE: &[u8] =
@@ -135,6 +150,32 @@ mod tests {
                 "1.2.840.10045.4.3.3"
             ]
         );
+    }
+
+    /// RFC 9908 section 3.4: version, subject, key and attributes, of which some have a tag.
+    #[test]
+    fn what_a_template_wants_is_read_and_not_the_template() {
+        let oid = |content: &[u8]| ber::write(OBJECT_IDENTIFIER, content);
+        let wrapped = |tag, parts: &[Vec<u8>]| ber::write(tag, &parts.concat());
+        let common_name = wrapped(SEQUENCE, &[oid(&[0x55, 0x04, 0x03])]);
+        let subject = wrapped(SEQUENCE, &[wrapped(SET, &[common_name])]);
+        let ec = oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01]);
+        let key = wrapped(CONTEXT_0, &[wrapped(SEQUENCE, &[ec])]);
+        let names = wrapped(SEQUENCE, &[oid(&[0x55, 0x1d, 0x11])]);
+        let extensions = wrapped(
+            SEQUENCE,
+            &[
+                oid(TEMPLATES[1]),
+                wrapped(SET, &[wrapped(SEQUENCE, &[names])]),
+            ],
+        );
+        let attributes = wrapped(CONTEXT_1, &[extensions]);
+        let version = ber::write(INTEGER, &[0]);
+        let template = wrapped(SEQUENCE, &[version, subject, key, attributes]);
+        let attribute = wrapped(SEQUENCE, &[oid(TEMPLATES[0]), wrapped(SET, &[template])]);
+        let wanted = wanted(&wrapped(SEQUENCE, &[attribute])).unwrap();
+        let names: Vec<String> = wanted.iter().map(|oid| dotted(oid)).collect();
+        assert_eq!(names, ["2.5.4.3", "1.2.840.10045.2.1", "2.5.29.17"]);
     }
 
     #[test]

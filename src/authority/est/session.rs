@@ -80,9 +80,11 @@ impl Session {
         if response.status != 200 {
             return Err(self.turned_down("GET cacerts", &request, &response));
         }
-        let (roots, issuers): (Vec<_>, Vec<_>) = wire::certificates("GET cacerts", &response)?
-            .into_iter()
-            .partition(Certificate::is_self_issued);
+        let all = wire::certificates("GET cacerts", &response)?;
+        let (roots, issuers): (Vec<_>, Vec<_>) = all
+            .iter()
+            .cloned()
+            .partition(|certificate| is_root(certificate, &all));
         let der = |certificates: Vec<Certificate>| {
             certificates
                 .iter()
@@ -137,6 +139,15 @@ impl Session {
             (None, false) => "no login".to_owned(),
         }
     }
+}
+
+/// A CA with a new key hands out each of its keys signed with the other too, under its one name (RFC 7030
+/// section 4.1.3, OldWithNew and NewWithOld): those are no roots.
+fn is_root(certificate: &Certificate, all: &[Certificate]) -> bool {
+    let by_another = |other: &Certificate| {
+        other.facts().spki != certificate.facts().spki && certificate.is_issued_by(other)
+    };
+    certificate.is_self_issued() && !all.iter().any(by_another)
 }
 
 /// What `/cacerts` holds, asked before anything is trusted (RFC 7030 section 4.1.1, "out-of-band").

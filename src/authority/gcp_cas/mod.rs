@@ -279,15 +279,13 @@ impl Revoke for GcpCas {
         let Some((resource, id)) = found
             .certificates
             .iter()
+            .filter(|resource| resource.is_of(revocation.certificate))
             .find_map(|resource| Some((resource, identifier(&resource.name)?)))
         else {
             return Err(AuthorityError::Refused(Box::new(
                 Finding::error(
                     answer::REFUSED,
-                    format!(
-                        "{} has no certificate of this serial number",
-                        self.settings.pool
-                    ),
+                    format!("{} does not have this certificate", self.settings.pool),
                 )
                 .fact("serial", serial)
                 .hint(

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::authority::{AuthorityError, answer};
 use crate::net::{Request, Response};
+use crate::pki::{Certificate, pem};
 use crate::span::Span;
 
 /// `Certificate`, what is asked of it.
@@ -109,8 +110,18 @@ pub struct Found {
 #[serde(rename_all = "camelCase")]
 pub struct Resource {
     pub name: String,
+    #[serde(default)]
+    pem_certificate: String,
     /// Present if and only if it is revoked.
     pub revocation_details: Option<Value>,
+}
+
+impl Resource {
+    /// The filter of a list may find others too: `:` asks whether a text has another in it.
+    pub fn is_of(&self, certificate: &Certificate) -> bool {
+        pem::certificates(self.pem_certificate.as_bytes())
+            .is_ok_and(|found| found.first().is_some_and(|der| der == certificate.der()))
+    }
 }
 
 /// `RevokeCertificateRequest`; the name is in the path.

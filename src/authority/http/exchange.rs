@@ -182,7 +182,7 @@ impl Exchange<'_> {
         json: Option<&Value>,
     ) -> AuthorityError {
         let said = self.said(request, response, json);
-        answer::turned_down_saying(what, response, &self.settings.login(), said)
+        answer::turned_down_saying(what, request, response, &self.settings.login(), said)
     }
 
     fn refused(

@@ -104,6 +104,7 @@ pub struct Exec {
 #[derive(Clone, Deserialize)]
 pub struct Variable {
     pub name: String,
+    #[serde(default)]
     pub value: String,
 }
 
@@ -267,8 +268,8 @@ fn json(yaml: &Yaml<'_>) -> Value {
             let members = members
                 .iter()
                 .filter_map(|(key, value)| Some((key.as_str()?.to_owned(), json(value))))
-                // A member without a value is one that is not set.
-                .filter(|(_, value)| !value.is_null());
+                // A member without a value is one that is not set, and so is an empty text for kubectl.
+                .filter(|(_, value)| !value.is_null() && value != "");
             Value::Object(members.collect::<Map<_, _>>())
         }
         Yaml::Tagged(_, inner) => json(inner),

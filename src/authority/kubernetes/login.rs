@@ -5,9 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use data_encoding::BASE64_MIME_PERMISSIVE;
+use data_encoding::{BASE64, BASE64_MIME_PERMISSIVE};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::kubeconfig::{Cluster, Exec, User};
 use crate::authority::AuthorityError;
@@ -53,7 +53,7 @@ impl Login {
 
     /// # Errors
     /// [`AuthorityError::Settings`]: what cannot be read, or what others may read too.
-    pub fn show(&self) -> Result<Shown, AuthorityError> {
+    pub fn show(&self, deadline: Instant) -> Result<Shown, AuthorityError> {
         match self {
             Self::None => Ok(Shown {
                 who: "no token".to_owned(),
@@ -69,12 +69,17 @@ impl Login {
                 who: "a service account's token".to_owned(),
                 ..Shown::default()
             }),
-            Self::User(user, file, cluster) => of_user(user, file, cluster),
+            Self::User(user, file, cluster) => of_user(user, file, cluster, deadline),
         }
     }
 }
 
-fn of_user(user: &User, file: &Path, cluster: &Cluster) -> Result<Shown, AuthorityError> {
+fn of_user(
+    user: &User,
+    file: &Path,
+    cluster: &Cluster,
+    deadline: Instant,
+) -> Result<Shown, AuthorityError> {
     if user.is_inline() {
         kept_private(file)?;
     }
@@ -105,7 +110,7 @@ fn of_user(user: &User, file: &Path, cluster: &Cluster) -> Result<Shown, Authori
         (None, None) => None,
     };
     if let (None, None, Some(exec)) = (&token, &certificate, &user.exec) {
-        return by_program(exec, cluster);
+        return by_program(exec, cluster, deadline);
     }
     let who = match (&token, &certificate) {
         (Some(_), None) => "the token of the kubeconfig",
@@ -122,7 +127,7 @@ fn of_user(user: &User, file: &Path, cluster: &Cluster) -> Result<Shown, Authori
 
 /// A credential plugin (KEP-541, `client.authentication.k8s.io/v1`): run without a shell and without
 /// a terminal, bounded in time and size.
-fn by_program(exec: &Exec, cluster: &Cluster) -> Result<Shown, AuthorityError> {
+fn by_program(exec: &Exec, cluster: &Cluster, deadline: Instant) -> Result<Shown, AuthorityError> {
     let name = exec.command.as_str();
     let spoken = ["v1", "v1beta1"].map(|v| format!("client.authentication.k8s.io/{v}"));
     if !spoken.contains(&exec.api_version) {
@@ -137,7 +142,8 @@ fn by_program(exec: &Exec, cluster: &Cluster) -> Result<Shown, AuthorityError> {
             "use a login for machines: a token, a client certificate",
         ));
     }
-    let ended = run(exec, cluster).map_err(|error| {
+    let told = told(exec, cluster)?;
+    let ended = run(exec, &told, deadline).map_err(|error| {
         let hint = match &error {
             RunError::Start(_) if !exec.install_hint.trim().is_empty() => {
                 line::harmless(exec.install_hint.as_bytes(), 300).unwrap_or_default()
@@ -159,19 +165,35 @@ fn by_program(exec: &Exec, cluster: &Cluster) -> Result<Shown, AuthorityError> {
     credential(name, &ended.output)
 }
 
-fn run(exec: &Exec, cluster: &Cluster) -> Result<Ended, RunError> {
+/// What stands in `KUBERNETES_EXEC_INFO`.
+fn told(exec: &Exec, cluster: &Cluster) -> Result<Value, AuthorityError> {
     let mut spec = json!({ "interactive": false });
     if exec.provide_cluster_info {
-        spec["cluster"] = json!({
-            "server": cluster.server,
-            "certificate-authority-data": cluster.certificate_authority_data,
-        });
+        let roots = match (
+            &cluster.certificate_authority_data,
+            &cluster.certificate_authority,
+        ) {
+            (None, Some(path)) => Some(BASE64.encode(&contents(path)?)),
+            (data, _) => data.clone(),
+        };
+        spec["cluster"] = json!({ "server": cluster.server });
+        for (member, value) in [
+            ("certificate-authority-data", roots),
+            ("proxy-url", cluster.proxy_url.clone()),
+        ] {
+            if let Some(value) = value {
+                spec["cluster"][member] = value.into();
+            }
+        }
     }
-    let told = json!({
+    Ok(json!({
         "apiVersion": exec.api_version,
         "kind": "ExecCredential",
         "spec": spec,
-    });
+    }))
+}
+
+fn run(exec: &Exec, told: &Value, deadline: Instant) -> Result<Ended, RunError> {
     let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     environment.push(("KUBERNETES_EXEC_INFO".into(), told.to_string().into()));
     for variable in exec.env.iter().flatten() {
@@ -187,7 +209,7 @@ fn run(exec: &Exec, cluster: &Cluster) -> Result<Ended, RunError> {
         group: Group::Own,
         output_limit: usize::try_from(LONGEST).unwrap_or(usize::MAX),
         complaint_limit: COMPLAINT,
-        deadline: Instant::now() + PATIENCE,
+        deadline: deadline.min(Instant::now() + PATIENCE),
     }
     .run()
 }
@@ -227,7 +249,15 @@ fn credential(name: &str, output: &[u8]) -> Result<Shown, AuthorityError> {
             certificate.as_bytes(),
             &Secret::from(key),
         )?),
-        _ => None,
+        (None, None) => None,
+        _ => {
+            return Err(fault(
+                &format!(
+                    "the credential plugin {name} gave a client certificate without its key, or the reverse"
+                ),
+                BY_HAND,
+            ));
+        }
     };
     let token = status.token.filter(|token| !token.is_empty());
     if token.is_none() && certificate.is_none() {

@@ -98,9 +98,9 @@ impl Session {
 }
 
 impl Kubernetes {
-    fn session(&self) -> Result<Arc<Session>, AuthorityError> {
+    fn session(&self, deadline: Instant) -> Result<Arc<Session>, AuthorityError> {
         self.session.get(|| {
-            let shown = self.settings.login.show()?;
+            let shown = self.settings.login.show(deadline)?;
             let connection = &self.settings.connection;
             let who = match (&shown.token, &connection.certificate) {
                 (None, Some(_)) => "a client certificate".to_owned(),
@@ -167,7 +167,7 @@ impl Kubernetes {
 impl Authority for Kubernetes {
     fn issue(&self, order: &Order) -> Result<Issued, AuthorityError> {
         self.possible(order)?;
-        let session = self.session()?;
+        let session = self.session(order.deadline)?;
         let created = self.create(&session, order)?;
         let (name, certificates, response) = self.wait(&session, order, created)?;
         let mut issued = delivered::issued(GET, &response, certificates, order)?;
@@ -196,7 +196,7 @@ impl Preflight for Kubernetes {
         if depth == Depth::Order {
             return Ok(Vec::new());
         }
-        let session = self.session()?;
+        let session = self.session(order.deadline)?;
         let date = self.rehearse(&session, order)?.date;
         if let Some(lack) = self.lacks(&session, "get", order.deadline)? {
             return Err(AuthorityError::Refused(Box::new(lack)));

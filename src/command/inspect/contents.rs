@@ -9,6 +9,7 @@ use super::item::{self, Piece};
 use super::trouble::Trouble;
 use crate::inspection::Content;
 use crate::pki::ber::{self, BerError};
+use crate::pki::certificate::is_built_as_one;
 use crate::pki::crl::Crl;
 use crate::pki::csr::Csr;
 use crate::pki::encrypted::{self, EncryptedKeyError};
@@ -55,7 +56,10 @@ impl Reader<'_> {
                 Err(error) => self.broken(
                     "a broken PEM block",
                     error.to_string(),
-                    "copy the block again, whole, from BEGIN to END",
+                    match error.reason {
+                        pem::NO_LINES => "have its line ends kept: in a shell by printf '%s\\n' \"$NAME\", with the quotes; where it holds \\n, by printf '%b'",
+                        _ => "copy the block again, whole, from BEGIN to END",
+                    },
                 ),
             });
         } else if let Some(trouble) = foreign::file(bytes) {
@@ -184,6 +188,14 @@ impl Reader<'_> {
             self.piece(item::crl(crl));
         } else if let Some(key) = item::private_key(der, false).or_else(|| item::public_key(der)) {
             self.piece(key);
+        } else if let (true, Err(error)) = (is_built_as_one(der), Certificate::from_der(der)) {
+            self.unreadable(
+                format!(
+                    "it is built as a certificate, a request or a revocation list, but {}",
+                    error.reason
+                ),
+                "`openssl x509 -inform DER -in FILE -text` may say more",
+            );
         } else {
             self.unreadable(
                 "it is DER, but neither a certificate, a request, a revocation list nor a key",
@@ -228,6 +240,9 @@ impl Reader<'_> {
                 for entry in contents.certificates {
                     self.certificate(entry.certificate, entry.alias, entry.trusted);
                 }
+                if self.contents.pieces.is_empty() {
+                    self.unreadable("it is a PKCS#12 key store without certificates and private keys", "");
+                }
             }
             Err(Pkcs12Error::WrongPassword) if self.password.is_none() => self.contents.troubles.push(Trouble::StoreLocked),
             Err(Pkcs12Error::WrongPassword) => self.contents.troubles.push(Trouble::WrongPassword { what: "key store" }),
@@ -268,13 +283,19 @@ impl Reader<'_> {
     }
 
     fn certificate(&mut self, der: Vec<u8>, alias: Option<String>, trusted: bool) {
-        match Certificate::from_der(der) {
+        match Certificate::from_der(der.as_slice()) {
             Ok(certificate) => {
                 let piece = item::certificate(certificate, trusted, self.now);
                 self.contents.pieces.push(piece.named(alias));
             }
             Err(error) => {
-                let summary = format!("item {}: {error}", self.next());
+                let summary = match item::instead_of_certificate(&der) {
+                    Some(what) => format!(
+                        "item {} is labelled as a certificate, but is {what}",
+                        self.next()
+                    ),
+                    None => format!("item {}: {error}", self.next()),
+                };
                 self.broken("a certificate that cannot be read", summary, "");
             }
         }

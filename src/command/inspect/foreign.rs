@@ -108,6 +108,13 @@ const LABELS: &[(&str, Words)] = &[
         ),
     ),
     (
+        "PKCS12",
+        (
+            "a PKCS#12 key store in PEM, as GnuTLS writes it",
+            "grep -v -e ----- FILE | base64 -d > NEW.p12",
+        ),
+    ),
+    (
         "RSA PUBLIC KEY",
         (
             "an RSA public key in the old form (PKCS#1)",

@@ -8,7 +8,8 @@ use crate::inspection::{
 use crate::pki::certificate::{KeyFacts, KeyUsage};
 use crate::pki::crl::Crl;
 use crate::pki::csr::Csr;
-use crate::pki::{AltName, Certificate, PrivateKey, ber, digest};
+use crate::pki::signature::Proof;
+use crate::pki::{AltName, Certificate, PrivateKey, ber, digest, encrypted};
 
 /// Something found, before it has its place among the others.
 #[derive(Debug)]
@@ -100,6 +101,21 @@ fn looks_like_a_key(der: &[u8]) -> bool {
         }
 }
 
+/// What stands under the label of a certificate, where it is something else that is known.
+pub(super) fn instead_of_certificate(der: &[u8]) -> Option<&'static str> {
+    if Csr::from_der(der).is_some() {
+        Some("a signing request")
+    } else if Crl::from_der(der).is_some() {
+        Some("a revocation list")
+    } else if encrypted::is_encrypted_key(der) || private_key(der, false).is_some() {
+        Some("a private key")
+    } else if public_key(der).is_some() {
+        Some("a public key")
+    } else {
+        None
+    }
+}
+
 pub(super) fn request(csr: Csr) -> Content {
     Content::Request(Box::new(RequestItem {
         names: texts(&csr.names),
@@ -108,7 +124,8 @@ pub(super) fn request(csr: Csr) -> Content {
         ca: csr.asks_for_ca,
         key: csr.key.to_string(),
         signature: csr.signature,
-        signature_holds: csr.signature_holds,
+        signature_holds: csr.proof == Proof::Holds,
+        signature_verifiable: csr.proof != Proof::Unknown,
         spki_pin: digest::spki_pin(&csr.spki),
         subject: csr.subject,
     }))

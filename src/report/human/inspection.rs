@@ -152,10 +152,10 @@ impl Screen {
         if request.ca {
             self.row("asks for", "a certificate that may issue others");
         }
-        let holds = if request.signature_holds {
-            ""
-        } else {
-            ", which does not prove its key"
+        let holds = match (request.signature_holds, request.signature_verifiable) {
+            (true, _) => "",
+            (false, true) => ", which does not prove its key",
+            (false, false) => ", which certbake cannot verify",
         };
         self.row("signature", &format!("{}{holds}", request.signature));
         self.row("SPKI pin", &request.spki_pin);

@@ -35,8 +35,11 @@ impl Credentials {
                 let source = impersonated
                     .source_credentials
                     .token(clients, now, deadline)?;
-                let token =
-                    asking.in_stead(&source, &impersonated.service_account_impersonation_url)?;
+                let token = asking.in_stead(
+                    &source,
+                    &impersonated.service_account_impersonation_url,
+                    &impersonated.delegates,
+                )?;
                 Ok(Token {
                     quota_project: impersonated.quota_project_id.clone(),
                     ..token
@@ -132,7 +135,7 @@ impl Asking<'_> {
             None => Ok(token),
             Some(url) => Ok(Token {
                 quota_project: token.quota_project.clone(),
-                ..self.in_stead(&token, url)?
+                ..self.in_stead(&token, url, &[])?
             }),
         }
     }
@@ -187,7 +190,12 @@ impl Asking<'_> {
     }
 
     /// IAM Credentials' `generateAccessToken`.
-    fn in_stead(&self, token: &Token, url: &str) -> Result<Token, AuthorityError> {
+    fn in_stead(
+        &self,
+        token: &Token,
+        url: &str,
+        delegates: &[String],
+    ) -> Result<Token, AuthorityError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Generated {
@@ -201,7 +209,9 @@ impl Asking<'_> {
             .and_then(|last| last.split(':').next())
             .unwrap_or_default()
             .to_owned();
-        let body = json!({ "scope": [SCOPE] }).to_string().into_bytes();
+        let body = json!({ "scope": [SCOPE], "delegates": delegates })
+            .to_string()
+            .into_bytes();
         let request = Request::post(url, Repeat::Safe, body)
             .header("content-type", "application/json")
             .bearer_auth(&token.secret)

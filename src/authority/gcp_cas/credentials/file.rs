@@ -88,6 +88,9 @@ impl Default for Format {
 #[derive(Deserialize)]
 pub struct Impersonated {
     pub service_account_impersonation_url: String,
+    /// Service accounts in between, each of which may stand in for the next.
+    #[serde(default)]
+    pub delegates: Vec<String>,
     pub source_credentials: Box<Credentials>,
     pub quota_project_id: Option<String>,
 }
@@ -132,25 +135,32 @@ pub fn read(path: &Path) -> Result<Credentials, AuthorityError> {
     };
     let credentials: Credentials = serde_json::from_slice(content.expose())
         .map_err(|_| fault(&format!("members of \"{kind}\" are missing or not text")))?;
-    if let Credentials::ExternalAccount(account) = &credentials {
-        let source = &account.credential_source;
+    match credentials.not_spoken() {
+        Some(reason) => Err(fault(reason)),
+        None => Ok(credentials),
+    }
+}
+
+impl Credentials {
+    /// Why no token can be had for them, if so.
+    fn not_spoken(&self) -> Option<&'static str> {
+        let source = match self {
+            Self::ExternalAccount(account) => &account.credential_source,
+            Self::ImpersonatedServiceAccount(impersonated) => {
+                return impersonated.source_credentials.not_spoken();
+            }
+            Self::ServiceAccount(_) | Self::AuthorizedUser(_) => return None,
+        };
         if source.executable.is_some() {
-            return Err(fault(
-                "its token comes from a program, which certbake does not run",
-            ));
-        }
-        if source.environment_id.is_some() {
-            return Err(fault(
-                "it is for AWS's signed requests, which certbake does not make",
-            ));
-        }
-        if source.file.is_some() == source.url.is_some() {
-            return Err(fault(
-                "its credential_source names neither a file nor a url, or both",
-            ));
+            Some("its token comes from a program, which certbake does not run")
+        } else if source.environment_id.is_some() {
+            Some("it is for AWS's signed requests, which certbake does not make")
+        } else if source.file.is_some() == source.url.is_some() {
+            Some("its credential_source names neither a file nor a url, or both")
+        } else {
+            None
         }
     }
-    Ok(credentials)
 }
 
 const KINDS: &[&str] = &[
