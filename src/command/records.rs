@@ -1,7 +1,7 @@
 //! The records in an image: which identities have one, and what it says.
 
 use crate::finding::{Code, Finding};
-use crate::image::{ImageError, ImagePath, ImageRoot};
+use crate::image::{ImageError, ImagePath, ImageRoot, Places};
 use crate::record::{self, DIRECTORY, Record};
 
 const UNREADABLE: Code = Code::new("record-unreadable");
@@ -21,12 +21,12 @@ pub fn listed(image: &ImageRoot) -> Result<Vec<String>, ImageError> {
 
 /// # Errors
 /// Why the record of `identity` cannot be read.
-pub fn read(image: &ImageRoot, identity: &str) -> Result<Record, Box<Finding>> {
+pub fn read(image: &mut Places<'_>, identity: &str) -> Result<Record, Box<Finding>> {
     let path: ImagePath = record::path(identity)
         .parse()
         .map_err(|error| unreadable(identity, &format!("{error}")))?;
-    let bytes = image
-        .read(&path, LARGEST)
+    let (bytes, _) = image
+        .read_and_examine(&path, LARGEST)
         .map_err(|error| Box::new(error.finding()))?;
     let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
         let mut finding = unreadable(identity, &error.to_string());

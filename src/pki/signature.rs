@@ -120,10 +120,9 @@ pub(super) fn proof(signed: &[u8], spki: &[u8]) -> Proof {
         KeyFacts::of_spki(spki),
         Some(KeyFacts::Rsa { bits }) if !RSA_BITS.contains(&bits)
     );
-    if odd_size || !(known || !fitting.is_empty()) {
-        Proof::Unknown
-    } else {
-        Proof::Wrong
+    match known || !fitting.is_empty() {
+        true if !odd_size => Proof::Wrong,
+        _ => Proof::Unknown,
     }
 }
 

@@ -9,7 +9,7 @@ use super::placement::{self, CHANGED};
 use super::read::{self, Content};
 use super::{Expected, ImageTarget, TRUST_NOT_CHECKED, nothing, successor, trust_not_checked};
 use crate::finding::{Code, Finding};
-use crate::image::{self, ImageError, ImagePath, ImageRoot};
+use crate::image::{self, ImageError, ImagePath, ImageRoot, Places};
 use crate::outcome::{AuthorityPlace, Change, IdentityReport, Outcome, PlacementReport, Report};
 use crate::pki::{Anchors, Certificate, Chain, Floor, PrivateKey};
 use crate::record::{self, DIRECTORY, Record, RecordedPlacement};
@@ -63,7 +63,8 @@ fn look(target: &ImageTarget, policy: &Policy, report: &mut Report) -> Result<()
         Identity::check(&image, expected, anchors, policy, report);
     }
     if report.findings.iter().any(|found| found.code == CHANGED) {
-        let records = recorded.iter().map(|name| records::read(&image, name));
+        let mut places = Places::of(&image);
+        let records = recorded.iter().map(|name| records::read(&mut places, name));
         let records: Vec<_> = records.filter_map(Result::ok).collect();
         successor::name(&mut report.findings, &records);
     }
@@ -125,7 +126,7 @@ impl<'a> Identity<'a> {
         report: &mut Report,
     ) {
         let name = expected.name.as_str();
-        let record = match records::read(image, name) {
+        let record = match records::read(&mut Places::of(image), name) {
             Ok(record) => record,
             Err(finding) => return report.findings.push((*finding).about(name)),
         };

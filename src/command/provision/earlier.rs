@@ -23,27 +23,31 @@ const LARGEST: u64 = 16 << 20;
 /// # Errors
 /// [`CLAIMED`] for files of identities that are not among them.
 pub fn look(root: &ImageRoot, identities: &[Identity]) -> Result<Vec<Finding>, Stop> {
-    let names = records::listed(root)?;
-    if names.is_empty() {
+    let mut places = Places::of(root);
+    let mut earlier = Vec::new();
+    for name in records::listed(root)? {
+        let own = identities.iter().find(|identity| identity.name == name);
+        let record = records::read(&mut places, &name);
+        if !own.is_some_and(|own| replaces_all(own, record.as_ref().ok())) {
+            earlier.push((name, own, record));
+        }
+    }
+    if earlier.is_empty() {
         return Ok(Vec::new());
     }
-    let mut places = Places::of(root);
     let planned = Planned::of(&mut places, identities);
     let (mut told, mut claimed) = (Vec::new(), Vec::new());
-    for name in &names {
-        let own = identities.iter().find(|identity| identity.name == *name);
-        match (records::read(root, name), own) {
+    for (name, own, record) in earlier {
+        match (record, own) {
             (Ok(record), Some(own)) => {
                 told.extend(left_behind(&mut places, &planned, own, &record))
             }
             (Ok(record), None) => {
-                claimed.extend(claims(&mut places, &planned, name, &record.placements));
+                claimed.extend(claims(&mut places, &planned, &name, &record.placements));
             }
-            // The new one takes its place.
-            (Err(_), Some(_)) => {}
-            (Err(unread), None) => {
-                told.push(unknown(name, *unread));
-                claimed.extend(claims(&mut places, &planned, name, &[]));
+            (Err(unread), _) => {
+                told.push(unknown(&name, *unread));
+                claimed.extend(claims(&mut places, &planned, &name, &[]));
             }
         }
     }
@@ -52,6 +56,15 @@ pub fn look(root: &ImageRoot, identities: &[Identity]) -> Result<Vec<Finding>, S
     } else {
         Err(Stop::all(Outcome::Image, claimed))
     }
+}
+
+/// Whether it is placed where it was, as is nearly always so; a record that cannot be read is replaced too.
+fn replaces_all(identity: &Identity, earlier: Option<&Record>) -> bool {
+    let placed = earlier.map_or(&[][..], |record| &record.placements);
+    placed.iter().all(|placed| {
+        let mut placements = identity.placements.iter();
+        placements.any(|placement| placement.path.as_str() == placed.path)
+    })
 }
 
 /// Where the run's own files are or would be.
@@ -155,8 +168,9 @@ fn left_behind(
         let Ok(path) = placement.path.parse::<ImagePath>() else {
             continue;
         };
-        let place = HostPlace::in_image(places, &path)?;
-        if planned.at(&place).is_none() && stands(places, &path, placement) {
+        let place = HostPlace::in_image(places, &path);
+        let elsewhere = place.is_some_and(|place| planned.at(&place).is_none());
+        if elsewhere && stands(places, &path, placement) {
             paths.push(path.to_string());
         }
     }
