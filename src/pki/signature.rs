@@ -120,7 +120,8 @@ pub(super) fn proof(signed: &[u8], spki: &[u8]) -> Proof {
         KeyFacts::of_spki(spki),
         Some(KeyFacts::Rsa { bits }) if !RSA_BITS.contains(&bits)
     );
-    if odd_size || !(known || !fitting.is_empty()) {
+    let is_known = known || !fitting.is_empty();
+    if odd_size || !is_known {
         Proof::Unknown
     } else {
         Proof::Wrong
