@@ -496,69 +496,72 @@ fn strangers() -> Lab {
     lab
 }
 
+/// What each is called, and the way out.
+const STRANGERS: &[(&str, &str, &str)] = &[
+    (
+        "openssh.key",
+        "an OpenSSH private key",
+        "ssh-keygen -p -m PKCS8",
+    ),
+    (
+        "openssh.key.pub",
+        "an OpenSSH public key",
+        "ssh-keygen -e -m PKCS8",
+    ),
+    (
+        "traditional.pem",
+        "encrypted by PEM headers",
+        "openssl pkcs8 -topk8",
+    ),
+    (
+        "old.jks",
+        "a Java key store in the old format (JKS)",
+        "keytool -importkeystore",
+    ),
+    (
+        "cut.der",
+        "a DER file cut after 200 bytes",
+        "in binary mode",
+    ),
+    (
+        "indented.yaml",
+        "do not begin at the start of a line",
+        "remove the blanks",
+    ),
+    ("utf16.pem", "UTF-16", "iconv"),
+    (
+        "cut.pem",
+        "PEM block 1: it has a BEGIN line but no END line",
+        "from BEGIN to END",
+    ),
+    ("variable.pem", "its line ends are lost", "printf '%s"),
+    ("escaped.pem", "its line ends are lost", "printf '%b'"),
+    (
+        "mislabelled.pem",
+        "labelled as a certificate, but is a private key",
+        "",
+    ),
+    (
+        "ber.cer",
+        "but its lengths are indefinite (BER)",
+        "openssl x509",
+    ),
+    ("gnutls.p12", "a PKCS#12 key store in PEM", "base64 -d"),
+    (
+        "secrets.p12 --password env:PASSWORD",
+        "a PKCS#12 key store without certificates and private keys",
+        "",
+    ),
+    ("login.html", "an HTML page", "curl --fail"),
+    ("answer.json", "JSON", "jq -r"),
+    ("empty", "it is empty", ""),
+    ("noise", "4 bytes of a kind that certbake does not know", ""),
+];
+
 #[test]
 fn what_cannot_be_read_is_named_with_the_way_out() {
     let lab = strangers();
-    for (name, words, hint) in [
-        (
-            "openssh.key",
-            "an OpenSSH private key",
-            "ssh-keygen -p -m PKCS8",
-        ),
-        (
-            "openssh.key.pub",
-            "an OpenSSH public key",
-            "ssh-keygen -e -m PKCS8",
-        ),
-        (
-            "traditional.pem",
-            "encrypted by PEM headers",
-            "openssl pkcs8 -topk8",
-        ),
-        (
-            "old.jks",
-            "a Java key store in the old format (JKS)",
-            "keytool -importkeystore",
-        ),
-        (
-            "cut.der",
-            "a DER file cut after 200 bytes",
-            "in binary mode",
-        ),
-        (
-            "indented.yaml",
-            "do not begin at the start of a line",
-            "remove the blanks",
-        ),
-        ("utf16.pem", "UTF-16", "iconv"),
-        (
-            "cut.pem",
-            "PEM block 1: it has a BEGIN line but no END line",
-            "from BEGIN to END",
-        ),
-        ("variable.pem", "its line ends are lost", "printf '%s"),
-        ("escaped.pem", "its line ends are lost", "printf '%b'"),
-        (
-            "mislabelled.pem",
-            "labelled as a certificate, but is a private key",
-            "",
-        ),
-        (
-            "ber.cer",
-            "but its lengths are indefinite (BER)",
-            "openssl x509",
-        ),
-        ("gnutls.p12", "a PKCS#12 key store in PEM", "base64 -d"),
-        (
-            "secrets.p12 --password env:PASSWORD",
-            "a PKCS#12 key store without certificates and private keys",
-            "",
-        ),
-        ("login.html", "an HTML page", "curl --fail"),
-        ("answer.json", "JSON", "jq -r"),
-        ("empty", "it is empty", ""),
-        ("noise", "4 bytes of a kind that certbake does not know", ""),
-    ] {
+    for (name, words, hint) in STRANGERS {
         let shown = lab.inspect(&format!("{name} --report json"));
         let finding = &shown.json()["findings"][0];
         assert_eq!(

@@ -120,9 +120,11 @@ pub(super) fn proof(signed: &[u8], spki: &[u8]) -> Proof {
         KeyFacts::of_spki(spki),
         Some(KeyFacts::Rsa { bits }) if !RSA_BITS.contains(&bits)
     );
-    match known || !fitting.is_empty() {
-        true if !odd_size => Proof::Wrong,
-        _ => Proof::Unknown,
+    let is_known = known || !fitting.is_empty();
+    if odd_size || !is_known {
+        Proof::Unknown
+    } else {
+        Proof::Wrong
     }
 }
 
