@@ -831,6 +831,22 @@ fn an_image_that_has_grown_too_old_fails_by_the_floor_that_was_recorded() {
 }
 
 #[test]
+fn an_image_that_starts_a_moment_from_now_is_only_warned_of() {
+    let image = Image::baked();
+    let record: Value = serde_json::from_slice(&fs::read(image.file(RECORD)).unwrap()).unwrap();
+    let not_before = record["certificate"]["not_before"].as_str().unwrap();
+    let not_before = time::OffsetDateTime::parse(not_before, &Rfc3339).unwrap();
+    let before = |wait: Duration| (not_before - wait).format(&Rfc3339).unwrap();
+    let soon = before(Duration::seconds(30));
+    let run = image.check(&["--at", &soon]).ends(0);
+    // The CA was made for it, so that all three links begin together.
+    assert_eq!(run.findings(), ["not-yet-valid"; 3]);
+    image
+        .check(&["--at", &before(Duration::minutes(5))])
+        .ends(3);
+}
+
+#[test]
 fn an_image_with_nothing_but_a_key_store_is_held_to_the_window_that_was_recorded() {
     let placements = CONFIG.find("[identity.app-server.placements]").unwrap();
     let config = format!(

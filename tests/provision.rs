@@ -451,6 +451,18 @@ fn flags_win_over_variables_and_those_over_the_file() {
 }
 
 #[test]
+fn a_floor_that_is_given_takes_the_place_of_the_file_s_sum() {
+    let lab = Lab::new();
+    let config = "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\n\
+                  use_by = { image_max_age = \"20d\" }\nplacements.combined = \"/app.pem\"\n";
+    lab.write("certbake.toml", config);
+    let words = ["provision", "--root", "rootfs", "--report", "json"];
+    let run = lab.run(&[&words[..], &["--min-validity", "3d"]].concat());
+    let floor = &run.ends_with(0).json()["identities"][0]["window"]["floor"];
+    assert_eq!(floor["stated"], "3d");
+}
+
+#[test]
 fn a_floor_in_a_misspelt_variable_is_refused_and_not_left_out() {
     let lab = Lab::new();
     let mut command = lab.command(&[EMBEDDED, &["--report", "json"]].concat());
