@@ -15,7 +15,7 @@ use super::ber;
 use super::digest;
 use super::facts::short_name;
 pub use super::facts::{Facts, KeyFacts};
-use super::signature::{self, Proof};
+use super::proof::{self, Proof};
 pub use super::usages::KeyUsage;
 use super::window::ValidityWindow;
 
@@ -80,7 +80,7 @@ impl Certificate {
     /// Whether `issuer` has the name of this certificate's issuer, and its key made the signature.
     pub fn is_issued_by(&self, issuer: &Self) -> bool {
         self.facts.issuer_der == issuer.facts.subject_der
-            && signature::proof(&self.der, &issuer.facts.spki) == Proof::Holds
+            && proof::of(&self.der, &issuer.facts.spki) == Proof::Holds
     }
 
     /// The attributes of the subject that can be asked for (C, ST, L, O, OU, CN), in their order, as

@@ -8,7 +8,8 @@ use x509_parser::prelude::FromDer;
 use super::certificate::{KeyFacts, KeyUsage};
 use super::facts;
 use super::name::AltName;
-use super::signature::{self, Proof};
+use super::proof::{self, Proof};
+use super::signature;
 use super::usages::purposes;
 
 /// What a request says.
@@ -48,7 +49,7 @@ impl Csr {
             key: facts::key_facts(&content.subject_pki),
             spki: content.subject_pki.raw.to_vec(),
             signature: signature::name(&parsed.signature_algorithm),
-            proof: signature::proof(der, content.subject_pki.raw),
+            proof: proof::of(der, content.subject_pki.raw),
         };
         for extension in parsed.requested_extensions().into_iter().flatten() {
             csr.read_extension(extension);

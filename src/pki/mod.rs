@@ -17,9 +17,10 @@ pub mod pem;
 pub mod pkcs12;
 pub mod pkcs7;
 pub mod profile;
+pub mod proof;
 pub mod received;
 pub mod request;
-pub mod signature;
+mod signature;
 pub mod usages;
 pub mod window;
 

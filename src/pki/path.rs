@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use rustls::pki_types::{
-    CertificateDer, ServerName, SignatureVerificationAlgorithm, TrustAnchor, UnixTime,
-};
+use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -16,6 +14,7 @@ use webpki::{
 use super::certificate::Certificate;
 use super::crl;
 use super::name::AltName;
+use super::proof;
 
 /// What the certificate is for.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -54,9 +53,6 @@ impl Anchors {
         self.0.iter().map(Certificate::pem).collect()
     }
 }
-
-/// What signatures are verified with.
-pub(super) const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = webpki::ALL_VERIFICATION_ALGS;
 
 /// Why a path does not hold, with webpki's own typed reason.
 pub use webpki::Error as PathError;
@@ -136,7 +132,7 @@ pub fn validate_where(
     by_end.sort_by_key(|other| std::cmp::Reverse(other.window().not_after));
     let other_ders = ders(by_end);
     let path = end_entity.verify_for_usage(
-        ALGORITHMS,
+        proof::ALGORITHMS,
         &trusted,
         &other_ders,
         UnixTime::since_unix_epoch(Duration::from_secs(seconds)),

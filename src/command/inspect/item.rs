@@ -8,7 +8,7 @@ use crate::inspection::{
 use crate::pki::certificate::{KeyFacts, KeyUsage};
 use crate::pki::crl::Crl;
 use crate::pki::csr::Csr;
-use crate::pki::signature::Proof;
+use crate::pki::proof::Proof;
 use crate::pki::{AltName, Certificate, PrivateKey, ber, digest, encrypted};
 
 /// Something found, before it has its place among the others.
