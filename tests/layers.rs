@@ -68,6 +68,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "authority/acme/",
             "authority/embedded/",
             "pki/path.rs",
+            "pki/proof.rs",
         ],
     ),
     ("rustls_native_certs", &["net/"]),
