@@ -17,7 +17,7 @@ use super::dir::Dir;
 use super::error::{BrokenLink, During, ImageError, Reason};
 use super::path::{ImagePath, join};
 use super::places::Places;
-use super::stat::{FileKind, Metadata, stat_fd};
+use super::stat::{FileKind, stat_fd};
 
 /// openat2(2) answers EAGAIN when anything was renamed or mounted while it looked at `..`.
 const MOST_TRIES: usize = 1000;
@@ -75,20 +75,6 @@ impl ImageRoot {
             Ok(content) => Ok(Some(content)),
             Err(ImageError::Missing { .. }) => Ok(None),
             Err(error) => Err(error),
-        }
-    }
-
-    /// What is known of a file or directory without opening it; final symbolic links are followed.
-    ///
-    /// # Errors
-    /// [`ImageError::Missing`], and what stands in the way of resolving the path.
-    pub fn metadata(&self, path: &ImagePath) -> Result<Metadata, ImageError> {
-        let place = Places::of(self).existing(path)?;
-        match place.found {
-            Some(stat) => Ok(stat.metadata()),
-            None => Err(ImageError::Missing {
-                path: path.to_string(),
-            }),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Paths resolve inside the image root, whatever links and `..` are on the way.
 
-use certbake::image::{Change, ImageError, Staging, Swap};
+use certbake::image::{Change, ImageError, Places, Staging, Swap};
 use tempfile::TempDir;
 
 use super::driver::{LANDED, NEW_KEY, driver};
@@ -228,7 +228,8 @@ fn files_are_read_and_listed_through_the_same_root() {
         code(&root.read(&path, 1).unwrap_err()),
         "image-file-too-large"
     );
-    assert_eq!(root.metadata(&path).unwrap().mode.to_string(), "0640");
+    let (_, metadata) = Places::of(&root).read_and_examine(&path, 64).unwrap();
+    assert_eq!(metadata.mode.to_string(), "0640");
     assert_eq!(
         root.list(&"/var/lib/certbake".parse().unwrap()).unwrap(),
         ["one.json", "two.json"]

@@ -165,7 +165,7 @@ impl Gate<'_> {
         let arguments = tally.checked.len();
         let work = || {
             let mut tally = Tally::new(arguments);
-            let mut buffer = Vec::new();
+            let mut buffer = read::buffer();
             loop {
                 let start = next.fetch_add(BATCH, Ordering::Relaxed);
                 let Some(rest) = items.get(start..).filter(|rest| !rest.is_empty()) else {

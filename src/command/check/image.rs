@@ -210,8 +210,7 @@ impl<'a> Identity<'a> {
         &self,
         path: &ImagePath,
     ) -> Result<(image::Metadata, zeroize::Zeroizing<Vec<u8>>), ImageError> {
-        let metadata = self.image.metadata(path)?;
-        let bytes = self.image.read(path, LARGEST)?;
+        let (bytes, metadata) = Places::of(self.image).read_and_examine(path, LARGEST)?;
         Ok((metadata, bytes.into()))
     }
 

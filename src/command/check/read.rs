@@ -32,6 +32,13 @@ const CERTIFICATES: [&[u8]; 3] = [
     b"TRUSTED CERTIFICATE-----",
 ];
 
+/// Room for a file, wiped when dropped: there may be a key in it, and a vector that grows would leave
+/// pieces of it behind.
+pub(super) fn buffer() -> Zeroizing<Vec<u8>> {
+    const LARGER_THAN_KEYS: usize = 64 * 1024;
+    Zeroizing::new(Vec::with_capacity(LARGER_THAN_KEYS))
+}
+
 /// Reads a whole file into `buffer`, replacing what it held.
 ///
 /// # Errors
@@ -262,7 +269,7 @@ pub(super) fn anchors(paths: &[impl AsRef<Path>], findings: &mut Vec<Finding>) -
 
 /// The content of one file; a fault goes to `findings`.
 pub(super) fn file(path: &Path, findings: &mut Vec<Finding>) -> Option<Content> {
-    let mut bytes = Vec::new();
+    let mut bytes = buffer();
     let name = path.display().to_string();
     if let Err(error) = into(&mut bytes, path) {
         findings.push(unopened(&name, &error));
