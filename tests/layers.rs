@@ -81,7 +81,7 @@ const HOMES: &[(&str, &[&str])] = &[
         "tokio",
         &["authority/aws_pca/", "authority/embedded/", "net/"],
     ),
-    ("tokio_rustls", &["authority/embedded/"]),
+    ("tokio_rustls", &["authority/embedded/", "net/"]),
     ("toml", &["authority/", "cli/", "toml_fault.rs"]),
     ("webpki", &["pki/"]),
     ("x509_parser", &["pki/"]),

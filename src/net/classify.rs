@@ -73,7 +73,7 @@ pub(super) fn is_untaken(error: &reqwest::Error) -> bool {
 
 /// HTTP/2 keeps of what ended a connection the kind and the words (h2's `Error::Io`). Over TLS 1.3 a
 /// server turns our client certificate down only after our own handshake, so there it comes as such.
-fn alert(error: &reqwest::Error) -> Option<Alert> {
+pub(super) fn alert(error: &(dyn Error + 'static)) -> Option<Alert> {
     let words = innermost(error);
     let said = |number: &u8| {
         let received = rustls::Error::AlertReceived(AlertDescription::from(*number));
@@ -180,7 +180,7 @@ fn deepest<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&
 }
 
 /// The words of the last cause: the ones above it repeat where it happened, and may hold the URL.
-fn innermost(error: &reqwest::Error) -> String {
+fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error)
         .last()
         .map_or_else(String::new, ToString::to_string)

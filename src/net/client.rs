@@ -7,17 +7,20 @@ use std::time::{Duration, Instant};
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
+use rustls::ClientConfig;
 use tokio::runtime::Runtime;
 use url::{Host, Url};
 
 use super::classify::{self, Attempt};
 use super::error::{Endpoint, Failure, NetError, OpenError, UrlFault};
+use super::late_alert;
 use super::message::{Repeat, Request, Response, http_date};
 use super::progress::{Lookup, Progress, Stage};
 use super::retry::{UNREACHABLE_ATTEMPTS, backoff};
 use super::runtime;
 use super::settings::{ClientSettings, Proxy, ProxyServer, Trust, Waiting};
 use super::tls;
+use super::tls_reason::TlsReason;
 
 const USER_AGENT: &str = concat!("certbake/", env!("CARGO_PKG_VERSION"));
 
@@ -31,6 +34,7 @@ pub struct Client {
     settings: ClientSettings,
     runtime: &'static Runtime,
     inner: reqwest::Client,
+    tls: Arc<ClientConfig>,
     progress: Arc<Progress>,
     /// Answers whether a URL goes through the proxy.
     matcher: Option<(Matcher, ProxyServer)>,
@@ -48,7 +52,7 @@ impl Client {
             reason: error.to_string(),
         })?;
         let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(config)
+            .tls_backend_preconfigured(config.clone())
             .dns_resolver(Arc::new(Lookup(Arc::clone(&progress))))
             .redirect(Policy::none())
             .referer(false)
@@ -71,6 +75,7 @@ impl Client {
             settings,
             runtime,
             inner,
+            tls: Arc::new(config),
             progress,
             matcher,
         })
@@ -198,11 +203,13 @@ impl Client {
                 nothing_sent: error.is_connect() || classify::is_untaken(error),
             }
         };
-        let answer = self
-            .inner
-            .execute(assemble(request, allowed)?)
-            .await
-            .map_err(|error| failed(&error, false))?;
+        let answer = match self.inner.execute(assemble(request, allowed)?).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let fault = failed(&error, false);
+                return Err(self.explained(fault, &request.url, deadline).await);
+            }
+        };
         let received = Instant::now();
         self.progress.answered();
         let status = answer.status().as_u16();
@@ -233,6 +240,18 @@ impl Client {
             attempts: 1,
             headers,
         })
+    }
+
+    /// A connection that ended for no reason told is asked once for an alert that was lost.
+    async fn explained(&self, fault: Fault, url: &Url, deadline: Instant) -> Fault {
+        let lost = matches!(fault.failure, Failure::Closed { .. }) && url.scheme() == "https";
+        if !lost || self.proxy_for(url).is_some() || !self.progress.is_first_loss() {
+            return fault;
+        }
+        match late_alert::hear(&self.tls, url, &self.progress.addresses(), deadline).await {
+            Some(alert) => Fault::unsent(Failure::Tls(TlsReason::Alert(alert))),
+            None => fault,
+        }
     }
 
     async fn read(&self, mut answer: reqwest::Response) -> Result<Vec<u8>, ReadFault> {

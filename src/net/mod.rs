@@ -8,6 +8,7 @@ pub mod danger;
 mod error;
 mod findings;
 pub mod interleaved;
+mod late_alert;
 mod message;
 mod progress;
 mod retry;

@@ -49,6 +49,8 @@ impl fmt::Display for Stage {
 struct Seen {
     stage: Stage,
     kept: bool,
+    /// A connection has ended without an answer, and it was looked into why.
+    looked_into: bool,
     addresses: Vec<SocketAddr>,
     presented: Vec<CertificateDer<'static>>,
 }
@@ -63,6 +65,7 @@ impl Progress {
         Arc::new(Self(Mutex::new(Seen {
             stage: Stage::Connecting,
             kept: false,
+            looked_into: false,
             addresses: Vec::new(),
             presented: Vec::new(),
         })))
@@ -88,6 +91,12 @@ impl Progress {
         let mut seen = self.seen();
         seen.stage = Stage::Reading;
         seen.kept = true;
+    }
+
+    /// Whether no answer has ever come and this is the first connection that ended; it is to be looked into why.
+    pub(super) fn is_first_loss(&self) -> bool {
+        let mut seen = self.seen();
+        !seen.kept && !std::mem::replace(&mut seen.looked_into, true)
     }
 
     pub(super) fn reached(&self, stage: Stage) {
