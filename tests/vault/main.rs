@@ -3,19 +3,14 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+#[path = "../support/mod.rs"]
 mod support;
 
-#[path = "vault/errors.rs"]
 mod errors;
-#[path = "vault/fake.rs"]
 mod fake;
-#[path = "vault/logins.rs"]
 mod logins;
-#[path = "vault/orders.rs"]
 mod orders;
-#[path = "vault/preflight.rs"]
 mod preflight;
-#[path = "vault/settings.rs"]
 mod settings;
 
 mod contract {
