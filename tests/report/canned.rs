@@ -1,14 +1,22 @@
 //! Reports as the commands make them, one for each way that a run can end.
 
+mod checks;
+mod failed;
+mod looks;
+
 use certbake::finding::{Code, Finding};
 use certbake::outcome::{
     Asked, AuthorityPlace, CertificateSummary, Change, CheckNotMade, Checks, FloorSummary,
-    IdentityReport, Look, LookState, Outcome, PlacementReport, Report, WindowSummary,
+    IdentityReport, LookState, Outcome, PlacementReport, Report, WindowSummary,
 };
 use certbake::span::Span;
 use serde_json::json;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
+
+use checks::{check_expired, check_good, check_thousands};
+use failed::{below_floor, flawed, image, internal, refused, unreachable, usage};
+use looks::{doctor, doctor_warned, look};
 
 pub const NOW: OffsetDateTime = datetime!(2026-11-23 23:00 UTC);
 
@@ -193,132 +201,6 @@ fn baked_several() -> Report {
     report
 }
 
-fn below_floor() -> Report {
-    let mut report = provision();
-    report.identities = vec![issued("app-server", 14, 21, Some("Lab Issuing CA"))];
-    report.findings = vec![
-        Finding::error(
-            Code::new("window-below-floor"),
-            "intermediate \"Lab Issuing CA\" ends the window in 14d, 7d short of the floor of 21d",
-        )
-        .about("app-server")
-        .fact("remaining_seconds", 14 * DAY)
-        .fact("required_seconds", 21 * DAY)
-        .fact("short_by_seconds", 7 * DAY)
-        .fact("floor", "21d")
-        .instant("not_after", NOW + Duration::days(14))
-        .fact("limited_by", "Lab Issuing CA")
-        .fact("limited_by_depth", 1)
-        .hint("renew the intermediate at the authority; asking for a longer lifetime does not help as long as it ends first"),
-    ];
-    report.conclude(Outcome::Window);
-    report
-}
-
-fn flawed() -> Report {
-    let mut report = provision();
-    report.identities = vec![issued("app-server", 30, 21, None)];
-    report.findings = vec![
-        Finding::error(
-            Code::new("names-missing"),
-            "the certificate lacks a name that was asked for: dns:app-server.internal",
-        )
-        .about("app-server")
-        .fact("missing", json!(["dns:app-server.internal"]))
-        .fact("present", json!(["dns:app-server.example"]))
-        .hint("allow the name in the authority's role or profile"),
-        Finding::error(
-            Code::new("client-auth-missing"),
-            "the certificate is not for TLS clients: its extended key usage has serverAuth alone",
-        )
-        .about("app-server")
-        .fact("present", json!(["serverAuth"]))
-        .hint("ask the authority for a profile with clientAuth"),
-    ];
-    report.conclude(Outcome::Flawed);
-    report
-}
-
-fn refused() -> Report {
-    let mut report = provision();
-    report.identities = vec![asked("app-server")];
-    report.findings = vec![
-        Finding::error(
-            Code::new("authority-refused"),
-            "ca.example:8443 refused the order: 403 \"role builder may not sign app-server.internal\"",
-        )
-        .about("app-server")
-        .fact("host", "ca.example")
-        .fact("port", 8443)
-        .fact("status", 403)
-        .fact("attempts", 1)
-        .fact("elapsed_seconds", 0.04)
-        .hint("have the name allowed for this login, or log in as somebody for whom it is"),
-    ];
-    report.conclude(Outcome::Refused);
-    report
-}
-
-fn unreachable() -> Report {
-    let mut report = provision();
-    report.identities = vec![asked("app-server"), asked("metrics")];
-    report.findings = ["app-server", "metrics"]
-        .map(|name| {
-            Finding::error(
-                Code::new("connection-refused"),
-                "asking lab for a certificate: connecting to ca.example:8443: connection refused",
-            )
-            .about(name)
-            .fact("host", "ca.example")
-            .fact("port", 8443)
-            .fact("attempts", 4)
-            .fact("elapsed_seconds", 12.5)
-            .hint("check that the authority runs and that the build machine may reach its port")
-        })
-        .to_vec();
-    report.conclude(Outcome::Unreachable);
-    report
-}
-
-fn image() -> Report {
-    let mut report = provision();
-    report.identities = vec![asked("app-server")];
-    report.findings = vec![
-        Finding::error(
-            Code::new("owner-unknown"),
-            "the image has no user \"app\" to own /etc/app-server/tls/client.key",
-        )
-        .in_file("/etc/app-server/tls/client.key")
-        .fact("path", "/etc/app-server/tls/client.key")
-        .fact("owner", "app")
-        .fact("looked_in", "/etc/passwd")
-        .hint("create the user before certbake runs, or give a numeric owner"),
-    ];
-    report.conclude(Outcome::Image);
-    report
-}
-
-fn usage() -> Report {
-    let mut report = Report::new("provision", NOW);
-    let mut finding = Finding::error(
-        Code::new("config-unknown-key"),
-        "there is no key \"min_validty\"",
-    )
-    .in_file("certbake.toml")
-    .fact("key", "identity.app-server.min_validty")
-    .hint("did you mean \"min_validity\"?");
-    finding.line = Some(12);
-    report.findings = vec![finding];
-    report.conclude(Outcome::Usage);
-    report
-}
-
-fn internal() -> Report {
-    let mut report = provision();
-    report.conclude(Outcome::Internal);
-    report
-}
-
 fn dry_run() -> Report {
     let mut report = provision();
     report.dry_run = true;
@@ -334,74 +216,6 @@ fn dry_run() -> Report {
         )
         .hint("run it again without --dry-run"),
     ];
-    report
-}
-
-fn look(subject: &str, what: &'static str, state: LookState, said: &str) -> Look {
-    Look {
-        subject: subject.to_owned(),
-        what,
-        state,
-        said: said.to_owned(),
-    }
-}
-
-fn doctor() -> Report {
-    let mut report = Report::new("doctor", NOW);
-    report.root = Some("./rootfs".to_owned());
-    report.looked_at = vec![
-        look(
-            "lab",
-            "place",
-            LookState::Fine,
-            "est, https://ca.lab:8443/.well-known/est",
-        ),
-        look(
-            "lab",
-            "reach",
-            LookState::Fine,
-            "answers within 41ms; we come with the user name \"builder\"",
-        ),
-        look("lab", "clock", LookState::Fine, "its clock and ours agree"),
-        look(
-            "lab",
-            "login",
-            LookState::NotLookedAt,
-            "whether it takes the user name \"builder\": only an order tells",
-        ),
-        look(
-            "image",
-            "files",
-            LookState::Fine,
-            "3 files can be written in ./rootfs, records among them, and their owners are there",
-        ),
-        look(
-            "secrets",
-            "read",
-            LookState::Fine,
-            "env:EST_PASSWORD is there",
-        ),
-    ];
-    report
-}
-
-fn doctor_warned() -> Report {
-    let mut report = doctor();
-    report.looked_at.insert(
-        0,
-        look("vault-eu", "reach", LookState::Wrong, "does not answer"),
-    );
-    report.findings.push(
-        Finding::warning(
-            Code::new("ca-unreachable"),
-            "asking vault-eu.lab:8200: connecting to 10.0.0.5: connection refused (4 attempts in 1.8 s)",
-        )
-        .fact("host", "vault-eu.lab")
-        .fact("port", 8200)
-        .fact("attempts", 4)
-        .fact("authority", "vault-eu")
-        .hint("nothing listens on that port: check that the CA runs, and name and port in the URL"),
-    );
     report
 }
 
@@ -422,67 +236,6 @@ fn revoked() -> Report {
         .fact("serial", "4f1c")
         .fact("reason", "key-compromise"),
     );
-    report
-}
-
-fn check_good() -> Report {
-    let mut report = Report::new("check", NOW);
-    report.checked = Some(100_000);
-    report
-}
-
-fn check_expired() -> Report {
-    let mut report = Report::new("check", NOW);
-    report.checked = Some(1);
-    report.findings = vec![
-        Finding::error(Code::new("expired"), "certificate \"app-server\" expired 3d ago")
-            .in_file("client.crt")
-            .instant("not_after", NOW - Duration::days(3))
-            .instant("at", NOW)
-            .fact("expired_for_seconds", 3 * DAY)
-            .fact("subject", "CN=app-server")
-            .hint("have a new certificate issued; if it was issued just now, compare this machine's clock with the authority's"),
-    ];
-    report.conclude(Outcome::Window);
-    report
-}
-
-fn check_thousands() -> Report {
-    let mut report = Report::new("check", NOW);
-    report.checked = Some(100_000);
-    for number in 0..815 {
-        let ago = number % 90 + 1;
-        report.findings.push(
-            Finding::error(
-                Code::new("expired"),
-                format!("certificate \"node-{number:05}\" expired {ago}d ago"),
-            )
-            .in_file(format!("fleet/node-{number:05}.pem"))
-            .instant("not_after", NOW - Duration::days(ago))
-            .fact("expired_for_seconds", ago * DAY)
-            .hint("have a new certificate issued"),
-        );
-    }
-    for number in 0..40 {
-        report.findings.push(
-            Finding::error(
-                Code::new("weak-signature"),
-                "the certificate is signed with SHA-1",
-            )
-            .in_file(format!("fleet/old-{number:02}.pem"))
-            .hint("have it issued again by an authority that signs with SHA-256"),
-        );
-    }
-    report.findings.push(
-        Finding::warning(
-            Code::new("chain-misordered"),
-            "the intermediates are not in the order of the chain",
-        )
-        .in_file("fleet/shuffled.pem")
-        .fact("expected", json!(["Lab Issuing CA", "Lab Policy CA"]))
-        .hint("write them from the certificate's issuer upwards"),
-    );
-    report.conclude(Outcome::Flawed);
     report
 }
 

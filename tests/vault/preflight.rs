@@ -1,5 +1,7 @@
 //! What is known before an order, and what a look costs.
 
+mod what_a_look_costs;
+
 use std::time::{Duration, Instant};
 
 use certbake::authority::{AuthorityError, Depth, Order};
@@ -364,75 +366,4 @@ fn the_state_of_the_server_comes_first() {
     // A proxy that hides it is no reason to stop.
     let hidden = bench(|asked| asked.path.contains("sys/health").then(|| errors(404, &[])));
     assert_eq!(codes(&whole(&hidden).unwrap()), ["ca-answers"]);
-}
-
-mod what_a_look_costs {
-    use super::*;
-
-    fn approle(script: impl FnMut(&Asked) -> Option<Reply> + Send + 'static) -> Bench {
-        let mut script = script;
-        Bench::with(
-            |table, source| {
-                let auth = toml::toml! { method = "approle"
-                role_id = "r"
-                secret_id_wrapped = source };
-                table.insert("auth".into(), auth.into());
-            },
-            move |lab, asked| script(asked).or_else(|| usual(lab, asked)),
-        )
-    }
-
-    #[test]
-    fn a_wrapped_secret_id_is_not_unwrapped_for_a_look() {
-        let bench = approle(|asked| {
-            asked
-                .path
-                .ends_with("wrapping/lookup")
-                .then(|| answer(json!({ "creation_path": "auth/approle/role/r/secret-id" })))
-        });
-        assert_eq!(
-            codes(&whole(&bench).unwrap()),
-            ["vault-login-untried", "ca-answers"]
-        );
-        let asked = bench.asked();
-        assert_eq!(asked[1..], ["POST /v1/sys/wrapping/lookup"]);
-    }
-
-    #[test]
-    fn and_one_that_is_gone_is_known_by_it() {
-        let bench = approle(|asked| {
-            asked
-                .path
-                .ends_with("wrapping/lookup")
-                .then(|| errors(400, &["wrapping token is not valid or does not exist"]))
-        });
-        let error = whole(&bench).unwrap_err();
-        assert!(matches!(error, AuthorityError::Refused(_)), "{error}");
-        assert_eq!(
-            error.into_finding().code.as_str(),
-            "vault-secret-id-already-unwrapped"
-        );
-    }
-
-    #[test]
-    fn a_token_of_few_uses_is_kept_for_the_order() {
-        let bench = Bench::with(
-            |table, source| {
-                let auth = toml::toml! { method = "jwt"
-                jwt = source };
-                table.insert("auth".into(), auth.into());
-            },
-            |_, asked| {
-                asked.path.contains("/login").then(|| {
-                    crate::fake::with(json!({ "auth": { "client_token": "t", "num_uses": 1 } }))
-                })
-            },
-        );
-        assert_eq!(look(&bench, &order(PATIENCE).1, Depth::Order).unwrap(), []);
-        bench.issue().unwrap();
-        assert_eq!(
-            bench.asked(),
-            ["POST /v1/auth/jwt/login", "POST /v1/pki/sign/app"]
-        );
-    }
 }

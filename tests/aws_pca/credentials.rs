@@ -1,0 +1,68 @@
+//! Where the credentials come from.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::fake::{AwsPca, scripted};
+use crate::support::baking::Baked;
+use crate::support::contract::{CANARY, Protocol};
+use crate::support::{FakeServer, Lab, Reply};
+
+#[test]
+fn a_program_that_never_gives_credentials_takes_no_longer_than_the_deadline() {
+    let lab = Lab::new("Lab");
+    let server = FakeServer::https(&lab.server(), |_| Reply::Close);
+    let mut table = AwsPca.settings(&server, "");
+    table.retain(|key, _| !key.contains("access_key"));
+    let profiles = tempfile::NamedTempFile::new().unwrap();
+    let slow = "[profile slow]\ncredential_process = sleep 20\n";
+    std::fs::write(profiles.path(), slow).unwrap();
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_CONFIG_FILE", profiles.path().to_str().unwrap()),
+        ("AWS_PROFILE", "slow"),
+        ("CERTBAKE_DEADLINE", "1s"),
+    ];
+    let started = Instant::now();
+    let baked = Baked::provision("aws-pca", &table, &lab.anchors(), &variables);
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert_eq!(baked.code, 6, "{}", baked.printed);
+    let finding = &baked.report["findings"][0];
+    assert_eq!(finding["code"], "aws-credentials");
+    let summary = finding["summary"].as_str().unwrap();
+    assert!(summary.ends_with("came by the deadline"), "{summary}");
+    assert!(server.asked().is_empty());
+}
+
+#[test]
+fn a_container_gives_its_credentials_in_the_clear_at_its_own_address() {
+    let lab = Lab::new("Lab");
+    let server = scripted(&lab, "", |_, _, _| Reply::Close);
+    let container = FakeServer::http(|_| {
+        Reply::ok(
+            json!({
+                "AccessKeyId": "AKIDCONTAINER",
+                "SecretAccessKey": CANARY,
+                "Token": "lent",
+                "Expiration": "2100-01-01T00:00:00Z",
+            })
+            .to_string(),
+        )
+    });
+    let mut table = AwsPca.settings(&server, "");
+    table.retain(|key, _| !key.contains("access_key"));
+    let place = format!("http://{}/credentials", container.address());
+    let variables = [
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", place.as_str()),
+    ];
+    let baked = Baked::provision("aws-pca", &table, &lab.anchors(), &variables);
+    baked.is_good(&[CANARY]);
+    let authorization = server.asked()[0]
+        .header("authorization")
+        .unwrap()
+        .to_owned();
+    assert!(authorization.contains("AKIDCONTAINER"), "{authorization}");
+}

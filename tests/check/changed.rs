@@ -1,0 +1,167 @@
+//! Images that something has changed since they were baked.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::baked::{CERT, CONFIG, Image, KEY, RECORD};
+
+#[test]
+fn a_record_that_lists_no_file_proves_nothing() {
+    let image = Image::baked();
+    image.edit(RECORD, |text| {
+        text.replace("\"placements\": [", "\"placements\": [], \"were\": [")
+    });
+    let run = image.check(&[]).ends(4);
+    assert_eq!(run.findings(), ["nothing-to-check app-server.json"]);
+}
+
+#[test]
+fn a_mode_that_a_later_step_has_changed_is_found() {
+    let image = Image::baked();
+    fs::set_permissions(image.file(KEY), fs::Permissions::from_mode(0o644)).unwrap();
+    let run = image.check(&[]).ends(4);
+    assert_eq!(run.findings(), ["placement-mode client.key"]);
+    assert_eq!(run.report["findings"][0]["facts"]["recorded_mode"], "0600");
+}
+
+#[test]
+fn a_file_that_a_later_step_has_replaced_is_found() {
+    let image = Image::baked();
+    let other = Image::baked();
+    fs::copy(other.file(KEY), image.file(KEY)).unwrap();
+    let run = image.check(&[]).ends(4);
+    assert_eq!(
+        run.findings(),
+        ["placement-changed client.key", "key-mismatch"]
+    );
+
+    let image = Image::baked();
+    image.edit(CERT, |text| text + "\n");
+    assert_eq!(
+        image.check(&[]).ends(4).findings(),
+        ["placement-changed client.crt"]
+    );
+
+    fs::remove_file(image.file(CERT)).unwrap();
+    assert_eq!(
+        image.check(&[]).ends(4).findings(),
+        ["image-file-missing client.crt"]
+    );
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_told_from_one_that_is_wrong() {
+    let image = Image::baked();
+    let key = image.file(KEY);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o000)).unwrap();
+    let root = image.file("");
+    // Root reads everything but for these two.
+    let drop = "-dac_override,-dac_read_search";
+    let words = ["--bounding-set", drop, "--inh-caps", drop];
+    let output = Command::new("setpriv")
+        .args(if rustix::process::geteuid().is_root() {
+            &words[..]
+        } else {
+            &[]
+        })
+        .arg(env!("CARGO_BIN_EXE_certbake"))
+        .args(["check", "--report", "json", "--root"])
+        .arg(root)
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let codes: Vec<_> = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| found["code"].clone())
+        .collect();
+    assert!(codes.contains(&"image-not-permitted".into()), "{report:#}");
+    assert_eq!(output.status.code(), Some(7), "{report:#}");
+}
+
+#[test]
+fn a_record_that_is_gone_or_broken_is_found() {
+    let image = Image::baked();
+    image.edit(RECORD, |text| {
+        text.replace("\"schema\": 1", "\"schema\": 7")
+    });
+    assert_eq!(
+        image.check(&[]).ends(4).findings(),
+        ["record-unreadable app-server.json"]
+    );
+    image.edit(RECORD, |text| text[..text.len() / 2].to_owned());
+    let run = image.check(&[]).ends(4);
+    assert!(
+        run.findings()[0].starts_with("record-unreadable app-server.json:"),
+        "{:?}",
+        run.findings()
+    );
+
+    fs::remove_file(image.file(RECORD)).unwrap();
+    assert_eq!(
+        image.certbake(&["check"]).ends(4).findings(),
+        ["record-missing app-server.json"]
+    );
+    assert_eq!(
+        image.check(&[]).ends(4).findings(),
+        ["nothing-to-check rootfs"]
+    );
+}
+
+#[test]
+fn a_placement_that_the_configuration_has_gained_since_is_missing() {
+    let image = Image::baked();
+    let more = CONFIG.replace(
+        "full_chain = \"/etc/app/client.crt\"",
+        "full_chain = [\"/etc/app/client.crt\", \"/srv/new.crt\"]",
+    );
+    fs::write(image.config(), more).unwrap();
+    assert_eq!(
+        image.certbake(&["check"]).ends(4).findings(),
+        ["placement-missing new.crt"]
+    );
+}
+
+#[test]
+fn a_root_that_is_not_there_is_the_image_s_fault() {
+    let image = Image::baked();
+    fs::remove_dir_all(image.root()).unwrap();
+    image.check(&[]).ends(7);
+}
+
+#[test]
+fn a_landing_that_was_cut_short_is_settled_and_then_checked() {
+    let image = Image::baked();
+    let left = ".certbake-0123456789abcdef";
+    let owner = fs::metadata(image.file(KEY)).unwrap();
+    fs::write(image.file("etc/app").join(left), "half a key").unwrap();
+    let journal = serde_json::json!({
+        "schema": 1,
+        "phase": "staging",
+        "directories": [],
+        "files": [{
+            "directory": "/etc/app",
+            "name": "client.key",
+            "temporary": left,
+            "backup": ".certbake-fedcba9876543210",
+            "shape": { "sha256": "00", "mode": 384, "uid": uid(&owner), "gid": gid(&owner) },
+        }],
+    });
+    let journal_file = image.file("var/lib/certbake/journal.json");
+    fs::write(&journal_file, journal.to_string()).unwrap();
+    let run = image.check(&[]).ends(0);
+    assert_eq!(run.findings(), ["image-recovered"]);
+    assert!(!image.file("etc/app").join(left).exists() && !journal_file.exists());
+}
+
+fn uid(metadata: &fs::Metadata) -> u32 {
+    std::os::unix::fs::MetadataExt::uid(metadata)
+}
+
+fn gid(metadata: &fs::Metadata) -> u32 {
+    std::os::unix::fs::MetadataExt::gid(metadata)
+}

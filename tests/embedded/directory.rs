@@ -1,0 +1,151 @@
+//! The directory of a CA: its log, its keys, its making and its end.
+
+use std::fs;
+use std::process::Command;
+
+use certbake::authority::embedded::{CaDirectory, CaError, NewCa, Terms};
+use certbake::pki::path::validate;
+use certbake::pki::{Anchors, Usage};
+
+use crate::support::{NOW, TERMS, key, leaf, new_ca, open, order, received, request};
+
+#[test]
+fn a_certificate_that_cannot_be_logged_is_not_issued() {
+    let above = tempfile::tempdir().unwrap();
+    let ca = new_ca(&above);
+    fs::remove_file(ca.log().path()).unwrap();
+    fs::create_dir(ca.log().path()).unwrap();
+    let error = ca.issue(&received(request(&key()).der()), &TERMS);
+    let text = error.unwrap_err().to_string();
+    assert!(
+        text.starts_with("writing to the log of issued certificates: "),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_line_that_a_killed_run_left_half_written_spoils_no_other() {
+    let above = tempfile::tempdir().unwrap();
+    let ca = new_ca(&above);
+    let request = received(request(&key()).der());
+    let first = ca.issue(&request, &TERMS).unwrap().certificate;
+    let text = fs::read_to_string(ca.log().path()).unwrap();
+    fs::write(ca.log().path(), format!("{text}{}", &text[..40])).unwrap();
+    let second = ca.issue(&request, &TERMS).unwrap().certificate;
+    let log = ca.log().read().unwrap();
+    let serials: Vec<&str> = log.entries.iter().map(|e| e.serial.as_str()).collect();
+    assert_eq!(serials, [&first.facts().serial, &second.facts().serial]);
+    assert_eq!(log.unreadable, 1);
+    let directory = ca.log().path().parent().unwrap();
+    let shown = Command::new(env!("CARGO_BIN_EXE_certbake"))
+        .args(["ca", "issue-log", "--ca-dir"])
+        .arg(directory)
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        shown.contains("\nunreadable lines: 1, cut short by"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn ten_orders_at_once_get_ten_serials_and_ten_lines() {
+    let above = tempfile::tempdir().unwrap();
+    let opened = open(&above.path().join("ca"), "");
+    let mut serials: Vec<String> = std::thread::scope(|scope| {
+        let orders: Vec<_> = (0..10)
+            .map(|_| {
+                scope.spawn(|| {
+                    let key = key();
+                    let issued = opened.authority.issue(&order(&key, None)).unwrap();
+                    leaf(&issued, key).facts().serial.clone()
+                })
+            })
+            .collect();
+        orders.into_iter().map(|o| o.join().unwrap()).collect()
+    });
+    let log = new_ca(&above).log().read().unwrap();
+    let mut logged: Vec<String> = log.entries.into_iter().map(|e| e.serial).collect();
+    serials.sort();
+    logged.sort();
+    assert_eq!(serials, logged);
+    logged.dedup();
+    assert_eq!(logged.len(), 10);
+}
+
+#[test]
+fn a_ca_is_not_made_among_other_peoples_files() {
+    let above = tempfile::tempdir().unwrap();
+    fs::write(above.path().join("passwd"), "").unwrap();
+    let error = CaDirectory::make(above.path(), &NewCa::default(), NOW).unwrap_err();
+    assert!(matches!(&error, CaError::Foreign { found, .. } if found == "passwd"));
+    assert_eq!(fs::read_dir(above.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn the_root_key_may_be_kept_elsewhere_until_the_intermediate_is_renewed() {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("ca");
+    let before = new_ca(&above);
+    let request = received(request(&key()).der());
+    let old = before.issue(&request, &TERMS).unwrap().certificate;
+    let offline = above.path().join("root.key");
+    fs::rename(dir.join("keys/root.key"), &offline).unwrap();
+    assert!(!before.root_key_is_here());
+    before.issue(&request, &TERMS).unwrap();
+
+    fs::remove_file(dir.join("intermediate.pem")).unwrap();
+    let error = CaDirectory::make(&dir, &NewCa::default(), NOW).unwrap_err();
+    assert!(error.to_string().ends_with("the keys/root.key to make one"));
+
+    fs::rename(&offline, dir.join("keys/root.key")).unwrap();
+    let renewed_at = NOW + time::Duration::days(1000);
+    assert!(CaDirectory::make(&dir, &NewCa::default(), renewed_at).unwrap());
+    let after = CaDirectory::open(&dir).unwrap();
+    assert_eq!(after.root(), before.root());
+    assert_eq!(
+        after.intermediate().facts().subject,
+        before.intermediate().facts().subject
+    );
+    let gained = after.intermediate().window().not_after - before.intermediate().window().not_after;
+    assert_eq!(gained, time::Duration::days(1000));
+    // The same key signs: what was issued before leads to the root as before.
+    let anchors = Anchors::new(vec![after.root().clone()]);
+    for intermediate in [before.intermediate(), after.intermediate()] {
+        let at = renewed_at - time::Duration::days(1000);
+        let at = at.max(intermediate.window().not_before);
+        let leaf = if at == NOW {
+            &old
+        } else {
+            &after
+                .issue(&request, &Terms { now: at, ..TERMS })
+                .unwrap()
+                .certificate
+        };
+        validate(
+            leaf,
+            std::slice::from_ref(intermediate),
+            &anchors,
+            at,
+            Usage::Client,
+            &[],
+        )
+        .unwrap();
+    }
+}
+
+#[test]
+fn an_ended_intermediate_refuses_and_says_when_it_ended() {
+    let above = tempfile::tempdir().unwrap();
+    let ca = new_ca(&above);
+    let terms = Terms {
+        now: NOW + time::Duration::days(1825),
+        ..TERMS
+    };
+    let error = ca.issue(&received(request(&key()).der()), &terms);
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "the CA's intermediate ended at 2031-05-31T12:00:00Z"
+    );
+}

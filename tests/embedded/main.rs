@@ -1,0 +1,9 @@
+//! The embedded authority: a CA in a directory, from its first use to its end.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+mod support;
+
+mod directory;
+mod making;
+mod orders;
+mod requests;

@@ -1,0 +1,219 @@
+//! Flags and variables beside the configuration file, and flags alone.
+
+use std::os::unix::fs::MetadataExt;
+
+use serde_json::Value;
+
+use crate::built;
+use crate::support::{APP, Lab, Run};
+
+#[test]
+fn flags_win_over_variables_and_those_over_the_file() {
+    let lab = Lab::new();
+    lab.write("certbake.toml", "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\nttl = \"10d\"\nmin_validity = \"1d\"\nplacements.combined = \"/app.pem\"\n");
+    let granted = |run: Run| {
+        let report = run.ends_with(0).json();
+        let window = &report["identities"][0]["window"]["floor"];
+        (
+            report["identities"][0]["asked"]["ttl_seconds"]
+                .as_i64()
+                .unwrap()
+                / 86_400,
+            window["origin"].as_str().unwrap().to_owned(),
+        )
+    };
+    let words = ["provision", "--root", "rootfs", "--report", "json"];
+    assert_eq!(granted(lab.run(&words)), (10, "certbake.toml:7".to_owned()));
+    let variable = |more: &[&str]| {
+        let all = [&words[..], more].concat();
+        Run::of(
+            lab.command(&all)
+                .env("CERTBAKE_TTL", "20d")
+                .env("CERTBAKE_MIN_VALIDITY", "2d")
+                .output()
+                .unwrap(),
+        )
+    };
+    assert_eq!(
+        granted(variable(&[])),
+        (20, "CERTBAKE_MIN_VALIDITY".to_owned())
+    );
+    assert_eq!(
+        granted(variable(&["--ttl", "25d", "--min-validity", "3d"])),
+        (25, "--min-validity".to_owned())
+    );
+}
+
+#[test]
+fn flags_change_of_a_placement_what_they_name_and_leave_the_rest_as_the_file_has_it() {
+    let lab = Lab::new();
+    lab.write("certbake.toml", "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\n[identity.app.placements]\nfull_chain = { path = \"/app.crt\", mode = \"0640\", group = \"tls\" }\nprivate_key = { path = \"/app.key\", mode = \"0640\", group = \"tls\" }\npkcs12 = { path = \"/app.p12\", password = \"env:STORE\", alias = \"app\" }\n");
+    let planned = |more: &[&str]| {
+        let words = [
+            "provision",
+            "--root",
+            "rootfs",
+            "--report",
+            "json",
+            "--dry-run",
+        ];
+        let mut command = lab.command(&[&words[..], more].concat());
+        let run = Run::of(command.env("STORE", "store").output().unwrap()).ends_with(0);
+        let placements = run.json()["identities"][0]["placements"].clone();
+        let files = placements.as_array().unwrap().iter();
+        let words = |file: &Value| {
+            ["path", "mode", "owner", "group"].map(|key| file[key].as_str().unwrap().to_owned())
+        };
+        files.map(|file| words(file).join(" ")).collect::<Vec<_>>()
+    };
+    let own = |path: &str, mode: &str| {
+        let root = lab.path("rootfs").metadata().unwrap();
+        format!("{path} {mode} {} {}", root.uid(), root.gid())
+    };
+    let ours = lab.path("rootfs").metadata().unwrap().uid();
+    let (chain, key) = (
+        format!("/app.crt 0640 {ours} tls"),
+        format!("/app.key 0640 {ours} tls"),
+    );
+    let store = own("/app.p12", "0600");
+    assert_eq!(planned(&[]), [chain.clone(), key.clone(), store.clone()]);
+    assert_eq!(
+        planned(&["--cert", "/new.crt", "--key-mode", "0400"]),
+        [
+            chain.replace("app.crt", "new.crt"),
+            key.replace("0640", "0400"),
+            store.replace("0600", "0400")
+        ]
+    );
+    let owned = planned(&["--owner", "app", "--cert-mode", "0444"]);
+    assert_eq!(owned[0], "/app.crt 0444 app tls");
+    assert!(owned[2].starts_with("/app.p12 0600 app "), "{owned:?}");
+    assert_eq!(
+        planned(&["--pkcs12", "/new.p12"])[2],
+        store.replace("app.p12", "new.p12")
+    );
+
+    let refused = |more: &[&str]| {
+        let words = ["provision", "--root", "rootfs", "--report", "json"];
+        let run = lab.run(&[&words[..], more].concat()).ends_with(2);
+        run.json()["findings"][0]["summary"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(
+        refused(&["--key-mode", "0644"]).starts_with("--key-mode: mode 0644 of the private key ")
+    );
+    assert!(refused(&["--cert-mode", "rw"]).starts_with("--cert-mode: \"rw\" is not a mode"));
+}
+
+#[test]
+fn flags_alone_are_told_by_their_own_names() {
+    let lab = Lab::new();
+    let cert = ["--cert", "/c.crt"];
+    let pair = [&cert[..], &["--key", "/c.key"]].concat();
+    for (words, said) in [
+        (
+            [&pair[..], &["--common-name", "My App"]].concat(),
+            "--common-name: `My App` cannot be",
+        ),
+        (
+            [&pair[..], &["--common-name", "journal"]].concat(),
+            "--common-name: `journal` cannot be the name of an identity: certbake's own",
+        ),
+        (
+            [&pair[..], &["--common-name", "a", "--identity", "../b"]].concat(),
+            "--identity: `../b` cannot be",
+        ),
+        (
+            [&cert[..], &["--common-name", "a"]].concat(),
+            "the private key goes nowhere",
+        ),
+    ] {
+        let run = lab.provision(&words).ends_with(2);
+        let summary = run.json()["findings"][0]["summary"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(summary.starts_with(said), "{summary}");
+    }
+    // A common name that is no file name is well under another.
+    let named = [&pair[..], &["--common-name", "My App", "--identity", "app"]].concat();
+    lab.provision(&named).ends_with(0);
+}
+
+#[test]
+fn a_setting_that_goes_with_another_is_told_by_its_flag() {
+    let lab = Lab::new();
+    lab.provision(&[APP, &["--key-mode", "0600"]].concat())
+        .ends_with(0);
+    let est = [
+        "provision",
+        "--root",
+        "rootfs",
+        "--ca",
+        "est",
+        "--ca-url",
+        "https://127.0.0.1:1",
+        "--ca-anchors",
+        "ca/root.pem",
+        "--report",
+        "json",
+    ];
+    for (more, said) in [
+        (
+            &["--ca-user", "builder"][..],
+            "--ca-password: username is given without it",
+        ),
+        (
+            &["--ca-password", "env:PASSWORD"],
+            "--ca-user: password is given without it",
+        ),
+        (
+            &["--ca-set", "proxy_username=me"],
+            "--ca-set proxy_password: ",
+        ),
+        (
+            &["--ca-cert", "rootfs/etc/app/tls/client.crt"],
+            "there is no private key in it, and client_key (--ca-key) names no other file",
+        ),
+        (
+            &["--ca-dir", "ca"],
+            "--ca-dir: a CA of kind est has no setting `dir`",
+        ),
+    ] {
+        let run = lab.run(&[&est[..], APP, more].concat()).ends_with(2);
+        let finding = &run.json()["findings"][0];
+        assert!(
+            finding["summary"].as_str().unwrap().contains(said),
+            "{finding}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_others_could_read_is_refused_before_anything_is_done() {
+    let lab = Lab::new();
+    for mode in ["0644", "0660", "0650", "0601"] {
+        let run = lab.provision(&[APP, &["--key-mode", mode]].concat());
+        let report = run.ends_with(2).json();
+        let summary = report["findings"][0]["summary"].as_str().unwrap();
+        assert!(summary.contains(mode), "{summary}");
+    }
+    assert!(!lab.path("ca").exists());
+}
+
+#[test]
+fn an_argument_that_is_no_text_is_named() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut command = built::certbake();
+    let foreign = std::ffi::OsStr::from_bytes(b"app\xff");
+    let ended = command
+        .args(["provision", "--identity"])
+        .arg(foreign)
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("\"app\\xFF\": is not UTF-8"), "{said}");
+}

@@ -1,0 +1,105 @@
+//! How long the certificate must hold, and lifetimes that are too short for it.
+
+use std::os::unix::fs::MetadataExt;
+
+use crate::support::{APP, EMBEDDED, Lab, Run};
+
+#[test]
+fn a_window_below_the_floor_fails_the_build_and_leaves_the_image_as_it_was() {
+    let lab = Lab::new();
+    lab.provision(&[APP, &["--ttl", "30d"]].concat())
+        .ends_with(0);
+    let before = lab.image();
+    // The authority grants 30 days where nothing is asked for.
+    let run = lab
+        .provision(&[APP, &["--min-validity", "45d"]].concat())
+        .ends_with(3);
+    assert_eq!(run.json()["outcome"], "window");
+    assert_eq!(run.codes(), ["window-below-floor"]);
+    assert_eq!(lab.image(), before);
+}
+
+#[test]
+fn no_certificate_is_spent_on_a_floor_that_its_ttl_can_never_hold() {
+    let lab = Lab::new();
+    let run = lab
+        .provision(&[APP, &["--ttl", "1d", "--min-validity", "7d"]].concat())
+        .ends_with(3);
+    assert_eq!(run.codes(), ["ttl-below-floor"]);
+    let finding = &run.json()["findings"][0];
+    // Whom the files would have belonged to is said as well as if they had landed.
+    let owner = run.json()["identities"][0]["placements"][0]["owner"].clone();
+    let owner: u32 = owner.as_str().unwrap().parse().unwrap();
+    assert_eq!(owner, lab.path("rootfs").metadata().unwrap().uid());
+    assert_eq!(finding["facts"]["ttl_from"], "--ttl");
+    assert_eq!(finding["facts"]["floor_from"], "--min-validity");
+    let summary = "a certificate of 1d cannot stay valid for the 7d that the build demands";
+    assert_eq!(finding["summary"], summary);
+    assert!(!lab.path("ca").exists(), "the authority was opened");
+}
+
+#[test]
+fn a_shortened_lifetime_fails_unless_it_is_only_to_be_warned_of() {
+    let lab = Lab::new();
+    let short = [APP, &["--ttl", "30d", "--ca-set", "max_ttl=5d"]].concat();
+    let run = lab.provision(&short).ends_with(3);
+    assert!(
+        run.codes().contains(&"lifetime-shortened".to_owned()),
+        "{:?}",
+        run.codes()
+    );
+    assert!(!lab.path("rootfs/etc/app").exists());
+    let run = lab
+        .provision(&[&short[..], &["--on-shortened", "warn"]].concat())
+        .ends_with(0);
+    let report = run.json();
+    let [warned] = &report["findings"].as_array().unwrap()[..] else {
+        panic!("told more than once: {report}");
+    };
+    assert_eq!(warned["code"], "lifetime-shortened");
+    let hint = warned["hint"].as_str().unwrap();
+    assert!(!hint.contains("on_shortened"), "it is so already: {hint}");
+}
+
+#[test]
+fn a_floor_that_is_given_takes_the_place_of_the_file_s_sum() {
+    let lab = Lab::new();
+    let config = "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\n\
+                  use_by = { image_max_age = \"20d\" }\nplacements.combined = \"/app.pem\"\n";
+    lab.write("certbake.toml", config);
+    let words = ["provision", "--root", "rootfs", "--report", "json"];
+    let run = lab.run(&[&words[..], &["--min-validity", "3d"]].concat());
+    let floor = &run.ends_with(0).json()["identities"][0]["window"]["floor"];
+    assert_eq!(floor["stated"], "3d");
+}
+
+#[test]
+fn a_floor_in_a_misspelt_variable_is_refused_and_not_left_out() {
+    let lab = Lab::new();
+    let mut command = lab.command(&[EMBEDDED, &["--report", "json"]].concat());
+    command.env("CERTBAKE_MIN_VALIDTY", "300d");
+    let report = Run::of(command.output().unwrap()).ends_with(2).json();
+    let finding = &report["findings"][0];
+    assert_eq!(finding["code"], "usage-invalid");
+    assert_eq!(finding["facts"]["key"], "CERTBAKE_MIN_VALIDTY");
+    let hint = finding["hint"].as_str().unwrap();
+    assert!(hint.contains("`CERTBAKE_MIN_VALIDITY`"), "{hint}");
+    assert!(!lab.path("ca").exists(), "the CA was asked");
+}
+
+#[test]
+fn a_floor_of_nothing_is_refused_as_a_flag_too() {
+    let lab = Lab::new();
+    for floor in ["0d", "0%", "0h0m"] {
+        let run = lab.provision(&[APP, &["--min-validity", floor]].concat());
+        let said = run.ends_with(2).json()["findings"][0]["summary"].clone();
+        assert_eq!(
+            said,
+            format!(
+                "--min-validity: \"{floor}\" demands nothing, so it is no floor: leave it out, or say how long is needed"
+            )
+        );
+        let run = lab.run(&["check", "--root", "rootfs", "--min-validity", floor]);
+        run.ends_with(2);
+    }
+}

@@ -1,0 +1,13 @@
+//! The main job as a user runs it: the built binary, the embedded CA, an image root in a fresh directory.
+#![allow(clippy::disallowed_methods, clippy::too_many_lines)]
+
+#[path = "../built/mod.rs"]
+mod built;
+mod support;
+
+mod claims;
+mod flags;
+mod floors;
+mod landing;
+mod mistakes;
+mod reports;
