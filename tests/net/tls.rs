@@ -4,7 +4,7 @@ use certbake::net::{Client, Failure, Repeat, Request, TlsReason};
 use time::OffsetDateTime;
 
 use crate::client::{client, failure, settings, showing, turned_down};
-use crate::support::{self, FakeServer, Lab, Reply, script};
+use crate::support::{self, FakeServer, Lab, LosesFirstAlert, Reply, script};
 
 #[test]
 fn a_server_of_another_ca_is_turned_down_by_naming_the_root_it_leads_to() {
@@ -181,6 +181,22 @@ fn over_http_2_an_alert_is_no_answer_that_is_not_http() {
         };
         assert_eq!(alert.name, name);
     }
+}
+
+#[test]
+fn an_alert_that_was_lost_is_asked_for_once_more() {
+    let (lab, other) = (Lab::new("Lab"), Lab::new("Other"));
+    let server = LosesFirstAlert::start(&lab.server(), &lab.anchors());
+    let mut settings = settings(&lab);
+    settings.client_certificate = showing(&other.client("stranger"));
+    let client = Client::open(settings).unwrap();
+    let order = Request::post(server.url("/"), Repeat::Never, b"an order".to_vec());
+    let error = client.send(&order).unwrap_err();
+    let Failure::Tls(TlsReason::Alert(alert)) = failure(&error) else {
+        panic!("{error}");
+    };
+    assert_eq!(alert.name, "unknown_ca");
+    assert_eq!((error.attempts, server.connections()), (1, 2));
 }
 
 #[test]

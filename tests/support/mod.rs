@@ -12,9 +12,11 @@ pub mod baking;
 pub mod contract;
 pub mod http2;
 pub mod lab;
+pub mod lost_alert;
 pub mod orders;
 pub mod server;
 
 pub use http2::Http2Server;
 pub use lab::{Identity, Lab};
+pub use lost_alert::LosesFirstAlert;
 pub use server::{Asked, FakeServer, Reply, script};
