@@ -345,6 +345,8 @@ pub enum Change {
     WouldWrite,
     /// Something ended the run before it was written.
     NotWritten,
+    /// The run could be neither completed nor taken back: the new file may be there, or the old one.
+    Unknown,
 }
 
 impl Change {

@@ -295,6 +295,34 @@ fn what_has_landed_is_never_taken_back() {
 }
 
 #[test]
+fn what_may_stand_in_an_image_half_done_is_not_taken_back() {
+    let lab = baked();
+    // The first swap works, the second fails, and so does swapping the first back.
+    let inject = ["-f", "-o", "/dev/null", "-e", "trace=renameat2"];
+    let ran = Command::new("strace")
+        .args(inject)
+        .args(["-e", "inject=renameat2:error=EIO:when=2+"])
+        .arg(env!("CARGO_BIN_EXE_certbake"))
+        .args(["provision", "--root", "rootfs", "--revoke-on-failure"])
+        .args(["--report", "json"])
+        .current_dir(lab.path(""))
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(
+        (ran.status.code(), codes(&report)),
+        (Some(7), vec!["image-half-done"])
+    );
+    let files = report["identities"][0]["placements"].as_array().unwrap();
+    assert!(
+        files.iter().all(|file| file["change"] == "unknown"),
+        "{report}"
+    );
+    assert_eq!(revocations(&lab).len(), 0);
+    assert_eq!(codes(&lab.run(&["provision"], 0)), ["image-recovered"]);
+}
+
+#[test]
 fn a_landing_that_fails_tells_of_a_certificate_that_cannot_be_taken_back() {
     let ca = support::Lab::new("Lab");
     let lab = Lab::new("");

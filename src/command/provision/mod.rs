@@ -47,6 +47,9 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
     match bake(plan, context, &mut report) {
         Ok(()) => {}
         Err(stop) => {
+            if stop.half_done {
+                summary::half_done(&mut report);
+            }
             report.conclude(stop.outcome);
             report.findings.extend(stop.findings);
         }

@@ -64,6 +64,14 @@ pub fn landed(report: &mut Report, plan: &Plan, landed: &Landed) {
     }
 }
 
+/// Nobody knows which files are the new ones.
+pub fn half_done(report: &mut Report) {
+    let identities = report.identities.iter_mut();
+    for line in identities.flat_map(|summary| &mut summary.placements) {
+        line.change = Change::Unknown;
+    }
+}
+
 /// Every placement of the plan beside its line in the report.
 fn lines<'a>(
     report: &'a mut Report,

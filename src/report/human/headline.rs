@@ -151,5 +151,6 @@ pub const fn verb(change: Change) -> &'static str {
         Change::Unchanged => "unchanged",
         Change::WouldWrite => "would write",
         Change::NotWritten => "not written",
+        Change::Unknown => "half done",
     }
 }
