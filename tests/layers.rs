@@ -143,7 +143,10 @@ fn sources() -> Vec<Source> {
 
 fn source(root: &Path, path: &PathBuf) -> Source {
     let text = std::fs::read_to_string(path).unwrap();
-    let production = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let production = match path.file_name() {
+        Some(name) if name == "tests.rs" => "",
+        _ => text.split("#[cfg(test)]\nmod ").next().unwrap_or_default(),
+    };
     let code = production
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"))
