@@ -195,6 +195,9 @@ pub fn ends_first(issuer: &str, ends: OffsetDateTime, wanted: OffsetDateTime) ->
     .hint("have the issuer renewed, or ask for a shorter ttl: the CA shortens it or refuses")
 }
 
+/// RFC 7617, as schemes are compared: in any case.
+const BASIC: &str = "basic";
+
 /// 401: what it offers (RFC 9110 section 11.6.1) against what we can.
 fn wrong_login(
     finding: &Finding,
@@ -203,23 +206,22 @@ fn wrong_login(
     login: &str,
 ) -> Box<Finding> {
     let offered = schemes(response);
-    let speaks = |scheme: &str| offered.iter().any(|o| o.eq_ignore_ascii_case(scheme));
+    let offers = |scheme: &str| offered.iter().any(|o| o.eq_ignore_ascii_case(scheme));
     let hint = if offered.is_empty() {
         format!("we came with {login}; it names no scheme: perhaps it wants a client certificate")
-    } else if offered.iter().any(|scheme| request.presents(scheme)) && !login.contains("user name")
-    {
+    } else if offers(BASIC) && request.presents(BASIC) {
+        format!(
+            "we came with {login}: it or the password is wrong; look whether the password's source holds the present one"
+        )
+    } else if offered.iter().any(|scheme| request.presents(scheme)) {
         format!("we came with {login}, and it does not accept that: it is wrong, or out of date")
-    } else if !speaks("basic") {
+    } else if offers(BASIC) {
+        format!("we came with {login}: give username and password")
+    } else {
         format!(
             "it wants {}, which certbake does not speak: have HTTP Basic or a client certificate permitted",
             offered.join(" or ")
         )
-    } else if login.contains("user name") {
-        format!(
-            "we came with {login}: it or the password is wrong; look whether the password's source holds the present one"
-        )
-    } else {
-        format!("we came with {login}: give username and password")
     };
     Box::new(finding.clone().fact("offered_schemes", offered).hint(hint))
 }

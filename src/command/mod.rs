@@ -20,6 +20,9 @@ use time::OffsetDateTime;
 use crate::finding::Finding;
 use crate::outcome::Outcome;
 
+/// In bytes: no file that certbake lands, a record among them, comes near.
+const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+
 /// What a run is given from outside: read once, in `main`.
 pub struct Context<'a> {
     /// The clock, as the run began.

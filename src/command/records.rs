@@ -1,13 +1,11 @@
 //! The records in an image: which identities have one, and what it says.
 
+use super::LARGEST_FILE;
 use crate::finding::{Code, Finding};
 use crate::image::{ImageError, ImagePath, ImageRoot, Places};
 use crate::record::{self, DIRECTORY, Record};
 
 const UNREADABLE: Code = Code::new("record-unreadable");
-
-/// No record comes near.
-const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// The identities that have a record.
 pub fn listed(image: &ImageRoot) -> Result<Vec<String>, ImageError> {
@@ -26,7 +24,7 @@ pub fn read(image: &mut Places<'_>, identity: &str) -> Result<Record, Box<Findin
         .parse()
         .map_err(|error| unreadable(identity, &format!("{error}")))?;
     let (bytes, _) = image
-        .read_and_examine(&path, LARGEST)
+        .read_and_examine(&path, LARGEST_FILE)
         .map_err(|error| Box::new(error.finding()))?;
     let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
         let mut finding = unreadable(identity, &error.to_string());

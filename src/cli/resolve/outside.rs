@@ -84,7 +84,7 @@ pub fn inputs_are_spared(
 ) -> Result<(), UsageError> {
     let records: ImagePath = DIRECTORY.parse().expect("a constant absolute path");
     let root = root.map(ImageRoot::open).and_then(Result::ok);
-    for file in beside_of(reports).filter(|file| !image::is_stream(&file.path)) {
+    for file in reports_beside(reports) {
         let Some(place) = HostPlace::of(&file.path) else {
             continue;
         };
@@ -104,11 +104,11 @@ pub fn inputs_are_spared(
     Ok(())
 }
 
-fn beside_of<'a>(reports: &ReportArgs) -> impl Iterator<Item = Beside<'a>> {
+fn reports_beside<'a>(reports: &ReportArgs) -> impl Iterator<Item = Beside<'a>> {
     reports.report.iter().filter_map(|text| {
         let selection: Selection = text.parse().ok()?;
         Some(Beside {
-            path: selection.path?,
+            path: file(selection.path?)?,
             what: format!("the {} report", selection.format.name),
             draft: None,
         })
@@ -116,22 +116,23 @@ fn beside_of<'a>(reports: &ReportArgs) -> impl Iterator<Item = Beside<'a>> {
 }
 
 fn beside<'a>(args: &Args, drafts: &'a [Draft<'a>], identities: &[Identity]) -> Vec<Beside<'a>> {
-    let reports = beside_of(&args.report);
+    let reports = reports_beside(&args.report);
     let records = drafts
         .iter()
         .zip(identities)
         .filter_map(|(draft, identity)| {
             Some(Beside {
-                path: identity.record.clone()?,
+                path: file(identity.record.clone()?)?,
                 what: format!("the record of {}", identity.name),
                 draft: Some(draft),
             })
         });
-    let is_file = |path: &Path| !image::is_stream(path);
-    reports
-        .chain(records)
-        .filter(|file| is_file(&file.path))
-        .collect()
+    reports.chain(records).collect()
+}
+
+/// A device or a descriptor is nobody's place.
+fn file(path: PathBuf) -> Option<PathBuf> {
+    (!image::is_stream(&path)).then_some(path)
 }
 
 /// Every file that is to be in the image, and what it holds.

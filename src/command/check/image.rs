@@ -4,7 +4,7 @@
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
-use super::super::records;
+use super::super::{LARGEST_FILE, records};
 use super::placement::{self, CHANGED};
 use super::read::{self, Content};
 use super::{Expected, ImageTarget, TRUST_NOT_CHECKED, nothing, successor, trust_not_checked};
@@ -21,9 +21,6 @@ const NOT_PLACED: Code = Code::new("placement-missing");
 
 /// As records call what does not open without its password.
 const KEY_STORE: &str = "pkcs12";
-
-/// No file that certbake lands comes near.
-const LARGEST: u64 = 16 * 1024 * 1024;
 
 pub(super) fn check(target: &ImageTarget, policy: &Policy, report: &mut Report) {
     report.root = Some(target.root.display().to_string());
@@ -210,7 +207,7 @@ impl<'a> Identity<'a> {
         &self,
         path: &ImagePath,
     ) -> Result<(image::Metadata, zeroize::Zeroizing<Vec<u8>>), ImageError> {
-        let (bytes, metadata) = Places::of(self.image).read_and_examine(path, LARGEST)?;
+        let (bytes, metadata) = Places::of(self.image).read_and_examine(path, LARGEST_FILE)?;
         Ok((metadata, bytes.into()))
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::records;
+use super::super::{LARGEST_FILE, records};
 use super::plan::Identity;
 use super::{Stop, recording};
 use crate::finding::{Code, Finding, Severity};
@@ -14,9 +14,6 @@ use crate::record::{self, Record, RecordedPlacement};
 
 const CLAIMED: Code = Code::new("placement-claimed");
 const LEFT_BEHIND: Code = Code::new("placement-left-behind");
-
-/// Larger than any file that certbake lands.
-const LARGEST: u64 = 16 << 20;
 
 /// What is to be told of a run that lands these identities.
 ///
@@ -193,7 +190,7 @@ fn left_behind(
 
 /// Whether there is what was placed there. What may not be read counts as that.
 fn stands(places: &mut Places<'_>, path: &ImagePath, placed: &RecordedPlacement) -> bool {
-    match places.read_and_examine(path, LARGEST) {
+    match places.read_and_examine(path, LARGEST_FILE) {
         Ok((bytes, _)) => digest::sha256_hex(&zeroize::Zeroizing::new(bytes)) == placed.sha256,
         Err(error) => matches!(
             error,

@@ -1,6 +1,6 @@
 //! The slots of the set, their contents, and what stands there afterwards.
 
-use super::super::Context;
+use super::super::{Context, LARGEST_FILE};
 use super::content::{self, Passwords};
 use super::order::Ordered;
 use super::plan::{Identity, Plan};
@@ -11,9 +11,6 @@ use crate::pki::digest;
 use crate::secret::Secret;
 
 const LANDED_DIFFERS: Code = Code::new("landed-differs");
-
-/// Larger than any file that certbake lands.
-const READ_BACK_LIMIT: u64 = 16 << 20;
 
 /// Every placement of every identity, then every identity's record.
 pub fn slots(identities: &[Identity]) -> Result<Vec<Slot>, Stop> {
@@ -100,7 +97,7 @@ fn differs(places: &mut Places<'_>, file: &LandedFile) -> Option<Finding> {
 
 fn read_back(places: &mut Places<'_>, file: &LandedFile) -> Result<(), String> {
     let (bytes, metadata) = places
-        .read_and_examine(&file.path, READ_BACK_LIMIT)
+        .read_and_examine(&file.path, LARGEST_FILE)
         .map_err(|error| error.to_string())?;
     let bytes = zeroize::Zeroizing::new(bytes);
     if digest::sha256_hex(&bytes) != file.sha256 {
