@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use certbake::image::{Recovery, Staging, lock_dir, recover};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -20,24 +20,34 @@ fn a_directory_swapped_for_a_link_all_the_time_never_lets_a_file_out_of_the_root
     let before = Tree::of(outside.path());
     symlink(outside.path(), image.path("etc/link")).unwrap();
 
+    let set = |text: &str| {
+        let files = [
+            ("/etc/app/key", 0o600, text),
+            ("/etc/app/new/crt", 0o644, text),
+        ];
+        land(&image.root(), &files)
+    };
+    let started = Instant::now();
+    set("key").unwrap();
+    let calm = started.elapsed();
+
     let stop = AtomicBool::new(false);
     let (mut landed, mut refused) = (0, 0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let (app, link) = (image.path("etc/app"), image.path("etc/link"));
-            while !stop.load(Ordering::Relaxed) {
+            // Pauses of every length: short ones alone would let no set land on a busy machine.
+            for pause in (0..60).map(|nth| calm * nth * nth / 1800).cycle() {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
                 renameat_with(CWD, &app, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+                std::thread::sleep(pause);
             }
         });
-        for round in 0..300 {
-            let text = format!("key {round}");
-            match land(
-                &image.root(),
-                &[
-                    ("/etc/app/key", 0o600, &text),
-                    ("/etc/app/new/crt", 0o644, &text),
-                ],
-            ) {
+        // A refusal is quick: all of 300 may fall into one moment in which the other thread rests.
+        while landed + refused < 300 || (landed.min(refused) < 10 && landed + refused < 100_000) {
+            match set(&format!("key {}", landed + refused)) {
                 Ok(_) => landed += 1,
                 Err(_) => refused += 1,
             }
@@ -51,6 +61,7 @@ fn a_directory_swapped_for_a_link_all_the_time_never_lets_a_file_out_of_the_root
         "something was written outside the root"
     );
     assert!(landed > 0, "never landed; {refused} refused");
+    assert!(refused > 0, "never refused; {landed} landed");
     assert_eq!(recover(&image.root()).unwrap(), Recovery::Clean);
     let temporary = |path: &PathBuf| path.to_string_lossy().contains(".certbake-");
     assert!(!image.files().iter().any(temporary), "{:?}", image.files());
