@@ -35,4 +35,5 @@ pub mod pki;
 pub mod record;
 pub mod secret;
 pub mod span;
+pub mod thread;
 pub mod toml_fault;

@@ -7,6 +7,7 @@ use certbake::cli::{self, Start};
 use time::OffsetDateTime;
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(cli::panicked));
     let start = Start {
         now: clock(),
         started: Instant::now(),

@@ -27,6 +27,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("record", 0),
     ("secret", 0),
     ("span", 0),
+    ("thread", 0),
     ("toml_fault", 0),
 ];
 

@@ -25,7 +25,10 @@ fn main() {
 /// neighbours, so scattered ones cost memory and page faults.
 fn functions_side_by_side(script: &Path) {
     let script = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join(script);
-    println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
+    println!(
+        "cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr,-T,{}",
+        script.display()
+    );
 }
 
 /// Links the compiler's unwinder into the binary, so that no library is loaded for the sake of

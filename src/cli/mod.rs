@@ -29,6 +29,8 @@ use progress::Waiting;
 use resolve::Outside;
 use usage::{REPORT, UsageError};
 
+pub use output::panicked;
+
 /// The clock, read once.
 pub struct Start {
     pub now: OffsetDateTime,

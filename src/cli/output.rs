@@ -1,6 +1,7 @@
 //! The streams and the report files: the only place that prints.
 
 use std::io::{self, Write};
+use std::panic::PanicHookInfo;
 use std::path::{Path, PathBuf};
 
 use anstream::{AutoStream, ColorChoice};
@@ -8,6 +9,7 @@ use anyhow::{Context as _, anyhow};
 
 use super::args::shared::ReportArgs;
 use super::usage::{REPORT, UsageError};
+use crate::command::INTERNAL;
 use crate::finding::{Code, Finding};
 use crate::image::{self, BesideError, ImageError, Mode};
 use crate::os_error;
@@ -277,6 +279,38 @@ pub fn log(line: &str) {
 pub fn usage(error: UsageError) -> u8 {
     complain(&error.into_finding());
     Outcome::Usage.exit_code()
+}
+
+/// A panic is a bug, told as one. A release build ends with it: here, by the exit code for bugs, and not
+/// by a signal.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "nothing returns to main from a panic that aborts"
+)]
+pub fn panicked(panic: &PanicHookInfo<'_>) {
+    let payload = panic.payload();
+    let literal = payload.downcast_ref::<&str>().copied();
+    let reason = literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let place = panic.location().map(ToString::to_string);
+    complain(&bug(
+        reason.unwrap_or("no reason is known"),
+        place.as_deref(),
+    ));
+    if cfg!(panic = "abort") {
+        std::process::exit(Outcome::Internal.exit_code().into());
+    }
+}
+
+fn bug(reason: &str, place: Option<&str>) -> Finding {
+    let place = place.map_or_else(String::new, |place| format!(" ({place})"));
+    Finding::error(
+        INTERNAL,
+        format!("this is a bug in certbake: {reason}{place}"),
+    )
+    .hint(
+        "if an image was being written, run certbake on it again: it completes what was begun or takes it back; \
+         please report this message with the command line (docs/findings/internal-error.md)",
+    )
 }
 
 /// A finding on stderr.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::Progress;
 use crate::net::OnWait;
+use crate::thread;
 
 /// Short waits need no words.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -71,7 +72,7 @@ impl Progress for Waiting {
         self.teller.call_once(|| {
             let heard = Arc::clone(&self.heard);
             // Where the system gives no thread, the work goes on without a word.
-            let _ = std::thread::Builder::new().spawn(move || heard.tell());
+            let _ = thread::spawn(move || heard.tell());
         });
     }
 }

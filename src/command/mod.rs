@@ -17,8 +17,11 @@ use std::time::Instant;
 
 use time::OffsetDateTime;
 
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
+
+/// certbake itself is at fault.
+pub const INTERNAL: Code = Code::new("internal-error");
 
 /// In bytes: no file that certbake lands, a record among them, comes near.
 const LARGEST_FILE: u64 = 16 * 1024 * 1024;

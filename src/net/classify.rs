@@ -98,7 +98,8 @@ fn resolve(error: &reqwest::Error, attempt: &Attempt<'_>) -> Failure {
     // getaddrinfo's EAI_AGAIN comes as text only: glibc's words, then musl's.
     let temporary = ["Temporary failure", "Try again"]
         .iter()
-        .any(|words| text.contains(words));
+        .any(|words| text.contains(words))
+        || deepest::<io::Error>(error).is_some_and(|e| e.kind() == io::ErrorKind::WouldBlock);
     let reason = text
         .strip_prefix("failed to lookup address information: ")
         .unwrap_or(&text)

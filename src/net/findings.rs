@@ -88,7 +88,7 @@ impl Failure {
         match self {
             Self::Resolve {
                 temporary: true, ..
-            } => "check this machine's resolver (/etc/resolv.conf) and its network",
+            } => "check this machine's resolver (/etc/resolv.conf), its network and its limits",
             Self::Resolve { .. } => "check the host name in the URL",
             Self::Connect { reason, .. } => connect_hint(reason),
             Self::Closed { .. } => {

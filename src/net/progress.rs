@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use url::Host;
 
 use super::client::is_loopback;
+use crate::thread;
 
 /// The steps of an exchange, in order.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -148,15 +149,13 @@ impl Resolve for Lookup {
         progress.reached(Stage::Resolving);
         let (answer, answered) = tokio::sync::oneshot::channel();
         let host = name.as_str().to_owned();
-        let started = std::thread::Builder::new()
-            .name("name-lookup".to_owned())
-            .spawn(move || {
-                let found = (host.as_str(), 0)
-                    .to_socket_addrs()
-                    .map(Iterator::collect::<Vec<_>>);
-                // Nobody listens any more when the deadline has passed.
-                let _ = answer.send(found);
-            });
+        let started = thread::spawn(move || {
+            let found = (host.as_str(), 0)
+                .to_socket_addrs()
+                .map(Iterator::collect::<Vec<_>>);
+            // Nobody listens any more when the deadline has passed.
+            let _ = answer.send(found);
+        });
         Box::pin(async move {
             started?;
             let addresses = answered.await??;

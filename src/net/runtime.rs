@@ -47,20 +47,17 @@ pub(super) async fn catch_up() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::thread;
 
     #[test]
     fn several_threads_wait_on_the_one_runtime_at_once() {
-        std::thread::scope(|scope| {
-            let (tell, told) = tokio::sync::oneshot::channel();
-            let waits = scope.spawn(|| block_on(told).unwrap().unwrap());
-            let tells = scope.spawn(|| {
-                block_on(async {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    tell.send(7).unwrap();
-                })
-            });
-            assert_eq!(waits.join().unwrap(), 7);
-            tells.join().unwrap().unwrap();
-        });
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let waits = thread::spawn(|| block_on(told).unwrap().unwrap()).unwrap();
+        block_on(async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            tell.send(7).unwrap();
+        })
+        .unwrap();
+        assert_eq!(waits.join().unwrap(), 7);
     }
 }

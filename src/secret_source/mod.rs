@@ -21,6 +21,7 @@ use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
+use crate::thread;
 
 pub use error::{NotASource, Reason, SecretSourceError};
 
@@ -197,10 +198,11 @@ fn descriptor(number: u32) -> Result<Bytes, Reason> {
         _ => inherited(number).map_err(|_| Reason::Io(error)),
     })?;
     let (answer, answered) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         // Nobody listens any more when patience has ended.
         let _ = answer.send(bounded(&mut file));
-    });
+    })
+    .map_err(Reason::Io)?;
     answered
         .recv_timeout(PATIENCE)
         .map_err(|_| Reason::TimedOut)?

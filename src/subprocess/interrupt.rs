@@ -4,13 +4,15 @@
 use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
+
+use crate::thread;
 
 /// How long programs may take to end by themselves once they were told to.
 const GRACE: Duration = Duration::from_millis(300);
@@ -67,14 +69,19 @@ fn running() -> MutexGuard<'static, Vec<Program>> {
 fn listen() {
     let ignored = ignored();
     let wanted = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].into_iter();
-    let Ok(mut signals) = Signals::new(wanted.filter(|signal| !ignored.contains(signal))) else {
-        return;
-    };
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            end(signal);
-        }
+    // Signals are taken up only when there is somebody to hear them.
+    let (give, given) = mpsc::channel::<Signals>();
+    let listener = thread::spawn(move || {
+        let mut signals = given.recv().ok()?;
+        signals.forever().for_each(end);
+        Some(())
     });
+    if listener.is_ok()
+        && let Ok(signals) = Signals::new(wanted.filter(|signal| !ignored.contains(signal)))
+    {
+        // It waits for them.
+        let _ = give.send(signals);
+    }
 }
 
 /// What whoever started us wants to pass us by, as nohup(1) does: a listener would undo that.

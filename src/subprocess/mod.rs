@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::os_error;
+use crate::{os_error, thread};
 use rustix::process::{Pid, Signal};
 use zeroize::Zeroizing;
 
@@ -85,9 +85,11 @@ impl Program<'_> {
     /// When it cannot be started, says too much, or had to be killed at the deadline.
     pub fn run(&self) -> Result<Ended, RunError> {
         let mut running = self.start()?;
-        let output = running.output(self.output_limit);
-        let complaint = running.complaint(self.complaint_limit);
-        running.feed(self.input);
+        let output = running.output(self.output_limit).map_err(RunError::Io)?;
+        let complaint = running
+            .complaint(self.complaint_limit)
+            .map_err(RunError::Io)?;
+        running.feed(self.input).map_err(RunError::Io)?;
         let output = self.await_end(&mut running, &output, &complaint)?;
         let status = running.reap().map_err(RunError::Io)?;
         Ok(Ended {
@@ -123,7 +125,7 @@ impl Program<'_> {
             command.process_group(0);
         }
         let child = interrupt::starting(|| command.spawn(), Pid::from_child, leads)
-            .map_err(RunError::Start)?;
+            .map_err(|error| RunError::Start(thread::refused(error)))?;
         Ok(Running {
             child,
             group: self.group,
@@ -200,26 +202,26 @@ struct Running {
 
 impl Running {
     /// One byte more than `limit` at most, in one allocation so that no copy of a secret stays behind.
-    fn output(&mut self, limit: usize) -> Receiver<io::Result<Zeroizing<Vec<u8>>>> {
+    fn output(&mut self, limit: usize) -> io::Result<Receiver<io::Result<Zeroizing<Vec<u8>>>>> {
         let (tell, told) = mpsc::channel();
         let stdout = self.child.stdout.take();
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             let mut bytes = Zeroizing::new(Vec::with_capacity(limit.saturating_add(33)));
             let read = stdout.map_or(Ok(0), |stdout| {
                 stdout.take(limit as u64 + 1).read_to_end(&mut bytes)
             });
             // Nobody listens any more when the deadline has passed.
             let _ = tell.send(read.map(|_| bytes));
-        });
-        told
+        })?;
+        Ok(told)
     }
 
-    fn complaint(&mut self, limit: usize) -> Listening {
+    fn complaint(&mut self, limit: usize) -> io::Result<Listening> {
         let heard = Arc::new(Mutex::new(Complaint::default()));
         let (tell, told) = mpsc::channel();
         if let Some(mut stderr) = self.child.stderr.take() {
             let heard = Arc::clone(&heard);
-            std::thread::spawn(move || {
+            thread::spawn(move || {
                 let mut piece = [0; 4096];
                 // To its end: a program must not be held up by a full pipe.
                 while let Ok(length @ 1..) = stderr.read(&mut piece) {
@@ -230,19 +232,20 @@ impl Running {
                     heard.text.drain(..surplus);
                 }
                 let _ = tell.send(());
-            });
+            })?;
         }
-        Listening { heard, told }
+        Ok(Listening { heard, told })
     }
 
-    fn feed(&mut self, input: &[u8]) {
+    fn feed(&mut self, input: &[u8]) -> io::Result<()> {
         if let Some(mut stdin) = self.child.stdin.take() {
             let input = input.to_vec();
             // A program that reads nothing is no fault here: its answer counts.
-            std::thread::spawn(move || {
+            thread::spawn(move || {
                 let _ = stdin.write_all(&input);
-            });
+            })?;
         }
+        Ok(())
     }
 
     fn pid(&self) -> Pid {

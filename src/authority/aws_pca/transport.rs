@@ -12,10 +12,12 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use time::OffsetDateTime;
+use tokio::sync::oneshot;
 use url::Url;
 
 use crate::net::{Client, ClientSettings, Method, Proxy, Repeat, Request, Response, Trust};
 use crate::secret::Secret;
+use crate::thread;
 
 /// Headers that hold a signature or a token.
 const SECRET_HEADERS: &[&str] = &[
@@ -194,7 +196,11 @@ fn off_the_runtime(
     send: impl FnOnce() -> Result<HttpResponse, ConnectorError> + Send + 'static,
 ) -> HttpConnectorFuture {
     HttpConnectorFuture::new(async move {
-        tokio::task::spawn_blocking(send)
+        let (answer, answered) = oneshot::channel();
+        // Nobody listens any more when the deadline has passed.
+        thread::spawn(move || drop(answer.send(send())))
+            .map_err(|error| ConnectorError::other(error.into(), None))?;
+        answered
             .await
             .unwrap_or_else(|error| Err(ConnectorError::other(error.into(), None)))
     })

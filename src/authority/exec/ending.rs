@@ -286,6 +286,10 @@ fn not_started(program: &str, error: &io::Error) -> AuthorityError {
             "it may not be run".to_owned(),
             "make it executable (chmod +x); its file system must not be mounted noexec",
         ),
+        io::ErrorKind::WouldBlock => (
+            os_error::in_words(error),
+            "raise the limit, or end other programs",
+        ),
         _ => (
             os_error::in_words(error),
             "a script says in its first line what runs it, such as #!/bin/sh",

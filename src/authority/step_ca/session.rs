@@ -20,6 +20,7 @@ use crate::authority::{AuthorityError, answer, delivered};
 use crate::net::{Client, ClientCertificate, Request, Response};
 use crate::pki::Certificate;
 use crate::secret::Secret;
+use crate::thread;
 
 /// The CA's API over one client.
 pub struct Api {
@@ -104,14 +105,10 @@ impl Session {
             Prepared::Ready(_) => (None, None),
         };
         // Deriving a key from the password takes longer than asking for the roots.
-        let (bearer, roots) = std::thread::scope(|scope| {
-            let roots = scope.spawn(|| roots(settings, &api, root, deadline));
-            let bearer = prepared.bearer(&api, provisioner.as_ref(), deadline);
-            let roots = roots.join().unwrap_or_else(|panic| {
-                std::panic::resume_unwind(panic);
-            });
-            (bearer, roots)
-        });
+        let (roots, bearer) = thread::both(
+            || roots(settings, &api, root.as_deref(), deadline),
+            || prepared.bearer(&api, provisioner.as_ref(), deadline),
+        );
         Ok(Self {
             bearer: bearer?,
             roots: roots?,
@@ -131,7 +128,7 @@ impl Session {
     ) -> Result<Self, AuthorityError> {
         let (api, root) = reach(&settings.connection, certificate, clocks, deadline)?;
         Ok(Self {
-            roots: roots(settings, &api, root, deadline)?,
+            roots: roots(settings, &api, root.as_deref(), deadline)?,
             bearer: Bearer::Certificate,
             provisioner: None,
             login_ends: None,
@@ -192,7 +189,7 @@ fn pinned_root(
 fn roots(
     settings: &Checked,
     api: &Api,
-    root: Option<Vec<u8>>,
+    root: Option<&[u8]>,
     deadline: Instant,
 ) -> Result<Vec<Vec<u8>>, AuthorityError> {
     #[derive(Deserialize)]
@@ -206,7 +203,7 @@ fn roots(
     let response = api.ask(&request)?;
     let answer: Answer = Api::read("GET /roots", &request, &response)?;
     let listed = certificates("GET /roots", &answer.crts, &response)?;
-    let mut roots: Vec<Vec<u8>> = root.into_iter().collect();
+    let mut roots: Vec<Vec<u8>> = root.iter().map(|root| root.to_vec()).collect();
     for certificate in listed {
         if !roots.iter().any(|known| known == certificate.der()) {
             roots.push(certificate.der().to_vec());

@@ -179,7 +179,8 @@ impl Gate<'_> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let threads = cores.min(items.len().div_ceil(BATCH));
         thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+            let others: Vec<_> = (1..threads).map_while(start).collect();
             tally.add(work());
             for other in others {
                 tally.add(other.join().unwrap_or_else(|panic| resume_unwind(panic)));

@@ -5,7 +5,6 @@ mod authorities;
 mod local;
 
 use std::path::PathBuf;
-use std::thread;
 use std::time::Duration;
 
 use super::provision::{Identity, Stop, unreachable_floor};
@@ -13,6 +12,7 @@ use super::{Context, foresee};
 use crate::finding::Finding;
 use crate::outcome::{Look, LookState, Outcome, Report};
 use crate::secret_source::SecretSource;
+use crate::thread;
 
 /// What is to be looked at: what `provision` would bake, and where.
 pub struct Plan {
@@ -45,21 +45,17 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
         seen.findings = floors;
     }
     // Secrets may come from commands that take their time, as authorities do.
-    let (local, said) = thread::scope(|scope| {
-        let local = scope.spawn(|| local::look(plan));
-        let said = foresee::whole(&plan.identities, context, Some(plan.within));
-        (local.join(), said)
-    });
+    let (local, said) = thread::both(
+        || local::look(plan),
+        || foresee::whole(&plan.identities, context, Some(plan.within)),
+    );
     match said {
         Ok(said) => authorities::look(plan, &said, &mut seen),
         Err(stop) => seen.stopped(stop),
     }
     let finished = plan.identities.iter().flat_map(Identity::finish);
     seen.found(Outcome::Ok, finished.collect());
-    match local {
-        Ok(local) => seen.join(local),
-        Err(_) => seen.stopped(Stop::panicked()),
-    }
+    seen.join(local);
     report.conclude(seen.outcome);
     report.looked_at = seen.looks;
     report.findings = seen.findings;

@@ -21,7 +21,7 @@ pub use recording::in_image as record_path;
 use std::time::{Duration, Instant};
 
 use super::together::together;
-use super::{Context, foresee, revoke};
+use super::{Context, INTERNAL, foresee, revoke};
 use crate::authority::Order;
 use crate::finding::{Code, Finding};
 use crate::image::{ImageRoot, Landed, Staging};
@@ -33,7 +33,6 @@ use order::Ordered;
 
 const DRY_RUN: Code = Code::new("dry-run");
 const TTL_BELOW_FLOOR: Code = Code::new("ttl-below-floor");
-const INTERNAL: Code = Code::new("internal-error");
 
 /// How long revoking what was not landed may take: the build has failed, and waits.
 const TAKING_BACK: Duration = Duration::from_secs(20);

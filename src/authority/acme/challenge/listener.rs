@@ -13,7 +13,7 @@ use rustls::sign::CertifiedKey;
 use super::super::settings::Kind;
 use crate::authority::AuthorityError;
 use crate::finding::{Code, Finding};
-use crate::os_error;
+use crate::{os_error, thread};
 
 pub const CANNOT_LISTEN: Code = Code::new("acme-cannot-listen");
 
@@ -113,7 +113,8 @@ impl Listener {
         let converse = Arc::new(converse(Arc::clone(&board))?);
         let stopping = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stopping);
-        let acceptor = std::thread::spawn(move || accept(&socket, &stopped, &converse));
+        let acceptor =
+            thread::spawn(move || accept(&socket, &stopped, &converse)).map_err(failed)?;
         Ok(Self {
             board,
             address,
@@ -159,11 +160,14 @@ fn accept(socket: &TcpListener, stopping: &AtomicBool, converse: &Arc<Converse>)
             visitors.fetch_sub(1, Ordering::SeqCst);
             continue;
         }
-        let (converse, visitors) = (Arc::clone(converse), Arc::clone(&visitors));
-        std::thread::spawn(move || {
+        let (converse, left) = (Arc::clone(converse), Arc::clone(&visitors));
+        let visit = thread::spawn(move || {
             converse(stream);
-            visitors.fetch_sub(1, Ordering::SeqCst);
+            left.fetch_sub(1, Ordering::SeqCst);
         });
+        if visit.is_err() {
+            visitors.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -175,6 +179,7 @@ fn cannot_listen(address: SocketAddr, kind: Kind, error: &std::io::Error) -> Aut
         std::io::ErrorKind::AddrInUse => {
             "another program listens there: stop it for the while, or set listen to another port and have the usual one forwarded to it"
         }
+        std::io::ErrorKind::WouldBlock => "raise the limit, or end other programs",
         _ => "set listen to an address of this machine, and a port",
     };
     AuthorityError::Settings(Box::new(

@@ -12,7 +12,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -25,6 +25,7 @@ use crate::finding::rfc3339;
 use crate::os_error;
 use crate::pki::{AltName, Certificate};
 use crate::span::Span;
+use crate::thread;
 
 pub use identity::IdentityError;
 pub use names::{AllowedNames, NamePattern, NamePatternError};
@@ -33,6 +34,9 @@ pub use users::{User, Users, UsersError};
 use connection::Connections;
 use identity::Identity;
 use operations::Operations;
+
+/// Threads that answer; one more signs.
+const WORKERS: usize = 2;
 
 /// What time it is: a server outlives the moment it was started.
 pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
@@ -187,8 +191,9 @@ pub type Events = Arc<dyn Fn(Event) + Send + Sync>;
 /// # Errors
 /// When the server cannot start: the address is taken, or its own certificate cannot be issued.
 pub fn serve(ca: CaDirectory, config: Config, events: Events) -> Result<(), ServeError> {
+    threads_can_be_had(WORKERS + 1).map_err(ServeError::Runtime)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(WORKERS)
         .enable_all()
         .build()
         .map_err(ServeError::Runtime)?;
@@ -206,6 +211,18 @@ pub fn serve(ca: CaDirectory, config: Config, events: Events) -> Result<(), Serv
             .await;
         Ok(())
     })
+}
+
+/// tokio panics where it gets none.
+fn threads_can_be_had(number: usize) -> io::Result<()> {
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock();
+    for _ in 0..number {
+        let gate = Arc::clone(&gate);
+        thread::spawn(move || drop(gate.lock()))?;
+    }
+    drop(closed);
+    Ok(())
 }
 
 /// A server that listens already.
