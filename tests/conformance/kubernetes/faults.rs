@@ -131,7 +131,8 @@ fn an_api_server_that_is_killed_under_a_waiting_order_is_unreachable() {
         return;
     };
     let (_file, opened) = by_builder(&kubernetes, |_| {});
-    let patience = Duration::from_secs(6);
+    // The server is to be killed well before, on a busy machine too.
+    let patience = Duration::from_secs(12);
     let started = Instant::now();
     let outcome = ordered(&kubernetes, &opened, "app", patience, |_, _| {
         let server = process(kubernetes.running.as_ref().unwrap());
