@@ -6,15 +6,15 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 fn main() {
-    let script = Path::new("benches/layout/functions.ld");
-    println!("cargo::rerun-if-changed={}", script.display());
+    println!("cargo::rerun-if-changed=benches/layout");
     let is = |name: &str, value: &str| env::var(name).as_deref() == Ok(value);
     if is("CARGO_CFG_TARGET_OS", "linux") && is("PROFILE", "release") && usual_linker() {
-        functions_side_by_side(script);
+        functions_side_by_side();
+        no_unwinding();
         if is("CARGO_CFG_TARGET_ENV", "gnu") && env::var("HOST") == env::var("TARGET") {
             unwinder_within();
         }
@@ -23,12 +23,23 @@ fn main() {
 
 /// Has the linker lay the functions of the main job side by side: a page of code is mapped with its
 /// neighbours, so scattered ones cost memory and page faults.
-fn functions_side_by_side(script: &Path) {
-    let script = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join(script);
-    println!(
-        "cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr,-T,{}",
-        script.display()
-    );
+fn functions_side_by_side() {
+    to_linker(&format!("-T,{}", script("functions.ld")));
+}
+
+/// Leaves the tables for unwinding out, a twelfth of the binary: the profile has a panic end it, and without
+/// symbols a backtrace says nothing.
+fn no_unwinding() {
+    to_linker(&format!("--no-eh-frame-hdr,-T,{}", script("unwinding.ld")));
+}
+
+fn to_linker(words: &str) {
+    println!("cargo::rustc-link-arg-bins=-Wl,{words}");
+}
+
+fn script(name: &str) -> String {
+    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    format!("{root}/benches/layout/{name}")
 }
 
 /// Links the compiler's unwinder into the binary, so that no library is loaded for the sake of

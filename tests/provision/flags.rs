@@ -217,3 +217,16 @@ fn an_argument_that_is_no_text_is_named() {
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(said.contains("\"app\\xFF\": is not UTF-8"), "{said}");
 }
+
+#[test]
+fn a_length_of_time_below_zero_is_told_as_one() {
+    let lab = Lab::new();
+    for flag in ["--ttl", "--min-validity", "--max-validity", "--deadline"] {
+        let run = lab.provision(&[APP, &[flag, "-1d"]].concat());
+        let report = run.ends_with(2).json();
+        let summary = report["findings"][0]["summary"].as_str().unwrap();
+        let words = format!("{flag}: \"-1d\" is not a length of time");
+        assert!(summary.starts_with(&words), "{summary}");
+    }
+    assert!(!lab.path("ca").exists());
+}

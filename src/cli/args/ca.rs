@@ -58,10 +58,10 @@ pub struct Init {
     #[arg(long, value_name = "ALGORITHM", default_value_t)]
     pub key_algorithm: KeyAlgorithm,
     /// How long the root lasts
-    #[arg(long, value_name = "SPAN", default_value_t = NewCa::default().root_lifetime)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, default_value_t = NewCa::default().root_lifetime)]
     pub root_lifetime: Span,
     /// How long the intermediate lasts, within the root's life
-    #[arg(long, value_name = "SPAN", default_value_t = NewCa::default().intermediate_lifetime)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, default_value_t = NewCa::default().intermediate_lifetime)]
     pub intermediate_lifetime: Span,
     #[command(flatten)]
     pub shape: Shape,
@@ -115,7 +115,7 @@ pub struct Serve {
     #[arg(long, value_name = "LABEL")]
     pub label: Option<String>,
     /// Lifetime granted; a user's max_ttl may shorten it
-    #[arg(long, visible_alias = "max-ttl", value_name = "SPAN", default_value_t = TTL)]
+    #[arg(long, visible_alias = "max-ttl", value_name = "SPAN", allow_hyphen_values = true, default_value_t = TTL)]
     pub ttl: Span,
 }
 

@@ -72,7 +72,12 @@ pub struct DemandArgs {
     #[arg(long, value_name = "NAME")]
     pub name: Vec<String>,
     /// Least validity left: 21d, or 66% of the lifetime
-    #[arg(long, value_name = "SPAN|PERCENT", env = "CERTBAKE_MIN_VALIDITY")]
+    #[arg(
+        long,
+        value_name = "SPAN|PERCENT",
+        allow_hyphen_values = true,
+        env = "CERTBAKE_MIN_VALIDITY"
+    )]
     pub min_validity: Option<String>,
     /// Most intermediates that peers allow (nginx: ssl_verify_depth, Apache: SSLVerifyDepth)
     #[arg(long, value_name = "COUNT")]

@@ -14,7 +14,13 @@ use super::provision;
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// How long the authorities may take [default: 10s]
-    #[arg(long, value_name = "SPAN", env = "CERTBAKE_WITHIN", display_order = 10)]
+    #[arg(
+        long,
+        value_name = "SPAN",
+        allow_hyphen_values = true,
+        env = "CERTBAKE_WITHIN",
+        display_order = 10
+    )]
     pub within: Option<String>,
 
     #[command(flatten)]

@@ -151,22 +151,47 @@ pub struct SubjectArgs {
 #[command(next_help_heading = "Policy")]
 pub struct PolicyArgs {
     /// Lifetime to ask for: 30d, 36h
-    #[arg(long, value_name = "SPAN", env = "CERTBAKE_TTL")]
+    #[arg(
+        long,
+        value_name = "SPAN",
+        allow_hyphen_values = true,
+        env = "CERTBAKE_TTL"
+    )]
     pub ttl: Option<String>,
     /// Least validity that the build accepts: 21d, or 66% of the lifetime
-    #[arg(long, value_name = "SPAN|PERCENT", env = "CERTBAKE_MIN_VALIDITY")]
+    #[arg(
+        long,
+        value_name = "SPAN|PERCENT",
+        allow_hyphen_values = true,
+        env = "CERTBAKE_MIN_VALIDITY"
+    )]
     pub min_validity: Option<String>,
     /// Refuse a certificate that is valid for longer
-    #[arg(long, value_name = "SPAN", env = "CERTBAKE_MAX_VALIDITY")]
+    #[arg(
+        long,
+        value_name = "SPAN",
+        allow_hyphen_values = true,
+        env = "CERTBAKE_MAX_VALIDITY"
+    )]
     pub max_validity: Option<String>,
     /// When less than --ttl is granted: fail or warn [default: fail]
     #[arg(long, value_name = "ACTION", env = "CERTBAKE_ON_SHORTENED")]
     pub on_shortened: Option<String>,
     /// Greatest difference allowed between the authority's clock and this one [default: 5m]
-    #[arg(long, value_name = "SPAN", env = "CERTBAKE_MAX_CLOCK_OFFSET")]
+    #[arg(
+        long,
+        value_name = "SPAN",
+        allow_hyphen_values = true,
+        env = "CERTBAKE_MAX_CLOCK_OFFSET"
+    )]
     pub max_clock_offset: Option<String>,
     /// How long the whole order may take [default: 2m]
-    #[arg(long, value_name = "SPAN", env = "CERTBAKE_DEADLINE")]
+    #[arg(
+        long,
+        value_name = "SPAN",
+        allow_hyphen_values = true,
+        env = "CERTBAKE_DEADLINE"
+    )]
     pub deadline: Option<String>,
 }
 

@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", env = "CERTBAKE_CONFIG")]
     pub config: Option<PathBuf>,
     /// How long it may take [default: 30s]
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true)]
     pub deadline: Option<String>,
 
     #[command(flatten)]
