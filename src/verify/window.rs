@@ -128,7 +128,7 @@ fn below_floor(case: &Case<'_>) -> Vec<Finding> {
     let mut finding = Finding::error(
         BELOW_FLOOR.code,
         format!(
-            "{limit} ends the window in {left}, {short} short of the floor of {}",
+            "{limit} expires in {left}, {short} short of the floor of {}",
             floor_in_words(floor, required)
         ),
     )
@@ -194,7 +194,7 @@ pub(super) fn recorded(
         );
         Finding::error(
             BELOW_FLOOR.code,
-            format!("\"{limited_by}\" ends the window in {left}, by the record, {short} short of the floor of {required}"),
+            format!("\"{limited_by}\" expires in {left}, by the record, {short} short of the floor of {required}"),
         )
         .fact("remaining_seconds", left.as_seconds())
         .fact("required_seconds", required.as_seconds())

@@ -18,7 +18,7 @@ fn a_window_below_the_floor_says_by_how_much_and_what_to_change() {
     assert_eq!(verdict.outcome(), Outcome::Window);
     assert_eq!(
         finding.summary,
-        "the certificate \"app-server\" ends the window in 13d, 8d short of the floor of 21d"
+        "the certificate \"app-server\" expires in 13d, 8d short of the floor of 21d"
     );
     assert_eq!(finding.facts["short_by_seconds"], 8 * 86_400);
     assert!(
@@ -50,7 +50,7 @@ fn an_intermediate_that_ends_first_limits_the_window_and_is_named() {
     assert!(
         finding
             .summary
-            .starts_with("the intermediate \"Lab Issuing\" ends the window in 5d"),
+            .starts_with("the intermediate \"Lab Issuing\" expires in 5d"),
         "{}",
         finding.summary
     );

@@ -41,7 +41,7 @@ pub fn write<'a>(paper: &mut Paper, report: &'a Report) -> Option<&'a Finding> {
     }
 }
 
-/// `app-server: the certificate ends the window in 14d, 7d short of the floor of 21d`.
+/// `app-server: the certificate expires in 14d, 7d short of the floor of 21d`.
 fn sentence(finding: &Finding) -> String {
     match (&finding.identity, group::place(finding)) {
         (Some(name), _) => format!("{name}: {}", finding.summary),

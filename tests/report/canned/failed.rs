@@ -13,7 +13,7 @@ pub fn below_floor() -> Report {
     report.findings = vec![
         Finding::error(
             Code::new("window-below-floor"),
-            "intermediate \"Lab Issuing CA\" ends the window in 14d, 7d short of the floor of 21d",
+            "intermediate \"Lab Issuing CA\" expires in 14d, 7d short of the floor of 21d",
         )
         .about("app-server")
         .fact("remaining_seconds", 14 * DAY)
