@@ -77,7 +77,7 @@ fn what_is_well_is_told_too_and_nothing_is_done() {
     let lab = lab_with(&server, &root);
     let begun = Instant::now();
     let report = lab.run(&["doctor"], 0);
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(begun.elapsed() < Duration::from_secs(5));
     assert_eq!(codes(&report), Vec::<&str>::new(), "{report}");
     assert_eq!(
         looks(&report),
@@ -181,7 +181,7 @@ fn an_authority_that_hangs_costs_no_more_than_the_time_given() {
     let begun = Instant::now();
     let report = lab.run(&["doctor", "--within", "1s"], 6);
     assert!(
-        begun.elapsed() < Duration::from_secs(3),
+        begun.elapsed() < Duration::from_secs(6),
         "{:?}",
         begun.elapsed()
     );

@@ -165,13 +165,13 @@ fn a_server_that_hangs_is_waited_for_once_and_all_go_on_to_the_next() {
         built::silent()
     );
     let authorities = first + &at(&second);
-    let config = config(&authorities, "\"first\", \"lab\"", "deadline = \"4s\"");
+    let config = config(&authorities, "\"first\", \"lab\"", "deadline = \"8s\"");
     let baking = baking(&lab, &config);
     let begun = Instant::now();
     let report = baking.run(&["provision"], 0);
     let took = begun.elapsed();
     assert!(
-        took < Duration::from_millis(3900),
+        took < Duration::from_millis(7900),
         "{took:?}: waited for more than once"
     );
     let codes = built::codes(&report);

@@ -50,14 +50,14 @@ fn an_authority_that_is_down_is_passed_over_and_the_report_says_who_answered() {
 
 #[test]
 fn an_authority_that_hangs_leaves_the_others_their_share_of_the_deadline() {
-    let lab = Lab::new(&config(silent(), "deadline = \"4s\""));
+    let lab = Lab::new(&config(silent(), "deadline = \"8s\""));
     let begun = Instant::now();
     let report = lab.run(&["provision"], 0);
     let took = begun.elapsed();
     assert_eq!(codes(&report), ["ca-passed-over"]);
-    assert!(took < Duration::from_millis(3500), "{took:?}: not its half");
+    assert!(took < Duration::from_millis(7500), "{took:?}: not its half");
     assert!(
-        took > Duration::from_millis(1500),
+        took > Duration::from_millis(3500),
         "{took:?}: it did not wait"
     );
 }

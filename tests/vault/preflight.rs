@@ -361,7 +361,7 @@ fn the_state_of_the_server_comes_first() {
         );
         assert_eq!(error.into_finding().code.as_str(), code, "{status}");
         assert_eq!(bench.asked().len(), 1);
-        assert!(started.elapsed() < Duration::from_secs(1));
+        assert!(started.elapsed() < Duration::from_secs(5));
     }
     // A proxy that hides it is no reason to stop.
     let hidden = bench(|asked| asked.path.contains("sys/health").then(|| errors(404, &[])));
