@@ -105,7 +105,7 @@ fn what_is_well_is_told_too_and_nothing_is_done() {
         "{screen}"
     );
     assert!(
-        screen.contains("we come with the user name \"bob\""),
+        screen.contains("certbake presents the user name \"bob\""),
         "{screen}"
     );
     assert!(screen.contains("its clock and ours agree"), "{screen}");

@@ -195,7 +195,7 @@ mod tests {
             (Some(2), "identity.app.ttl")
         );
         assert!(
-            error.reason.contains("\"3 weeks\" is not a length of time"),
+            error.reason.contains("\"3 weeks\" is not a duration"),
             "{}",
             error.reason
         );

@@ -112,7 +112,7 @@ impl PrivateKey {
     /// A fresh key from the system's random source.
     ///
     /// # Errors
-    /// Only when the system has no randomness to give.
+    /// Only when the system's random number generator failed.
     pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
         let fail = |_| KeyError::Generation;
         match algorithm {
@@ -254,7 +254,7 @@ impl rcgen::SigningKey for PrivateKey {
 /// A key that could not be made or read. Carries nothing of the key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum KeyError {
-    #[error("making a private key: the system's random source gave nothing")]
+    #[error("making a private key: the system's random number generator failed")]
     Generation,
     #[error(
         "the private key is not PKCS#8, SEC 1 or PKCS#1, or not ECDSA P-256/P-384/P-521, Ed25519 or RSA of 2048 bits and more"

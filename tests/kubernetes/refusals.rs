@@ -143,7 +143,7 @@ fn a_token_that_a_gateway_does_not_accept_is_not_called_unspoken() {
     });
     let finding = run.refused();
     assert!(
-        finding.hint.contains("we came with a token") && finding.hint.contains("out of date"),
+        finding.hint.contains("certbake presented a token") && finding.hint.contains("out of date"),
         "{}",
         finding.hint
     );

@@ -175,7 +175,7 @@ fn a_setting_that_goes_with_another_is_told_by_its_flag() {
         ),
         (
             &["--ca-cert", "rootfs/etc/app/tls/client.crt"],
-            "there is no private key in it, and client_key (--ca-key) names no other file",
+            "it contains no private key, and client_key (--ca-key) is not given",
         ),
         (
             &["--ca-dir", "ca"],

@@ -96,7 +96,7 @@ fn a_floor_of_nothing_is_refused_as_a_flag_too() {
         assert_eq!(
             said,
             format!(
-                "--min-validity: \"{floor}\" demands nothing, so it is no floor: leave it out, or say how long is needed"
+                "--min-validity: \"{floor}\" is not a floor, because it requires nothing: leave it out, or give a duration"
             )
         );
         let run = lab.run(&["check", "--root", "rootfs", "--min-validity", floor]);

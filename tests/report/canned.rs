@@ -176,7 +176,7 @@ fn baked_with_warnings() -> Report {
     identity.placements[1].change = Change::Unchanged;
     report.identities = vec![identity];
     report.findings = vec![
-        Finding::warning(Code::new("lifetime-shortened"), "the authority granted 45d of the 60d asked for")
+        Finding::warning(Code::new("lifetime-shortened"), "the CA granted 45d of the 60d asked for")
             .about("app-server")
             .fact("asked_seconds", 60 * DAY)
             .fact("granted_seconds", 45 * DAY)

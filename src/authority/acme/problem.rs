@@ -165,7 +165,7 @@ impl Document {
             };
         }
         if status == 429 || status >= 500 {
-            let hint = "the CA has a fault or is busy: try again later, and look into its log";
+            let hint = "the CA has an error or is busy: retry later, and look in its log";
             return Verdict {
                 passes: true,
                 ..Verdict::no(BUSY, hint)
@@ -173,7 +173,7 @@ impl Document {
         }
         Verdict::no(
             REFUSED,
-            "the CA does not sign this request as it is: its own words and its log say why",
+            "the CA does not sign this request as it is: its message and its log say why",
         )
     }
 }
@@ -218,7 +218,7 @@ const TABLE: &[(&str, Code, &str)] = &[
     (
         "rateLimited",
         BUSY,
-        "the CA limits how often it may be asked: try again later, and ask it for fewer certificates",
+        "the CA limits the request rate: retry later, and ask it for fewer certificates",
     ),
     ("rejectedIdentifier", REFUSED, NAME_HINT),
     (

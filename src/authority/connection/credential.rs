@@ -38,14 +38,14 @@ pub fn client_certificate(
         return Err(unusable(certificate, "it holds no certificate".to_owned()));
     }
     if key == certificate && !pem::decode(&text).is_ok_and(|blocks| blocks.iter().any(is_key)) {
-        let reason = "there is no private key in it, and client_key (--ca-key) names no other file";
+        let reason = "it contains no private key, and client_key (--ca-key) is not given";
         return Err(unusable(certificate, reason.to_owned()));
     }
     // As a secret: refused when others may read it.
     let text = read_secret(&SecretSource::File(key.to_owned()))?;
     let der = pem::private_key(text.expose())
         .map_err(|e| unusable(key, e.to_string()))?
-        .ok_or_else(|| unusable(key, "it holds no unencrypted private key".to_owned()))?;
+        .ok_or_else(|| unusable(key, "it contains no unencrypted private key".to_owned()))?;
     let key = PrivateKey::from_der(&der).map_err(|e| unusable(key, e.to_string()))?;
     Ok(ClientCertificate {
         chain,

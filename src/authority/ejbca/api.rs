@@ -70,9 +70,9 @@ impl Ejbca {
         let error = answer::turned_down(what, request, response, login);
         let is_json = response.body.starts_with(b"{");
         let hint = match response.status {
-            401 => format!("we came with {login}, which EJBCA does not know"),
+            401 => format!("certbake presented {login}, which EJBCA does not know"),
             403 => format!(
-                "we came with {login}: in EJBCA it needs a role with access to the CA \"{}\", the end \
+                "certbake presented {login}: in EJBCA it needs a role with access to the CA \"{}\", the end \
                  entity profile \"{}\" and to creating end entities, and the REST protocol enabled \
                  (System Configuration)",
                 words.certificate_authority, words.end_entity_profile

@@ -200,12 +200,12 @@ pub fn turned_down(
                 .to_owned()
         }
         (_, "ACCESS_TOKEN_SCOPE_INSUFFICIENT") => format!(
-            "we came with {who}, whose token is not for this: give the machine the scope \
+            "certbake presented {who}, whose token does not cover this: give the machine the scope \
              cloud-platform"
         ),
-        ("UNAUTHENTICATED", _) => format!("we came with {who}, which Google does not accept"),
+        ("UNAUTHENTICATED", _) => format!("certbake presented {who}, which Google does not accept"),
         ("PERMISSION_DENIED", _) => format!(
-            "we came with {who}: grant it {} on {pool}, as roles/privateca.certificateRequester does",
+            "certbake presented {who}: grant it {} on {pool}, as roles/privateca.certificateRequester does",
             permission.unwrap_or("privateca.certificates.create")
         ),
         ("NOT_FOUND", _) => format!("check that {pool} is there, and the template and CA named"),

@@ -156,7 +156,7 @@ impl Exchange<'_> {
         let url = url.map_err(|_| unusable("the place to ask again is no URL"))?;
         // Our login goes there too.
         if url.origin() != self.settings.connection.url.origin() {
-            return Err(unusable("it sends us to another host to ask again"));
+            return Err(unusable("it points to another host for polling"));
         }
         Ok(Some(url))
     }

@@ -235,7 +235,7 @@ fn not_allowed(verb: &str, who: &str, reason: &str) -> Finding {
     )
     .fact("verb", verb)
     .hint(format!(
-        "we came with {who}: grant it {verb} on certificatesigningrequests.certificates.k8s.io by a \
+        "certbake presented {who}: grant it {verb} on certificatesigningrequests.certificates.k8s.io by a \
          ClusterRole and a ClusterRoleBinding"
     ));
     let reason = crate::line::harmless(reason.as_bytes(), 200);

@@ -212,7 +212,7 @@ pub fn forbidden(
             answer::LOGIN_REFUSED,
             "unknown",
             format!(
-                "we came with {}, and whether that is still good could not be found out",
+                "certbake presented {}, and could not find out whether that is still valid",
                 session.login
             ),
         ),

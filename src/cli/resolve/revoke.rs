@@ -124,7 +124,7 @@ fn read_key(path: &Path) -> Result<PrivateKey, UsageError> {
     let text = zeroize::Zeroizing::new(text);
     let der = pem::private_key(&text)
         .map_err(|error| unusable(&error.to_string()))?
-        .ok_or_else(|| unusable("it holds no unencrypted private key"))?;
+        .ok_or_else(|| unusable("it contains no unencrypted private key"))?;
     PrivateKey::from_der(&der).map_err(|error| unusable(&error.to_string()))
 }
 

@@ -126,11 +126,11 @@ const fn unwell(error: &AuthorityError) -> &'static str {
     }
 }
 
-/// `answers within 41ms; we come with the user name "bob"`.
+/// `answers within 41ms; certbake presents the user name "bob"`.
 fn answers(said: &Foresight<'_>) -> String {
     let to = match login(said) {
         "" => String::new(),
-        login => format!("; we come with {login}"),
+        login => format!("; certbake presents {login}"),
     };
     format!("answers within {}ms{to}", said.took.as_millis().max(1))
 }

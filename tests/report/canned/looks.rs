@@ -28,7 +28,7 @@ pub fn doctor() -> Report {
             "lab",
             "reach",
             LookState::Fine,
-            "answers within 41ms; we come with the user name \"builder\"",
+            "answers within 41ms; certbake presents the user name \"builder\"",
         ),
         look("lab", "clock", LookState::Fine, "its clock and ours agree"),
         look(

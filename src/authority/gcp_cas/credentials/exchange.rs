@@ -273,7 +273,7 @@ fn turned_down(
     match answer::turned_down(what, request, response, who) {
         AuthorityError::Refused(mut finding) => {
             finding.code = answer::LOGIN_REFUSED;
-            let hint = format!("we came with {who}: {hint}");
+            let hint = format!("certbake presented {who}: {hint}");
             AuthorityError::Refused(Box::new(finding.hint(hint)))
         }
         other => other,
