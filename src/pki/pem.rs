@@ -73,7 +73,7 @@ pub fn begins_a_block(text: &[u8]) -> bool {
         .any(|line| line.starts_with(BEGIN))
 }
 
-/// What follows "it holds no PEM certificate": what the file is instead, where that can be told.
+/// What follows "it contains no PEM certificate": what the file is instead, where that can be told.
 pub fn instead_of_certificates(bytes: &[u8]) -> String {
     let instead = if bytes.trim_ascii().is_empty() {
         "it is empty"

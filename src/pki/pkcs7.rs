@@ -260,7 +260,7 @@ mod tests {
             ),
             (
                 &message[..message.len() - 7],
-                "it ends too early: 7 bytes or more are missing",
+                "it is truncated: at least 7 bytes are missing",
             ),
             (b"\x30\x03\x02\x01\x00", "it is not a CMS message"),
         ] {

@@ -246,7 +246,7 @@ fn a_credential_plugin_has_no_longer_than_the_order() {
         begun.elapsed()
     );
     assert!(
-        error.to_string().contains("had not ended by the deadline"),
+        error.to_string().contains("did not end by the deadline"),
         "{error}"
     );
 }

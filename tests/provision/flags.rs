@@ -225,7 +225,7 @@ fn a_length_of_time_below_zero_is_told_as_one() {
         let run = lab.provision(&[APP, &[flag, "-1d"]].concat());
         let report = run.ends_with(2).json();
         let summary = report["findings"][0]["summary"].as_str().unwrap();
-        let words = format!("{flag}: \"-1d\" is not a length of time");
+        let words = format!("{flag}: \"-1d\" is not a duration");
         assert!(summary.starts_with(&words), "{summary}");
     }
     assert!(!lab.path("ca").exists());

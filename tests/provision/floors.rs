@@ -33,7 +33,8 @@ fn no_certificate_is_spent_on_a_floor_that_its_ttl_can_never_hold() {
     assert_eq!(owner, lab.path("rootfs").metadata().unwrap().uid());
     assert_eq!(finding["facts"]["ttl_from"], "--ttl");
     assert_eq!(finding["facts"]["floor_from"], "--min-validity");
-    let summary = "a certificate of 1d cannot stay valid for the 7d that the build demands";
+    let summary =
+        "a certificate with a ttl of 1d cannot stay valid for the 7d that the build requires";
     assert_eq!(finding["summary"], summary);
     assert!(!lab.path("ca").exists(), "the authority was opened");
 }

@@ -10,7 +10,7 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_key() {
             9,
             ("ttl = \"30d\"", "ttl = \"soon\""),
             "identity.app.ttl",
-            "not a length of time",
+            "not a duration",
         ),
         (
             3,
@@ -119,19 +119,19 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
             format!("{both}min_validity = \"0d\"\n"),
             8,
             "identity.app.min_validity",
-            "demands nothing",
+            "it requires nothing",
         ),
         (
             format!("{both}min_validity = \"0%\"\n"),
             8,
             "identity.app.min_validity",
-            "demands nothing",
+            "it requires nothing",
         ),
         (
             format!("{both}use_by.rollout = \"0d\"\n"),
             8,
             "identity.app.use_by",
-            "demands nothing",
+            "it requires nothing",
         ),
         (
             format!("{both}use_by = {{ a = \"36500d\", b = \"36500d\" }}\n"),
@@ -155,13 +155,13 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
             format!("{both}placements.pkcs12 = {{ path = \"/app.p12\", password = \"hunter2\" }}\n"),
             8,
             "identity.app.placements.pkcs12.password",
-            "a secret is never given itself",
+            "never the secret itself",
         ),
         (
             "placements.full_chain = \"/app.crt\"\nplacements.private_key = { path = \"/app.key\", owner = \"app:tls\" }\n".to_owned(),
             7,
             "identity.app.placements.private_key",
-            "the owner \"app:tls\" holds a colon",
+            "the owner \"app:tls\" contains a colon",
         ),
         (
             format!("{both}[identity.\"my app\"]\ncommon_name = \"b\"\nplacements.combined = \"/b.pem\"\n"),
@@ -297,10 +297,10 @@ fn a_file_given_as_anchors_is_called_what_it_is() {
     lab.write("empty.pem", "\n");
     std::fs::write(lab.path("utf16.pem"), b"\xff\xfe-\0-\0").unwrap();
     for (anchors, said) in [
-        ("root.der", "it is DER, which `openssl x509 -inform DER"),
+        ("root.der", "it is DER: `openssl x509 -inform DER"),
         ("empty.pem", "it is empty"),
         ("utf16.pem", "it is UTF-16 text"),
-        ("ca/keys/root.key", "it holds others"),
+        ("ca/keys/root.key", "it contains other things"),
         (
             "rootfs/etc/passwd",
             "`certbake inspect FILE` says what it is",

@@ -167,8 +167,14 @@ fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
     let before = lab.image();
     let one = ["--identity", "app"];
     for (report, said) in [
-        ("json=rootfs/etc/app.pem", "a certificate or a key is there"),
-        ("json=link/etc/agent.key", "a certificate or a key is there"),
+        (
+            "json=rootfs/etc/app.pem",
+            "it would overwrite a certificate or a key",
+        ),
+        (
+            "json=link/etc/agent.key",
+            "it would overwrite a certificate or a key",
+        ),
         (
             "json=rootfs/var/lib/certbake/app.json",
             "holds the record of app",
@@ -176,7 +182,7 @@ fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
         ("json=./certbake.toml", "is the configuration file"),
         (
             "json=ca/keys/root.key",
-            "a certificate or a key is there, which would be lost",
+            "it would overwrite a certificate or a key",
         ),
     ] {
         let run = bake(&["--report", report]).ends_with(2);

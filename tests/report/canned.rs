@@ -212,7 +212,7 @@ fn dry_run() -> Report {
     report.findings = vec![
         Finding::note(
             Code::new("dry-run"),
-            "nothing was asked for and nothing was written",
+            "no certificate was requested and nothing was written",
         )
         .hint("run it again without --dry-run"),
     ];
@@ -230,7 +230,7 @@ fn revoked() -> Report {
     report.findings.push(
         Finding::note(
             Code::new("certificate-revoked"),
-            "lab has revoked certificate 4f1c, since its key may be known to others; peers that look at no revocation list accept it until 2026-12-23T23:00:00Z",
+            "lab has revoked certificate 4f1c, since its key may be known to others; peers that check no revocation list accept it until 2026-12-23T23:00:00Z",
         )
         .about("app-server")
         .fact("serial", "4f1c")

@@ -35,7 +35,10 @@ pub fn client_certificate(
         std::fs::read(certificate).map_err(|e| unusable(certificate, os_error::in_words(&e)))?;
     let chain = pem::certificates(&text).map_err(|e| unusable(certificate, e.to_string()))?;
     if chain.is_empty() {
-        return Err(unusable(certificate, "it holds no certificate".to_owned()));
+        return Err(unusable(
+            certificate,
+            "it contains no certificate".to_owned(),
+        ));
     }
     if key == certificate && !pem::decode(&text).is_ok_and(|blocks| blocks.iter().any(is_key)) {
         let reason = "it contains no private key, and client_key (--ca-key) is not given";

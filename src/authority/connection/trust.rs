@@ -60,7 +60,7 @@ fn roots(path: &Path) -> Result<Vec<Vec<u8>>, SettingsError> {
     let roots = pem::certificates(&text).map_err(|error| unusable(error.to_string()))?;
     if roots.is_empty() {
         let instead = pem::instead_of_certificates(&text);
-        return Err(unusable(format!("it holds no PEM certificate{instead}")));
+        return Err(unusable(format!("it contains no PEM certificate{instead}")));
     }
     Ok(roots)
 }

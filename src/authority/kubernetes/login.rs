@@ -279,7 +279,7 @@ fn client_certificate(chain: &[u8], key: &Secret) -> Result<ClientCertificate, A
     };
     let chain = pem::certificates(chain).map_err(|error| unusable(error.to_string()))?;
     if chain.is_empty() {
-        return Err(unusable("it holds no certificate".to_owned()));
+        return Err(unusable("it contains no certificate".to_owned()));
     }
     let der = pem::private_key(key.expose())
         .map_err(|error| unusable(error.to_string()))?

@@ -276,7 +276,7 @@ fn roots(path: &Path) -> Result<Vec<Vec<u8>>, String> {
 fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let found = pem::certificates(text).map_err(|error| error.to_string())?;
     if found.is_empty() {
-        return Err("it holds no PEM certificate".to_owned());
+        return Err("it contains no PEM certificate".to_owned());
     }
     Ok(found)
 }

@@ -63,7 +63,7 @@ pub fn sign(
     }
     let signed = answer
         .data
-        .ok_or_else(|| answer::unusable(&what, "it holds no certificate", &response))?;
+        .ok_or_else(|| answer::unusable(&what, "it contains no certificate", &response))?;
     let mut issued = sorted(&what, &signed, &response, order)?;
     issued.findings = warnings(answer.warnings.unwrap_or_default());
     issued.findings.extend(leased.then(|| on_lease(settings)));
@@ -179,7 +179,7 @@ fn certificates<'a>(texts: impl Iterator<Item = &'a String>) -> Result<Vec<Certi
         found.extend(received::certificates(text.as_bytes())?);
     }
     if found.is_empty() {
-        return Err("it holds no certificate".to_owned());
+        return Err("it contains no certificate".to_owned());
     }
     Ok(found)
 }

@@ -100,7 +100,7 @@ fn certificate(args: &Args, record: Option<&Record>) -> Result<Certificate, Usag
         let all = pem::certificates(&bytes).map_err(|error| unusable(error.to_string()))?;
         all.into_iter().next()
     };
-    let der = der.ok_or_else(|| unusable("it holds no certificate".to_owned()))?;
+    let der = der.ok_or_else(|| unusable("it contains no certificate".to_owned()))?;
     let certificate = Certificate::from_der(der).map_err(|error| unusable(error.to_string()))?;
     match record {
         Some(record) if record.certificate.fingerprint != certificate.fingerprint() => {

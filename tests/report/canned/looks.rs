@@ -30,12 +30,17 @@ pub fn doctor() -> Report {
             LookState::Fine,
             "answers within 41ms; certbake presents the user name \"builder\"",
         ),
-        look("lab", "clock", LookState::Fine, "its clock and ours agree"),
+        look(
+            "lab",
+            "clock",
+            LookState::Fine,
+            "its clock agrees with this machine's",
+        ),
         look(
             "lab",
             "login",
             LookState::NotLookedAt,
-            "whether it takes the user name \"builder\": only an order tells",
+            "whether it takes the user name \"builder\": only an order shows",
         ),
         look(
             "image",
