@@ -1,4 +1,4 @@
-//! Lengths of time as people write them: `90s`, `45m`, `36h`, `21d`, `2w`, `1d12h`.
+//! Durations as people write them: `90s`, `45m`, `36h`, `21d`, `2w`, `1d12h`.
 //!
 //! A length that cannot be read is an error, never a default: a threshold that fails open is how
 //! an expired certificate stays "healthy".
@@ -21,7 +21,7 @@ const UNITS: &[(char, i64)] = &[
 /// Longer than any certificate that may be asked for; keeps every sum far from overflow.
 const LONGEST: i64 = 100 * 366 * 86_400;
 
-/// A length of time in whole seconds, never negative.
+/// A duration in whole seconds, never negative.
 #[derive(
     Clone,
     Copy,
@@ -177,7 +177,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// A length of time that cannot be read.
+/// A duration that cannot be read.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("\"{text}\" is not a duration such as \"21d\", \"36h\" or \"1d12h\": {why}")]
 pub struct SpanError {

@@ -120,7 +120,7 @@ fn names_that_cannot_be_used_are_told_with_their_line() {
             r#"["first", "secnd"]"#,
             "neither a [ca.secnd] table nor a kind",
         ),
-        ("[]", "the list of authorities is empty"),
+        ("[]", "the list of CAs is empty"),
         ("7", "a list of such names"),
     ] {
         let lab = Lab::new(&text.replace(r#"["first", "second"]"#, names));

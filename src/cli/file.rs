@@ -32,7 +32,7 @@ pub struct File {
 pub struct Ca {
     /// Which authority this is: `certbake authorities` lists the kinds.
     pub kind: String,
-    /// PEM file of the roots that certificates of this authority must lead to.
+    /// PEM file of the roots to which this CA's certificates must chain.
     pub anchors: Option<PathBuf>,
     /// The authority's own settings.
     #[serde(flatten)]
@@ -131,7 +131,7 @@ impl<'de> de::Visitor<'de> for CaNamesVisitor {
     fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<CaNames, A::Error> {
         let names: Vec<String> = Vec::deserialize(SeqAccessDeserializer::new(list))?;
         if names.is_empty() {
-            return Err(de::Error::custom("the list of authorities is empty"));
+            return Err(de::Error::custom("the list of CAs is empty"));
         }
         Ok(CaNames(names))
     }

@@ -142,7 +142,7 @@ impl PrivateKey {
     /// A key that was written earlier as unencrypted PKCS#8.
     ///
     /// # Errors
-    /// When it is not PKCS#8, or of a kind that certbake does not use.
+    /// When it is not PKCS#8, or of a kind that certbake does not support.
     pub fn from_pkcs8(der: Zeroizing<Vec<u8>>) -> Result<Self, KeyError> {
         Self::from_der(&der)
     }
@@ -150,7 +150,7 @@ impl PrivateKey {
     /// A key in any of the three usual forms: PKCS#8, SEC 1 (RFC 5915) or PKCS#1 (RFC 8017).
     ///
     /// # Errors
-    /// When it is none of them, or of a kind that certbake does not use.
+    /// When it is none of them, or of a kind that certbake does not support.
     pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
         for (algorithm, name) in [P256, P384, P521] {
             if let Ok(pair) = EcdsaKeyPair::from_private_key_der(algorithm, der) {

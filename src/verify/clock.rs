@@ -1,4 +1,4 @@
-//! Does the authority's clock agree with ours: if one of the two is wrong, every length of time
+//! Does the authority's clock agree with ours: if one of the two is wrong, every duration
 //! measured here is wrong with it.
 
 use time::{Duration, OffsetDateTime};

@@ -127,7 +127,7 @@ fn flags_alone_are_told_by_their_own_names() {
         ),
         (
             [&cert[..], &["--common-name", "a"]].concat(),
-            "the private key goes nowhere",
+            "no placement is given for the private key",
         ),
     ] {
         let run = lab.provision(&words).ends_with(2);

@@ -113,7 +113,7 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
             format!("{both}ttl = \"0d\"\n"),
             8,
             "identity.app.ttl",
-            "no time at all",
+            "the duration is zero",
         ),
         (
             format!("{both}min_validity = \"0d\"\n"),
@@ -173,31 +173,31 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
             format!("{both}min_validity = \"30d\"\nmax_validity = \"20d\"\n"),
             9,
             "identity.app.max_validity",
-            "the floor of 30d is longer than the 20d allowed",
+            "the floor of 30d is longer than the 20d that max_validity allows",
         ),
         (
             "placements.private_key = \"/app.key\"\n".to_owned(),
             6,
             "identity.app.placements",
-            "the certificate goes nowhere",
+            "no placement is given for the certificate",
         ),
         (
             "placements.full_chain = \"/app.crt\"\n".to_owned(),
             6,
             "identity.app.placements",
-            "the private key goes nowhere",
+            "no placement is given for the private key",
         ),
         (
             format!("{both}placements.certificate = \"/app.key\"\n"),
             7,
             "identity.app.placements.private_key",
-            "/app.key is already to hold the certificate",
+            "/app.key is already the path of the certificate",
         ),
         (
             format!("{both}placements.issuers = [\"/i.crt\", \"/i.crt\"]\n"),
             8,
             "identity.app.placements.issuers",
-            "/i.crt is already to hold the issuers",
+            "/i.crt is already the path of the issuers",
         ),
     ] {
         let head =
@@ -261,11 +261,11 @@ fn anchors_that_cannot_be_read_are_told_with_what_to_give() {
     for (ca, hint) in [
         (
             "kind = \"embedded\"\ndir = \"ca\"",
-            "leave anchors out while the CA is not made",
+            "leave anchors out until the CA exists",
         ),
         (
             "kind = \"est\"\nurl = \"https://ca.example\"",
-            "the roots that its certificates must lead to",
+            "the roots to which its certificates must chain",
         ),
     ] {
         lab.write("certbake.toml", &format!("[ca.lab]\n{ca}\nanchors = \"missing.pem\"\n[identity.app]\ncommon_name = \"app\"\nplacements.combined = \"/app.pem\"\n"));

@@ -177,7 +177,7 @@ fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
         ),
         (
             "json=rootfs/var/lib/certbake/app.json",
-            "holds the record of app",
+            "where the record of app goes",
         ),
         ("json=./certbake.toml", "is the configuration file"),
         (
@@ -189,9 +189,9 @@ fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
         assert!(run.stderr.contains(said), "{report}: {}", run.stderr);
     }
     for (record, said) in [
-        ("rootfs/etc/app.pem", "holds the combined of app"),
+        ("rootfs/etc/app.pem", "where the combined of app goes"),
         ("certbake.toml", "is the configuration file"),
-        ("out.json", "is to hold the json report already"),
+        ("out.json", "is already the path of the json report"),
     ] {
         let more = ["--record", record, "--report", "json=out.json"];
         let run = bake(&[&one, &more[..]].concat()).ends_with(2);

@@ -202,7 +202,7 @@ pub fn write_several(paper: &mut Paper, report: &Report, identities: &[IdentityR
     }
     if lasting.len() > IDENTITIES {
         let more = words::thousands(lasting.len() - IDENTITIES);
-        paper.row("", &format!("and {more} more that end no sooner"));
+        paper.row("", &format!("and {more} more that expire no sooner"));
     }
     paper.blank();
     let files: Vec<PlacementReport> = identities
