@@ -108,7 +108,7 @@ impl JsonSchema for Given {
                     "type": "object",
                     "properties": {
                         "secret": source,
-                        "prefix": { "description": "Stands before the secret.", "type": "string" },
+                        "prefix": { "description": "Text before the secret.", "type": "string" },
                     },
                     "required": ["secret"],
                     "additionalProperties": false,

@@ -170,7 +170,7 @@ pub enum UrlFault {
     PlainHttp,
     #[error("only https:// is supported")]
     Scheme,
-    #[error("the URL names no host")]
+    #[error("the URL has no host")]
     NoHost,
     #[error("an unverified server is only asked for public data, without credentials")]
     Unverified,

@@ -179,7 +179,7 @@ fn plain(error: &x509_parser::nom::Err<X509Error>, bytes: &[u8]) -> String {
         x509_parser::nom::Err::Incomplete(_)
         | x509_parser::nom::Err::Error(X509Error::NomError(ErrorKind::Eof))
         | x509_parser::nom::Err::Failure(X509Error::NomError(ErrorKind::Eof)) => {
-            "it ends too early".to_owned()
+            "it is truncated".to_owned()
         }
         x509_parser::nom::Err::Error(X509Error::Der(_))
         | x509_parser::nom::Err::Failure(X509Error::Der(_)) => not_as_built(bytes).to_owned(),

@@ -69,7 +69,7 @@ impl AltName {
             return Err(fail());
         }
         if scheme == "spiffe" && !spiffe_ok(rest) {
-            let advice = "spiffe://TRUST-DOMAIN/PATH: the trust domain in lower case, without user and port; the path of letters, digits, dots, hyphens and underscores, without a slash at its end; one ID at a time";
+            let advice = "write spiffe://TRUST-DOMAIN/PATH: the trust domain in lower case, without user and port; the path of letters, digits, dots, hyphens and underscores, without a final slash; one ID only";
             return Err(NameError::new("SPIFFE ID", text, advice));
         }
         Ok(Self::Uri(text.to_owned()))

@@ -277,7 +277,9 @@ fn crl_fault(case: &Case<'_>, error: &PathError) -> Option<&'static str> {
     Some(match error {
         PathError::CrlExpired { .. } => "it has expired",
         PathError::InvalidCrlSignatureForPublicKey => "its signature is not the issuer's",
-        PathError::IssuerNotCrlSigner => "its issuer may not sign revocation lists (key usage)",
+        PathError::IssuerNotCrlSigner => {
+            "its issuer's key usage does not allow signing revocation lists"
+        }
         PathError::InvalidCrlNumber => "its number is invalid",
         PathError::UnsupportedCrlVersion => {
             "it is version 1, a list without extensions (OpenSSL: set crl_extensions)"
@@ -317,7 +319,7 @@ fn odd_list(case: &Case<'_>) -> Option<Finding> {
         signed && facts.key_usage.is_some_and(|usage| !usage.crl_sign())
     });
     if let Some(anchor) = unsigning {
-        let what = "a revocation list cannot be used: its issuer may not sign revocation lists (key usage)";
+        let what = "a revocation list cannot be used: its issuer's key usage does not allow signing revocation lists";
         return Some(
             Finding::error(REVOCATION_UNKNOWN.code, what)
                 .fact("issuer", anchor.facts().subject.as_str()),

@@ -116,7 +116,7 @@ fn unsigning(case: &Case<'_>, usage: Usage) -> Option<Finding> {
 /// certificate met in a file, not for one that was asked to state its usage.
 fn unstated(case: &Case<'_>, usage: Usage) -> Option<Finding> {
     let summary = format!(
-        "the certificate \"{}\" has no extended key usage, so it is good for any purpose, not for {} alone",
+        "the certificate \"{}\" has no extended key usage, so it is good for any purpose, not just for {}",
         case.leaf().title(),
         usage.purpose()
     );

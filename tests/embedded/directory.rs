@@ -146,6 +146,6 @@ fn an_ended_intermediate_refuses_and_says_when_it_ended() {
     let error = ca.issue(&received(request(&key()).der()), &terms);
     assert_eq!(
         error.unwrap_err().to_string(),
-        "the CA's intermediate ended at 2031-05-31T12:00:00Z"
+        "the CA's intermediate expired at 2031-05-31T12:00:00Z"
     );
 }

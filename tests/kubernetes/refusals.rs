@@ -70,7 +70,7 @@ const TABLE: &[(u16, &str, &str, &str, bool)] = &[
         500,
         "InternalError",
         "an error on the server",
-        "try again",
+        "retry later",
         true,
     ),
 ];

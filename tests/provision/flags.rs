@@ -163,11 +163,11 @@ fn a_setting_that_goes_with_another_is_told_by_its_flag() {
     for (more, said) in [
         (
             &["--ca-user", "builder"][..],
-            "--ca-password: username is given without it",
+            "--ca-password: username needs it, and it is not given",
         ),
         (
             &["--ca-password", "env:PASSWORD"],
-            "--ca-user: password is given without it",
+            "--ca-user: password needs it, and it is not given",
         ),
         (
             &["--ca-set", "proxy_username=me"],

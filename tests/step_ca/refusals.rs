@@ -71,7 +71,7 @@ fn other_refusals_keep_the_cas_own_words_and_get_a_hint_of_their_own() {
         (
             403,
             "certificate request does not contain the valid common name - got a, want b",
-            "other names",
+            "names differ",
         ),
         (
             403,

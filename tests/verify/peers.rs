@@ -387,5 +387,5 @@ fn a_certificate_that_was_cut_off_is_said_to_end_too_early() {
     let mut der = Scene::right().leaf.certificate.der().to_vec();
     der.pop();
     let error = Certificate::from_der(der).unwrap_err();
-    assert_eq!(error.to_string(), "not a certificate: it ends too early");
+    assert_eq!(error.to_string(), "not a certificate: it is truncated");
 }

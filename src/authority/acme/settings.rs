@@ -169,7 +169,7 @@ fn proof(words: &Words) -> Result<Proof, SettingsError> {
             }),
             _ => Err(wrong(
                 "dns_hook",
-                "dns-01 needs a program that makes the record: dns_hook = [\"/path/to/program\"]",
+                "dns-01 needs a program that creates the record: dns_hook = [\"/path/to/program\"]",
             )),
         },
     }

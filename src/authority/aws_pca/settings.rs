@@ -73,13 +73,13 @@ impl Checked {
         if words.session_token.is_some() && key.is_none() {
             return Err(wrong(
                 "session_token",
-                "access_key_id and secret_access_key are given without it",
+                "access_key_id and secret_access_key need it, and it is not given",
             ));
         }
         if key.is_some() && words.profile.is_some() {
             return Err(wrong(
                 "profile",
-                "access_key_id is given too: give only one of them",
+                "access_key_id is also given: give only one of them",
             ));
         }
         Ok(Self {
@@ -113,7 +113,7 @@ impl Checked {
 
 impl Arn {
     fn parse(text: &str) -> Result<Self, &'static str> {
-        const SHAPE: &str = "it is written arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/ID";
+        const SHAPE: &str = "write arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/ID";
         let parts: Vec<&str> = text.split(':').collect();
         let ["arn", partition, "acm-pca", region, account, resource] = parts[..] else {
             return Err(SHAPE);
@@ -161,7 +161,10 @@ fn signing_algorithm(text: &str) -> Result<String, SettingsError> {
         .map_err(|_| {
             wrong(
                 "signing_algorithm",
-                format!("it is one of {}", SigningAlgorithm::values().join(", ")),
+                format!(
+                    "it must be one of {}",
+                    SigningAlgorithm::values().join(", ")
+                ),
             )
         })
 }

@@ -210,8 +210,14 @@ pub fn login(
             Err(wrong(keys[0], "a user name cannot contain a colon"))
         }
         (Some(name), Some(secret)) => Ok(Some((name, secret.relative_to(settings.directory)))),
-        (Some(_), None) => Err(wrong(keys[1], format!("{} is given without it", keys[0]))),
-        (None, Some(_)) => Err(wrong(keys[0], format!("{} is given without it", keys[1]))),
+        (Some(_), None) => Err(wrong(
+            keys[1],
+            format!("{} needs it, and it is not given", keys[0]),
+        )),
+        (None, Some(_)) => Err(wrong(
+            keys[0],
+            format!("{} needs it, and it is not given", keys[1]),
+        )),
     }
 }
 

@@ -112,7 +112,7 @@ fn asked_without_login(error: AuthorityError) -> AuthorityError {
         {
             answer::hinted(
                 error,
-                "certbake asked for the root to compare with the fingerprint, without login or client certificate: give anchors (the root as PEM) instead of trust = \"sha256:…\"",
+                "the server refused the request for its root, which certbake sends without login or client certificate: give anchors (the root as PEM) instead of trust = \"sha256:…\"",
             )
         }
         _ => error,

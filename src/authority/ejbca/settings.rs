@@ -59,7 +59,7 @@ impl Checked {
         if words.token.is_none() && connection.certificate.is_none() {
             return Err(wrong(
                 "client_certificate",
-                "EJBCA's API takes no order without a login: give client_certificate and \
+                "EJBCA's API requires a login: give client_certificate and \
                  client_key, or token",
             ));
         }

@@ -74,7 +74,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     if words.max_ttl.as_seconds() == 0 {
         return Err(SettingsError {
             key: "max_ttl".to_owned(),
-            reason: "a certificate needs a lifetime longer than 0s".to_owned(),
+            reason: "the lifetime must be longer than 0s".to_owned(),
         });
     }
     let embedded = Arc::new(Embedded {

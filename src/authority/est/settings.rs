@@ -65,7 +65,10 @@ fn base(url: &Url, label: Option<&str>) -> Result<Url, SettingsError> {
         // What a URL would take for something else, or leave out.
         let special = |c: char| matches!(c, '/' | '\\' | '?' | '#' | '%') || c.is_control();
         if matches!(label, "" | "." | "..") || label.contains(special) {
-            return Err(wrong("label", "it is one path segment, without / \\ ? # %"));
+            return Err(wrong(
+                "label",
+                "it must be one path segment, without / \\ ? # %",
+            ));
         }
         path = format!("{path}/{label}");
     }

@@ -140,7 +140,7 @@ fn argv(key: &str, mut words: Vec<String>, directory: &Path) -> Result<Vec<Strin
     let Some(program) = words.first_mut().filter(|program| !program.is_empty()) else {
         return Err(wrong(
             key,
-            "it names no program: write [\"./sign\", \"argument\"]",
+            "it has no program: write [\"./sign\", \"argument\"]",
         ));
     };
     if program.contains('/') {
@@ -148,7 +148,7 @@ fn argv(key: &str, mut words: Vec<String>, directory: &Path) -> Result<Vec<Strin
         *program = path
             .to_str()
             .map(str::to_owned)
-            .ok_or_else(|| wrong(key, "the folder of the configuration is not named in UTF-8"))?;
+            .ok_or_else(|| wrong(key, "the path of the configuration's folder is not UTF-8"))?;
     }
     Ok(words)
 }
@@ -159,12 +159,15 @@ fn variable(name: &str) -> Result<(), SettingsError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(plain)
     {
-        return Err(wrong(&key, "it is no name of an environment variable"));
+        return Err(wrong(
+            &key,
+            "it is not a valid name of an environment variable",
+        ));
     }
     if name.starts_with("CERTBAKE_") {
         return Err(wrong(
             &key,
-            "names that begin with CERTBAKE_ are set by certbake",
+            "names that begin with CERTBAKE_ are reserved for certbake",
         ));
     }
     Ok(())

@@ -22,7 +22,7 @@ pub struct Words {
     /// Sent with every request: text is a template.
     #[serde(default)]
     pub headers: BTreeMap<String, Given>,
-    /// What templates name as `secrets.<name>`, for APIs that want a credential in the body.
+    /// What templates name as `secrets.<name>`, for APIs that need a credential in the body.
     #[serde(default)]
     pub secrets: BTreeMap<String, SecretSource>,
     /// The request that has a certificate signed.

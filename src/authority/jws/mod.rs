@@ -158,7 +158,7 @@ pub enum SignerError {
     Public,
     #[error("it is not ECDSA P-256/P-384/P-521, Ed25519 or RSA")]
     Kind,
-    #[error("the system's random source gave nothing")]
+    #[error("the system's random number generator failed")]
     Signing,
 }
 

@@ -157,7 +157,7 @@ pub fn turned_down(
             )
         }
         "Forbidden" if failure.message.contains("system:masters") => {
-            "no certificate is signed for the group system:masters: ask for another organization"
+            "Kubernetes signs no certificate for the group system:masters: ask for another organization"
                 .to_owned()
         }
         // Either nothing was shown, or what stands in front of the API server kept it.
@@ -172,7 +172,7 @@ pub fn turned_down(
              certbake --verb=create,get --resource=certificatesigningrequests.certificates.k8s.io"
         ),
         "Invalid" | "BadRequest" => {
-            "the API server does not take this request as it is: signer, usages or lifetime"
+            "the API server does not accept this request as it is: check signer, usages and lifetime"
                 .to_owned()
         }
         // Where no API is, it says so in plain text.

@@ -125,18 +125,21 @@ fn login(
     .filter_map(|(key, given)| given.then_some(key))
     .collect();
     if let [one, other, ..] = given[..] {
-        let reason = format!("one login is used, and here are two: {one} and {other}");
+        let reason = format!("two logins are given, {one} and {other}: keep one");
         return Err(wrong(other, reason));
     }
     if words.x5c_key.is_some() && words.x5c_certificate.is_none() {
-        return Err(wrong("x5c_key", "there is no x5c_certificate for it"));
+        return Err(wrong(
+            "x5c_key",
+            "it needs x5c_certificate, which is not given",
+        ));
     }
     let belongs = jwk || words.x5c_certificate.is_some();
     if words.provisioner.is_some() && !belongs {
         let reason = if given.is_empty() {
-            "how to log in to it is not said: give password (a JWK provisioner) or x5c_certificate"
+            "no login is given: give password (a JWK provisioner) or x5c_certificate"
         } else {
-            "a ready-made token names its provisioner itself"
+            "leave it out: a ready-made token names its own provisioner"
         };
         return Err(wrong("provisioner", reason));
     }
@@ -162,7 +165,7 @@ fn login(
         _ => {
             return Err(wrong(
                 "password",
-                "how to log in is not said: give password (a JWK provisioner), token, id_token, \
+                "no login is given: give password (a JWK provisioner), token, id_token, \
                  x5c_certificate, or client_certificate (the current certificate)",
             ));
         }

@@ -78,7 +78,7 @@ fn on_lease(settings: &Checked) -> Finding {
     let Checked { mount, role, .. } = settings;
     Finding::warning(
         ON_LEASE,
-        "Vault will revoke this certificate when the token that ordered it ends: the role ties it to a lease",
+        "Vault will revoke this certificate when the token that ordered it expires: the role ties it to a lease",
     )
     .fact("role", role.as_str())
     .hint(format!(
@@ -203,7 +203,7 @@ pub fn warnings(warnings: Vec<String>) -> Vec<Finding> {
             } else {
                 (
                     SAID,
-                    "Vault signed all the same; whoever runs it can say what it means",
+                    "Vault signed anyway; ask its operators what this means",
                 )
             };
             Finding::warning(code, format!("Vault says: {said}"))

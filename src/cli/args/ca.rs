@@ -199,10 +199,7 @@ fn positive(flag: &str, span: Span) -> Result<(), UsageError> {
     if span.as_seconds() > 0 {
         return Ok(());
     }
-    Err(UsageError::new(
-        flag,
-        "a certificate needs a lifetime longer than 0s",
-    ))
+    Err(UsageError::new(flag, "the lifetime must be longer than 0s"))
 }
 
 fn server_name(text: &str) -> Result<AltName, UsageError> {
@@ -219,7 +216,7 @@ fn user_name(name: String) -> Result<String, UsageError> {
     if name.is_empty() || name.contains(':') || name.chars().any(char::is_control) {
         return Err(UsageError::new(
             "--user",
-            "a user's name is not empty and holds no colon",
+            "a user's name must not be empty or contain a colon",
         ));
     }
     Ok(name)

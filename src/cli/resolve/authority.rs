@@ -75,7 +75,7 @@ impl<'a> Authorities<'a> {
         for (at, name) in names.iter().enumerate() {
             if names[..at].contains(name) {
                 return Err(self
-                    .about_names(draft, format!("`{name}` is named twice"))
+                    .about_names(draft, format!("`{name}` is given twice"))
                     .hint("remove one: each CA is tried once, in the given order"));
             }
         }
@@ -370,7 +370,7 @@ fn read_anchors(path: &Path) -> Result<Anchors, String> {
         .map_err(|error| format!("reading {}: {error}", path.display()))?;
     if certificates.is_empty() {
         return Err(format!(
-            "{} holds no PEM certificate{}",
+            "{} contains no PEM certificate{}",
             path.display(),
             pem::instead_of_certificates(&text)
         ));

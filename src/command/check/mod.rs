@@ -119,5 +119,5 @@ fn trust_not_checked(what: &str) -> Finding {
 fn nothing(at: impl Into<String>, what: &str) -> Finding {
     Finding::error(NOTHING, format!("there is nothing to check: {what}"))
         .in_file(at)
-        .hint("check the path or the pattern; a check that looked at nothing fails")
+        .hint("check the path or the pattern; a check that finds no certificate fails")
 }

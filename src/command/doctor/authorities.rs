@@ -106,7 +106,7 @@ fn order(name: &str, said: &Foresight<'_>, seen: &mut Seen) {
         seen.look(name, "order", LookState::Fine, said);
     }
     if !login(said).is_empty() && !looked_at.contains(&foresight::LOGIN) {
-        let why = format!("whether it takes {}: only an order shows", login(said));
+        let why = format!("whether it accepts {}: only an order shows", login(said));
         seen.look(name, "login", LookState::NotLookedAt, why);
     }
 }
