@@ -210,7 +210,7 @@ fn every_format_tells_what_was_looked_at() {
         "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n{APP}"
     ));
     for (format, word) in [
-        ("human", "not looked at: paths and owners"),
+        ("human", "not checked: paths and owners"),
         ("markdown", "| `lab` | reach | fine |"),
         ("junit", "<skipped message=\"paths and owners"),
         ("github", "certbake doctor: ok"),

@@ -82,7 +82,7 @@ pub struct Identity {
     pub max_validity: Option<Span>,
     /// What to do when the authority grants less than `ttl`; default `fail`.
     pub on_shortened: Option<OnShortened>,
-    /// The greatest difference to the authority's clock; default `5m`.
+    /// The maximum difference from the CA's clock; default `5m`.
     pub max_clock_offset: Option<Span>,
     /// How long the whole order may take, waits for approval included; default `2m`.
     pub deadline: Option<Span>,

@@ -17,7 +17,7 @@ pub struct ExitCode {
 /// The row of an outcome.
 pub const fn of(outcome: Outcome) -> ExitCode {
     let (meaning, again, pipeline) = match outcome {
-        Outcome::Ok => ("everything asked for holds", None, "Go on."),
+        Outcome::Ok => ("everything is as requested", None, "Go on."),
         Outcome::Internal => (
             "a bug in certbake",
             Some(false),

@@ -149,7 +149,7 @@ fn looks(report: &Report) -> String {
             let state = match look.state {
                 LookState::Fine => "fine",
                 LookState::Wrong => "**wrong**",
-                LookState::NotLookedAt => "not looked at",
+                LookState::NotLookedAt => "not checked",
             };
             vec![
                 code(&look.subject),

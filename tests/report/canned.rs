@@ -180,7 +180,7 @@ fn baked_with_warnings() -> Report {
             .about("app-server")
             .fact("asked_seconds", 60 * DAY)
             .fact("granted_seconds", 45 * DAY)
-            .hint("raise the limit at the authority (its role, profile or provisioner), or ask for a ttl of at most 45d"),
+            .hint("raise the limit at the CA (its role, profile or provisioner), or ask for a ttl of at most 45d"),
         Finding::note(
             Code::new("replaced-in-place"),
             "/etc/app-server/tls/client.crt was overwritten in place: something is mounted on the file itself",

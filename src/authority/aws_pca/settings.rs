@@ -14,20 +14,19 @@ use crate::secret_source::SecretSource;
 pub struct Words {
     /// The private CA: `arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/ID`.
     pub certificate_authority: String,
-    /// `EndEntityClientAuthCertificate/V1` and the like, or a template's whole ARN. Default: the one
-    /// for the identity's usage.
+    /// `EndEntityClientAuthCertificate/V1` and the like, or a template's full ARN. Default: the one for the identity's usage.
     pub template: Option<String>,
-    /// Such as `SHA256WITHECDSA`; without it, the CA is asked for its own.
+    /// Such as `SHA256WITHECDSA`; without it, certbake asks the CA.
     pub signing_algorithm: Option<String>,
-    /// A profile of the AWS configuration. Without it, `AWS_PROFILE` counts, then the usual chain.
+    /// A profile of the AWS configuration. Without it, `AWS_PROFILE`, then the usual chain.
     pub profile: Option<String>,
-    /// A key of its own instead of the chain.
+    /// An access key to use instead of the chain.
     pub access_key_id: Option<String>,
     /// Where the secret of that key comes from.
     pub secret_access_key: Option<SecretSource>,
-    /// Beside a key that was lent for a while.
+    /// Session token, for temporary credentials.
     pub session_token: Option<SecretSource>,
-    /// Endpoints that are validated by FIPS 140 [default: false].
+    /// Use endpoints validated under FIPS 140 [default: false].
     #[serde(default)]
     pub use_fips: bool,
 }

@@ -53,10 +53,10 @@ pub const TTL: Span = Span::seconds(30 * 86_400);
 struct Words {
     /// The CA's directory; a relative path starts at the configuration file.
     dir: PathBuf,
-    /// Longest lifetime granted: a longer one asked for is shortened to it [default: 90d].
+    /// Longest lifetime granted; a longer requested one is shortened to it [default: 90d].
     #[serde(default = "max_ttl")]
     max_ttl: Span,
-    /// Whether a CA is made where the directory has none [default: true].
+    /// Whether to create a CA if the directory has none [default: true].
     #[serde(default = "create")]
     create: bool,
 }

@@ -12,7 +12,7 @@ use crate::secret_source::SecretSource;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Words {
-    /// The additional path segment by which some servers tell profiles or CAs apart.
+    /// The additional path segment that selects one of the server's profiles or CAs.
     pub label: Option<String>,
     /// The user name for HTTP Basic.
     pub username: Option<String>,

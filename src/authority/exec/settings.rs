@@ -25,12 +25,11 @@ const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Words {
-    /// The program that has a request signed, and its arguments; no shell reads them. A name with a
-    /// slash starts at the configuration file, one without is looked up in `PATH`.
+    /// The program that signs a request, and its arguments, without a shell. A name with a slash is relative to the configuration file, one without is looked up in `PATH`.
     pub command: Vec<String>,
-    /// The program that takes a certificate back, and its arguments.
+    /// The program that revokes a certificate, and its arguments.
     pub revoke: Option<Vec<String>>,
-    /// What the program finds in its environment beside `PATH`, `HOME`, `LANG` and `CERTBAKE_…`.
+    /// The program's environment, in addition to `PATH`, `HOME`, `LANG` and `CERTBAKE_…`.
     #[serde(default)]
     pub env: BTreeMap<String, Given>,
     /// For one run of the program [default: 60s].

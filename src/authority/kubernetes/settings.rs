@@ -29,15 +29,15 @@ pub struct Words {
     pub kubeconfig: Option<PathBuf>,
     /// A context of the kubeconfig other than its current one.
     pub context: Option<String>,
-    /// Where a pod's token and CA are mounted, to come as that service account.
+    /// Where a pod's token and CA are mounted, to log in as that service account.
     pub service_account: Option<PathBuf>,
     /// With `url`: a bearer token.
     pub token: Option<SecretSource>,
-    /// With `url`: PEM file, the roots of the API server's certificate, where `anchors` are others.
+    /// With `url`: PEM file, the roots of the API server's certificate, if they differ from `anchors`.
     pub cluster_ca: Option<PathBuf>,
-    /// Key usages in Kubernetes' words; without them, what the certificate is for.
+    /// Key usages in Kubernetes' terms; the default follows from the certificate's usage.
     pub usages: Option<Vec<String>>,
-    /// Whether the request is deleted once the certificate has come [default: false].
+    /// Whether to delete the request once the certificate is issued [default: false].
     #[serde(default)]
     pub delete_after: bool,
 }

@@ -16,20 +16,20 @@ use crate::secret_source::SecretSource;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Words {
-    /// Name of the JWK or X5C provisioner; may be left out where the CA has one of that type.
+    /// Name of the JWK or X5C provisioner; may be left out if the CA has only one of that type.
     #[serde(alias = "username")]
     pub provisioner: Option<String>,
-    /// Opens the JWK provisioner's key, which the CA hands out encrypted, or `key`.
+    /// Opens the JWK provisioner's key, which the CA provides encrypted, or `key`.
     pub password: Option<SecretSource>,
     /// The JWK provisioner's private key itself: a JWK, encrypted by `password` or plain, or PEM.
     pub key: Option<SecretSource>,
-    /// A one-time token that somebody else made (`step ca token`). It is good for one certificate.
+    /// A ready-made one-time token (`step ca token`), good for one certificate.
     pub token: Option<SecretSource>,
     /// An OpenID Connect id token, for an OIDC provisioner.
     pub id_token: Option<SecretSource>,
     /// PEM file: the certificate for an X5C provisioner, with its intermediates.
     pub x5c_certificate: Option<PathBuf>,
-    /// PEM file: its key, readable by nobody else; without it, the certificate's file holds both.
+    /// PEM file: its key, readable only by its owner; without it, the certificate's file contains both.
     pub x5c_key: Option<PathBuf>,
 }
 

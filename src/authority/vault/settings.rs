@@ -20,9 +20,9 @@ pub struct Words {
     pub mount: Option<String>,
     /// The role that signs.
     pub role: String,
-    /// The issuer by name or id, where it is not the one that the role names.
+    /// The issuer by name or id, if it is not the role's own.
     pub issuer: Option<String>,
-    /// The namespace that holds login and mount: `team/build`.
+    /// The namespace of login and mount: `team/build`.
     pub namespace: Option<String>,
     /// How to log in.
     pub auth: Option<Method>,

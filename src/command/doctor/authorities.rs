@@ -102,7 +102,7 @@ fn order(name: &str, said: &Foresight<'_>, seen: &mut Seen) {
         .filter_map(Value::as_str)
         .collect();
     if !looked_at.is_empty() {
-        let said = format!("looked at {}", looked_at.join(", "));
+        let said = format!("checked {}", looked_at.join(", "));
         seen.look(name, "order", LookState::Fine, said);
     }
     if !login(said).is_empty() && !looked_at.contains(&foresight::LOGIN) {

@@ -40,19 +40,19 @@ pub fn doctor() -> Report {
             "lab",
             "login",
             LookState::NotLookedAt,
-            "whether it takes the user name \"builder\": only an order shows",
+            "whether it accepts the user name \"builder\": only an order shows",
         ),
         look(
             "image",
             "files",
             LookState::Fine,
-            "3 files can be written in ./rootfs, records among them, and their owners are there",
+            "3 files can be written in ./rootfs, records included, and their owners exist",
         ),
         look(
             "secrets",
             "read",
             LookState::Fine,
-            "env:EST_PASSWORD is there",
+            "env:EST_PASSWORD can be read",
         ),
     ];
     report

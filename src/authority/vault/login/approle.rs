@@ -25,7 +25,7 @@ pub const WRAPPED_ELSEWHERE: Code = Code::new("vault-secret-id-wrapped-elsewhere
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppRole {
-    /// Where this login is mounted, without `auth/`; the method's name unless said.
+    /// Where this login is mounted, without `auth/`; default: the method's name.
     #[serde(default = "usual_mount")]
     mount: String,
     /// The role id itself, or where it comes from: env:NAME, file:PATH.
@@ -34,7 +34,7 @@ pub struct AppRole {
     secret_id: Option<SecretSource>,
     /// A wrapping token (`vault write -wrap-ttl=… -f auth/approle/role/…/secret-id`), unwrapped once.
     secret_id_wrapped: Option<SecretSource>,
-    /// Where the wrapped secret id was made, when it is not `auth/<mount>/role/…/secret-id`.
+    /// Where the wrapped secret id was made, if not at `auth/<mount>/role/…/secret-id`.
     secret_id_wrapped_at: Option<String>,
     #[serde(skip)]
     #[schemars(skip)]

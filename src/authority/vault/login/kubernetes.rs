@@ -26,11 +26,11 @@ const TOKEN_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kubernetes {
-    /// Where this login is mounted, without `auth/`; the method's name unless said.
+    /// Where this login is mounted, without `auth/`; default: the method's name.
     #[serde(default = "usual_mount")]
     mount: String,
     role: String,
-    /// A projected token, readable by all in the pod, as Kubernetes makes it
+    /// A projected token, readable by everyone in the pod, as Kubernetes creates it
     /// [default: /var/run/secrets/kubernetes.io/serviceaccount/token].
     token_file: Option<PathBuf>,
     /// The token from elsewhere, instead of token_file.
