@@ -131,7 +131,7 @@ fn revoked(candidate: &Candidate, revocation: &Revocation<'_>) -> Finding {
 
 const fn in_words(reason: Reason) -> &'static str {
     match reason {
-        Reason::Unspecified => "no reason was given",
+        Reason::Unspecified => "certbake asked for it",
         Reason::KeyCompromise => "its key may be known to others",
         Reason::Superseded => "it has been replaced",
         Reason::CessationOfOperation => "it is no longer used",

@@ -254,7 +254,7 @@ fn code_of(reason: Reason, path: &str) -> (Code, String) {
 mod tests {
     use std::path::PathBuf;
 
-    use super::super::error::{BrokenLink, Collision};
+    use super::super::error::{BrokenLink, Collision, During as _};
     use super::super::journal::{Pending, Phase};
     use super::super::notes::{
         interrupted, label_not_set, left_over, no_exchange, recovered, written_in_place,
@@ -267,16 +267,14 @@ mod tests {
     const TEMPORARY: &str = "/etc/app/tls/.certbake-0f3a";
 
     fn io(operation: &'static str, path: &str, errno: Errno) -> ImageError {
-        let (path, reason) = (path.to_owned(), Reason(errno));
-        ImageError::Io {
-            operation,
-            path,
-            reason,
-        }
+        Err::<(), _>(errno).during(operation, path).unwrap_err()
     }
 
     fn errors() -> Vec<ImageError> {
-        let path = || KEY.to_owned();
+        of_paths().into_iter().chain(of_files()).collect()
+    }
+
+    fn of_paths() -> Vec<ImageError> {
         let certificate = || "/etc/app/tls/client.crt".to_owned();
         let root = || PathBuf::from("./rootfs");
         vec![
@@ -315,6 +313,12 @@ mod tests {
                 other_label: "private key".into(),
                 how: Collision::Same,
             },
+        ]
+    }
+
+    fn of_files() -> Vec<ImageError> {
+        let path = || KEY.to_owned();
+        vec![
             ImageError::ReadOnly { path: path() },
             ImageError::Immutable {
                 path: path(),

@@ -37,7 +37,7 @@ pub struct Words {
     /// How the names are proven. [default: http-01]
     #[serde(default)]
     pub challenge: Kind,
-    /// Address that answers the CA's validation: http-01 on port 80, tls-alpn-01 on port 443, or wherever those are forwarded to. [default: 0.0.0.0:80 or 0.0.0.0:443]
+    /// Address that answers the CA's validation: http-01 on port 80, tls-alpn-01 on port 443, or wherever those are forwarded to [default: 0.0.0.0:80 or 0.0.0.0:443]
     pub listen: Option<SocketAddr>,
     /// dns-01: a program and its arguments, called with `present` or `cleanup`, domain, record name
     /// and value.

@@ -14,7 +14,8 @@ use crate::secret_source::SecretSource;
 pub struct Words {
     /// The private CA: `arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/ID`.
     pub certificate_authority: String,
-    /// `EndEntityClientAuthCertificate/V1` and the like, or a template's full ARN. Default: the one for the identity's usage.
+    /// `EndEntityClientAuthCertificate/V1` and the like, or a template's full ARN. Default: the one for
+    /// the identity's usage.
     pub template: Option<String>,
     /// Such as `SHA256WITHECDSA`; without it, certbake asks the CA.
     pub signing_algorithm: Option<String>,

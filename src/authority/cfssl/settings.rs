@@ -12,7 +12,8 @@ use crate::secret_source::SecretSource;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Words {
-    /// The HMAC key of the profile (`auth_keys` on the server), hexadecimal. Without it, certbake uses `sign`, which signs for everybody who can reach it.
+    /// The HMAC key of the profile (`auth_keys` on the server), hexadecimal. Without it, certbake uses
+    /// `sign`, which signs for everybody who can reach it.
     pub key: Option<SecretSource>,
     /// The signing profile; without it, the server's default one.
     pub profile: Option<String>,

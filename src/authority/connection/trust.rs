@@ -112,7 +112,7 @@ fn asked_without_login(error: AuthorityError) -> AuthorityError {
         {
             answer::hinted(
                 error,
-                "the server refused the request for its root, which certbake sends without login or client certificate: give anchors (the root as PEM) instead of trust = \"sha256:…\"",
+                "without login or client certificate, the server does not give its root to compare with the fingerprint: give anchors (the root as PEM) instead of trust = \"sha256:…\"",
             )
         }
         _ => error,

@@ -16,7 +16,10 @@ use crate::span::Span;
 pub struct Words {
     /// `https://host:port` of the CA, plus its API's base path, if any; required unless the kind has a usual URL.
     pub url: Option<String>,
-    /// How to verify the server without `anchors`: `system`; `file:PATH`, the roots of its TLS certificate as PEM; or `sha256:…`, the fingerprint of the CA's root, which certbake then fetches and compares. With `anchors` as well, `system` and `file:` verify TLS, and `anchors` the issued certificates.
+    /// How to verify the server without `anchors`: `system`; `file:PATH`, the roots of its TLS
+    /// certificate as PEM; or `sha256:…`, the fingerprint of the CA's root, which certbake then fetches
+    /// and compares. With `anchors` as well, `system` and `file:` verify TLS, and `anchors` the issued
+    /// certificates.
     pub trust: Option<ServerTrust>,
     /// PEM file: the TLS client certificate, with its intermediates.
     pub client_certificate: Option<PathBuf>,

@@ -25,7 +25,8 @@ const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Words {
-    /// The program that signs a request, and its arguments, without a shell. A name with a slash is relative to the configuration file, one without is looked up in `PATH`.
+    /// The program that signs a request, and its arguments, without a shell. A name with a slash is
+    /// relative to the configuration file, one without is looked up in `PATH`.
     pub command: Vec<String>,
     /// The program that revokes a certificate, and its arguments.
     pub revoke: Option<Vec<String>>,

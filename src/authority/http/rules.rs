@@ -49,7 +49,7 @@ impl Rule {
         if words.pointer.is_none() && !words.equals.is_empty() {
             return Err(wrong(
                 &format!("{key}.equals"),
-                "pointer needs a value to compare with",
+                "it needs pointer, which says what to compare",
             ));
         }
         Ok(Self {
