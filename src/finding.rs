@@ -60,7 +60,7 @@ impl Severity {
 /// One thing found, as every report format shows it.
 ///
 /// `summary` is one sentence without a full stop; `facts` are the values that prove it (dates as
-/// RFC 3339 UTC, lengths of time in seconds under a key ending in `_seconds`); `hint` says what to
+/// RFC 3339 UTC, durations in seconds under a key ending in `_seconds`); `hint` says what to
 /// do next.
 #[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Finding {

@@ -32,7 +32,7 @@ pub struct Kind {
 #[derive(Clone, Debug, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Setting {
     pub key: String,
-    /// In words: `text`, `length of time`, `secret source`, `` `a` or `b` ``.
+    /// In words: `text`, `duration`, `secret source`, `` `a` or `b` ``.
     #[serde(rename = "type")]
     pub of: String,
     pub required: bool,

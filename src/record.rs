@@ -21,7 +21,7 @@ pub fn path(identity: &str) -> String {
     format!("{DIRECTORY}/{identity}.json")
 }
 
-/// One baked identity. Times are RFC 3339 UTC; lengths of time are whole seconds.
+/// One baked identity. Times are RFC 3339 UTC; durations are whole seconds.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Record {
     /// 1; fields are added, never renamed.

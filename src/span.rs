@@ -1,4 +1,4 @@
-//! Lengths of time as people write them: `90s`, `45m`, `36h`, `21d`, `2w`, `1d12h`.
+//! Durations as people write them: `90s`, `45m`, `36h`, `21d`, `2w`, `1d12h`.
 //!
 //! A length that cannot be read is an error, never a default: a threshold that fails open is how
 //! an expired certificate stays "healthy".
@@ -21,7 +21,7 @@ const UNITS: &[(char, i64)] = &[
 /// Longer than any certificate that may be asked for; keeps every sum far from overflow.
 const LONGEST: i64 = 100 * 366 * 86_400;
 
-/// A length of time in whole seconds, never negative.
+/// A duration in whole seconds, never negative.
 #[derive(
     Clone,
     Copy,
@@ -114,15 +114,13 @@ impl FromStr for Span {
                 continue;
             }
             let Some(&(_, unit)) = UNITS.iter().find(|(name, _)| *name == c) else {
-                return Err(fail(
-                    "its units are w, d, h, m and s, written after a whole number",
-                ));
+                return Err(fail("write a whole number, then a unit: w, d, h, m or s"));
             };
             if digits.is_empty() {
                 return Err(fail("a unit has no number before it"));
             }
             if unit >= last_unit {
-                return Err(fail("its units must go from large to small, each once"));
+                return Err(fail("write the units from large to small, each once"));
             }
             last_unit = unit;
             total = digits
@@ -179,9 +177,9 @@ impl fmt::Display for Span {
     }
 }
 
-/// A length of time that cannot be read.
+/// A duration that cannot be read.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("\"{text}\" is not a length of time such as \"21d\", \"36h\" or \"1d12h\": {why}")]
+#[error("\"{text}\" is not a duration such as \"21d\", \"36h\" or \"1d12h\": {why}")]
 pub struct SpanError {
     pub text: String,
     pub why: &'static str,

@@ -30,7 +30,7 @@ impl TomlFault {
         let (reason, hint) = match error.span().and_then(|span| text.get(span)) {
             Some(twice) if message == "duplicate key" => (
                 format!("`{twice}` is given twice"),
-                "keep one of them; two tables of one name are one table".to_owned(),
+                "keep one of them; merge two tables of the same name into one".to_owned(),
             ),
             // The parser makes a table of a date.
             Some(date) if message.starts_with(A_TABLE) && is_date(date) => {
@@ -102,7 +102,7 @@ fn wrong_type(types: &str) -> (String, String) {
         "a string" if value.is_some() => (
             "text",
             format!(
-                "write it in quotes: \"{shown}\"; a length of time has a unit (\"30d\"), a mode four digits (\"0640\")"
+                "write it in quotes: \"{shown}\"; a duration has a unit (\"30d\"), a mode four digits (\"0640\")"
             ),
         ),
         "a string" => ("text", "write one value in quotes".to_owned()),
@@ -121,7 +121,7 @@ fn wrong_type(types: &str) -> (String, String) {
         ),
         other if other.starts_with("struct ") => (
             "a table",
-            "write a table: { key = \"value\", … }, or its keys below a [heading]".to_owned(),
+            "write a table: { key = \"value\", … }, or its keys under a [heading]".to_owned(),
         ),
         other => (other, String::new()),
     };

@@ -205,7 +205,7 @@ fn a_kind_shows_key_type_default_flag_and_meaning() {
     for line in [
         "  label        text; --ca-label",
         "  password     secret source; --ca-password",
-        "  timeout      length of time; default 30s",
+        "  timeout      duration; default 30s",
         "               For one attempt, answer included.",
     ] {
         assert!(text.lines().any(|there| there == line), "{line}: {text}");

@@ -101,14 +101,17 @@ fn what_is_well_is_told_too_and_nothing_is_done() {
     assert!(!lab.path("rootfs/etc/app.pem").exists() && !lab.path("out").exists());
     let screen = lab.text(&["doctor", "--root", "rootfs"], 0);
     assert!(
-        screen.starts_with("ok  nothing stands in the way of baking\n"),
+        screen.starts_with("ok  nothing would stop a build\n"),
         "{screen}"
     );
     assert!(
-        screen.contains("we come with the user name \"bob\""),
+        screen.contains("certbake presents the user name \"bob\""),
         "{screen}"
     );
-    assert!(screen.contains("its clock and ours agree"), "{screen}");
+    assert!(
+        screen.contains("its clock agrees with this machine's"),
+        "{screen}"
+    );
 }
 
 #[test]
@@ -118,7 +121,7 @@ fn a_clock_that_is_wrong_is_told_by_how_much() {
     let report = lab.run(&["doctor"], 3);
     assert_eq!(codes(&report), ["clock-offset"]);
     let screen = lab.text(&["doctor"], 3);
-    assert!(screen.contains("ahead of ours"), "{screen}");
+    assert!(screen.contains("ahead of this machine's"), "{screen}");
     // Allowed, it is still said.
     let report = lab.run(&["doctor", "--max-clock-offset", "2h"], 0);
     assert!(looks(&report).contains(&"lab clock: fine".to_owned()));
@@ -207,7 +210,7 @@ fn every_format_tells_what_was_looked_at() {
         "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n{APP}"
     ));
     for (format, word) in [
-        ("human", "not looked at: paths and owners"),
+        ("human", "not checked: paths and owners"),
         ("markdown", "| `lab` | reach | fine |"),
         ("junit", "<skipped message=\"paths and owners"),
         ("github", "certbake doctor: ok"),

@@ -79,7 +79,7 @@ fn a_file_that_is_there_is_kept_unless_force_is_given() {
     let refused = certbake(folder.path(), &["init"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(
-        said(&refused).contains("is there already") && said(&refused).contains("--force"),
+        said(&refused).contains("already exists") && said(&refused).contains("--force"),
         "{}",
         said(&refused)
     );
@@ -110,7 +110,7 @@ fn it_goes_to_standard_output_or_into_another_folder_when_asked() {
     let missing = certbake(folder.path(), &["init", "conf/lab.toml"]);
     assert_eq!(missing.status.code(), Some(2), "{}", said(&missing));
     assert!(
-        said(&missing).contains("make conf first"),
+        said(&missing).contains("create conf or"),
         "{}",
         said(&missing)
     );

@@ -142,7 +142,7 @@ fn an_older_record_needs_the_certificate_and_another_ones_is_refused() {
         report["findings"][0]["summary"]
             .as_str()
             .unwrap()
-            .contains("holds no certificate")
+            .contains("has no certificate")
     );
     let other = [&revoke[..], &["--cert", "ca/root.pem"]].concat();
     let report = lab.json(&other, 2);
@@ -150,7 +150,7 @@ fn an_older_record_needs_the_certificate_and_another_ones_is_refused() {
         report["findings"][0]["summary"]
             .as_str()
             .unwrap()
-            .contains("another certificate")
+            .contains("is not the certificate of the record")
     );
     let right = [
         &revoke[..],
@@ -222,7 +222,7 @@ fn only_the_issuer_is_asked() {
         finding["summary"]
             .as_str()
             .unwrap()
-            .contains("`lab`, which is not described here"),
+            .contains("`lab`, which is not configured here"),
         "{finding}"
     );
     assert_eq!(finding["file"], "certbake.toml");

@@ -115,12 +115,12 @@ fn the_order_may_be_given_on_the_command_line() {
 fn names_that_cannot_be_used_are_told_with_their_line() {
     let text = config(closed(), "");
     for (names, words) in [
-        (r#"["first", "first"]"#, "named twice"),
+        (r#"["first", "first"]"#, "given twice"),
         (
             r#"["first", "secnd"]"#,
             "neither a [ca.secnd] table nor a kind",
         ),
-        ("[]", "the list of authorities is empty"),
+        ("[]", "the list of CAs is empty"),
         ("7", "a list of such names"),
     ] {
         let lab = Lab::new(&text.replace(r#"["first", "second"]"#, names));
@@ -205,7 +205,7 @@ fn a_limit_that_is_known_before_costs_no_certificate() {
     let reason = &report["findings"][0]["facts"]["reason"];
     assert_eq!(
         reason,
-        "365d was asked for, and the CA grants 90d at most (ask for less, or raise max_ttl in the CA's settings)"
+        "365d was requested, but the CA grants 90d at most (ask for a shorter ttl, or raise max_ttl in the CA's settings)"
     );
     assert_eq!(issued(), before, "a certificate was spent on it");
     let report = lab.run(

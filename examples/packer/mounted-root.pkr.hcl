@@ -14,7 +14,7 @@ variable "image" {
   default     = "app-server.tar"
 }
 
-# Declared so that Packer asks for it before it starts, and blots it out of all that it prints.
+# Declared so that Packer asks for it before it starts, and removes it from everything it prints.
 variable "est_password" {
   type      = string
   sensitive = true

@@ -50,7 +50,7 @@ variable "record" {
 
 variable "est_password" {
   type      = string
-  sensitive = true # blotted out of all that Packer prints
+  sensitive = true # removed from everything Packer prints
   default   = env("EST_PASSWORD")
 
   validation {

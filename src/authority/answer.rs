@@ -24,7 +24,7 @@ pub fn ttl_needed(authority: &str) -> AuthorityError {
     AuthorityError::Settings(Box::new(
         Finding::error(
             TTL_NEEDED,
-            format!("{authority} has no lifetime of its own to grant, and no ttl is asked for"),
+            format!("{authority} has no default lifetime, and no ttl is set"),
         )
         .hint("set ttl = \"30d\" in the identity, or give --ttl 30d"),
     ))
@@ -72,10 +72,10 @@ pub fn unusable(what: &str, reason: &str, response: &Response) -> AuthorityError
     let coding = response.header("content-encoding");
     let hint = match coding {
         None | Some("identity") => {
-            "check that the URL is that of the CA's API and that nothing in between answers for it"
+            "check that the URL is that of the CA's API, and that no proxy or portal answers in its place"
         }
         Some(_) => {
-            "it is compressed, which was not asked for: have the server, or the proxy before it, send answers as they are"
+            "it is compressed, though certbake did not ask for that: turn compression off at the server or the proxy in front of it"
         }
     };
     AuthorityError::Unusable(Box::new(
@@ -132,7 +132,9 @@ pub fn turned_down_saying(
     match status {
         _ if wants_certificate => AuthorityError::Refused(finding(
             LOGIN_REFUSED,
-            &format!("we came with {login}: it wants a client certificate that it can verify"),
+            &format!(
+                "certbake presented {login}: give a client certificate that the server can verify"
+            ),
         )),
         401 => AuthorityError::Refused(wrong_login(
             &finding(LOGIN_REFUSED, ""),
@@ -142,29 +144,31 @@ pub fn turned_down_saying(
         )),
         403 => AuthorityError::Refused(finding(
             LOGIN_REFUSED,
-            &format!("we came with {login}: ask who runs the CA whether that may have these names"),
+            &format!(
+                "certbake presented {login}: ask the CA's operators whether it may request these names"
+            ),
         )),
         404 | 405 => {
             AuthorityError::Refused(finding(REFUSED, "check the URL and its label or path"))
         }
         408 | 425 | 429 => AuthorityError::Unreachable(finding(
             BUSY,
-            "the CA limits how often it may be asked: try again later",
+            "the CA limits the request rate: retry later",
         )),
         501 => AuthorityError::Refused(finding(REFUSED, "the CA does not offer this operation")),
         500.. => AuthorityError::Unreachable(finding(
             BUSY,
-            "the CA has a fault or is busy: try again later, and look into its log",
+            "the CA has an error or is busy: retry later, and look in its log",
         )),
         400..500 if what.starts_with("GET ") => AuthorityError::Refused(finding(
             REFUSED,
-            "nothing was asked to be signed yet: check the URL, its scheme and its host name; the server's own words and its log say why",
+            "no signing request was sent yet: check the URL, its scheme and its host name; the server's message and its log say why",
         )),
         400..500 => AuthorityError::Refused(finding(
             REFUSED,
-            "the CA does not sign this request as it is: its own words and its log say why",
+            "the CA does not sign this request as it is: its message and its log say why",
         )),
-        _ => unusable(what, &format!("status {status} is not expected"), response),
+        _ => unusable(what, &format!("status {status} is unexpected"), response),
     }
 }
 
@@ -188,11 +192,11 @@ pub fn hinted(error: AuthorityError, hint: impl Into<String>) -> AuthorityError 
 pub fn ends_first(issuer: &str, ends: OffsetDateTime, wanted: OffsetDateTime) -> Finding {
     Finding::warning(
         ENDS_FIRST,
-        format!("{issuer} ends before the certificate asked for would"),
+        format!("{issuer} expires before the requested certificate would"),
     )
     .instant("issuer_not_after", ends)
     .instant("would_have_ended", wanted)
-    .hint("have the issuer renewed, or ask for a shorter ttl: the CA shortens it or refuses")
+    .hint("have the issuer renewed, or ask for a shorter ttl: as it is, the CA shortens it or refuses")
 }
 
 /// RFC 7617, as schemes are compared: in any case.
@@ -208,18 +212,22 @@ fn wrong_login(
     let offered = schemes(response);
     let offers = |scheme: &str| offered.iter().any(|o| o.eq_ignore_ascii_case(scheme));
     let hint = if offered.is_empty() {
-        format!("we came with {login}; it names no scheme: perhaps it wants a client certificate")
+        format!(
+            "certbake presented {login}; the server offers no login scheme: it may want a client certificate"
+        )
     } else if offers(BASIC) && request.presents(BASIC) {
         format!(
-            "we came with {login}: it or the password is wrong; look whether the password's source holds the present one"
+            "certbake presented {login}: the user name or the password is wrong; check that the password's source holds the current one"
         )
     } else if offered.iter().any(|scheme| request.presents(scheme)) {
-        format!("we came with {login}, and it does not accept that: it is wrong, or out of date")
+        format!(
+            "certbake presented {login}, which the CA does not accept: it is wrong or has expired"
+        )
     } else if offers(BASIC) {
-        format!("we came with {login}: give username and password")
+        format!("certbake presented {login}: give username and password")
     } else {
         format!(
-            "it wants {}, which certbake does not speak: have HTTP Basic or a client certificate permitted",
+            "the server wants {}, which certbake does not support: have HTTP Basic or a client certificate enabled",
             offered.join(" or ")
         )
     };

@@ -18,7 +18,7 @@ use crate::pki::Certificate;
 pub fn json<T: DeserializeOwned>(what: &str, response: &Response) -> Result<T, AuthorityError> {
     serde_json::from_slice(&response.body).map_err(|error| {
         let reason = match error.classify() {
-            serde_json::error::Category::Data => "its JSON is not of the shape that it should have",
+            serde_json::error::Category::Data => "its JSON does not have the expected structure",
             _ => "it is not JSON",
         };
         answer::unusable(what, reason, response)

@@ -31,9 +31,9 @@ pub fn answers(login: &str, date: Option<OffsetDateTime>, looked_at: &[&str]) ->
     let as_whom = if login.is_empty() {
         String::new()
     } else {
-        format!("; we come with {login}")
+        format!("; certbake presents {login}")
     };
-    let note = Finding::note(ANSWERS, format!("the authority answers{as_whom}"))
+    let note = Finding::note(ANSWERS, format!("the CA answers{as_whom}"))
         .fact(LOGIN, login)
         .fact(LOOKED_AT, looked_at.to_vec());
     match date {

@@ -56,7 +56,7 @@ impl<'de> Deserialize<'de> for Given {
                 // Sent as it stands, it would be a password that is no password.
                 if text.parse::<SecretSource>().is_ok() {
                     return Err(E::custom(
-                        "this is the place of a secret: write { secret = \"…\" }, or, for the \
+                        "a secret belongs here: write { secret = \"…\" }, or, for the \
                          text itself, { text = \"…\" }",
                     ));
                 }
@@ -108,7 +108,7 @@ impl JsonSchema for Given {
                     "type": "object",
                     "properties": {
                         "secret": source,
-                        "prefix": { "description": "Stands before the secret.", "type": "string" },
+                        "prefix": { "description": "Text before the secret.", "type": "string" },
                     },
                     "required": ["secret"],
                     "additionalProperties": false,

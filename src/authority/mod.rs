@@ -161,16 +161,16 @@ pub struct Opened {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// It said no; asking again will not help.
-    #[error("the authority refused: {}", .0.summary)]
+    #[error("the CA refused: {}", .0.summary)]
     Refused(Box<Finding>),
     /// It could not be reached, or was busy to the end; asking again may help.
-    #[error("the authority could not be reached: {}", .0.summary)]
+    #[error("the CA could not be reached: {}", .0.summary)]
     Unreachable(Box<Finding>),
     /// It answered, but not with what is needed.
-    #[error("the authority's answer is unusable: {}", .0.summary)]
+    #[error("the CA's answer is unusable: {}", .0.summary)]
     Unusable(Box<Finding>),
     /// Its settings or credentials cannot be used.
-    #[error("the authority's settings cannot be used: {}", .0.summary)]
+    #[error("the CA's settings cannot be used: {}", .0.summary)]
     Settings(Box<Finding>),
 }
 

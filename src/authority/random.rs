@@ -11,7 +11,11 @@ pub fn random<const N: usize>(hint: &str) -> Result<[u8; N], AuthorityError> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(|_| {
         AuthorityError::Settings(Box::new(
-            Finding::error(answer::REFUSED, "the system has no randomness to give").hint(hint),
+            Finding::error(
+                answer::REFUSED,
+                "the system's random number generator failed",
+            )
+            .hint(hint),
         ))
     })?;
     Ok(bytes)

@@ -15,7 +15,7 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<Certificate>, String> {
         None => pkcs7::from_any(bytes).map_err(|error| error.to_string())?,
     };
     if ders.is_empty() {
-        return Err("it holds no certificate".to_owned());
+        return Err("it contains no certificate".to_owned());
     }
     ders.into_iter()
         .map(|der| Certificate::from_der(der).map_err(|error| error.to_string()))

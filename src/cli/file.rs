@@ -32,7 +32,7 @@ pub struct File {
 pub struct Ca {
     /// Which authority this is: `certbake authorities` lists the kinds.
     pub kind: String,
-    /// PEM file of the roots that certificates of this authority must lead to.
+    /// PEM file of the roots to which this CA's certificates must chain.
     pub anchors: Option<PathBuf>,
     /// The authority's own settings.
     #[serde(flatten)]
@@ -82,7 +82,7 @@ pub struct Identity {
     pub max_validity: Option<Span>,
     /// What to do when the authority grants less than `ttl`; default `fail`.
     pub on_shortened: Option<OnShortened>,
-    /// The greatest difference to the authority's clock; default `5m`.
+    /// The maximum difference from the CA's clock; default `5m`.
     pub max_clock_offset: Option<Span>,
     /// How long the whole order may take, waits for approval included; default `2m`.
     pub deadline: Option<Span>,
@@ -131,7 +131,7 @@ impl<'de> de::Visitor<'de> for CaNamesVisitor {
     fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<CaNames, A::Error> {
         let names: Vec<String> = Vec::deserialize(SeqAccessDeserializer::new(list))?;
         if names.is_empty() {
-            return Err(de::Error::custom("the list of authorities is empty"));
+            return Err(de::Error::custom("the list of CAs is empty"));
         }
         Ok(CaNames(names))
     }

@@ -72,7 +72,7 @@ fn not_text(arguments: &[OsString]) -> Option<UsageError> {
     let named: Vec<String> = named.collect();
     (!named.is_empty()).then(|| {
         UsageError::new(named.join(", "), "is not UTF-8")
-            .hint("names, words and reports are UTF-8; only paths may be anything else")
+            .hint("all arguments must be UTF-8, except paths")
     })
 }
 
@@ -111,7 +111,7 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
             Some(page) => output::text(&page),
             None => output::usage(
                 UsageError::new("man", "there is no such command")
-                    .hint("`certbake --help` lists them; a nested one is written ca-serve"),
+                    .hint("`certbake --help` lists the commands; write a nested one as ca-serve"),
             ),
         },
         Verb::Schema(args) => output::text(&args.text()),

@@ -51,8 +51,8 @@ impl<'a> Output<'a> {
         {
             writable(path).map_err(|error| {
                 let hint = match error {
-                    BesideError::HoldsPem => "give it a path of its own; nothing was asked for and nothing written",
-                    _ => "its directory, or the nearest one above it that exists, must be writable, and it must not be one itself: this is checked before anything is asked for",
+                    BesideError::HoldsPem => "give it its own path; nothing was requested and nothing written",
+                    _ => "give a path that is not a directory, in a writable directory; certbake checks this before it asks the CA",
                 };
                 refused(&format!("{} cannot be written: {error}", path.display())).hint(hint)
             })?;
@@ -61,7 +61,7 @@ impl<'a> Output<'a> {
             for (variable, file) in files_of_runner(environment) {
                 writable_by_appending(&file).map_err(|reason| {
                     UsageError::new(variable, format!("{} cannot be written: {reason}", file.display()))
-                        .hint("the runner names the file in this variable: correct or unset it; this is checked before anything is asked for")
+                        .hint("the CI runner sets this variable to the file's path: correct or unset it; certbake checks this before it asks the CA")
                 })?;
             }
         }
@@ -219,7 +219,7 @@ fn writable(path: &Path) -> Result<(), BesideError> {
 /// Text that nobody can foresee, to end a value of several lines with.
 fn token() -> anyhow::Result<String> {
     let mut random = [0; 16];
-    aws_lc_rs::rand::fill(&mut random).context("the system has no random numbers")?;
+    aws_lc_rs::rand::fill(&mut random).context("the system's random number generator failed")?;
     Ok(data_encoding::HEXLOWER.encode(&random))
 }
 
@@ -292,10 +292,7 @@ pub fn panicked(panic: &PanicHookInfo<'_>) {
     let literal = payload.downcast_ref::<&str>().copied();
     let reason = literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     let place = panic.location().map(ToString::to_string);
-    complain(&bug(
-        reason.unwrap_or("no reason is known"),
-        place.as_deref(),
-    ));
+    complain(&bug(reason.unwrap_or("unknown reason"), place.as_deref()));
     if cfg!(panic = "abort") {
         std::process::exit(Outcome::Internal.exit_code().into());
     }
@@ -308,8 +305,7 @@ fn bug(reason: &str, place: Option<&str>) -> Finding {
         format!("this is a bug in certbake: {reason}{place}"),
     )
     .hint(
-        "if an image was being written, run certbake on it again: it completes what was begun or takes it back; \
-         please report this message with the command line (docs/findings/internal-error.md)",
+        "if an image was being written, run certbake on it again: it first completes or undoes the interrupted run; please report this message with the command line (docs/findings/internal-error.md)",
     )
 }
 

@@ -27,7 +27,7 @@ pub fn config() -> Schema {
         definitions.insert(
             "Ca".to_owned(),
             json!({
-                "description": "`[ca.<name>]`: an authority; its keys depend on `kind`.",
+                "description": "`[ca.<name>]`: a CA; its keys depend on `kind`.",
                 "oneOf": kinds,
             }),
         );
@@ -63,10 +63,13 @@ fn kind(name: &str, settings: Schema) -> Value {
     let properties = object.entry("properties").or_insert_with(|| json!({}));
     if let Some(properties) = properties.as_object_mut() {
         properties.insert("kind".to_owned(), json!({ "const": name }));
-        properties.insert("anchors".to_owned(), json!({
-            "description": "PEM file of the roots that certificates of this authority must lead to.",
-            "type": "string",
-        }));
+        properties.insert(
+            "anchors".to_owned(),
+            json!({
+                "description": "PEM file of the roots to which this CA's certificates must chain.",
+                "type": "string",
+            }),
+        );
     }
     let required = object.entry("required").or_insert_with(|| json!([]));
     if let Some(required) = required.as_array_mut() {

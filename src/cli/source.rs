@@ -120,7 +120,7 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, UsageError> {
             None => return Ok(text),
             Some(at) => (
                 text[..at].matches('\n').count(),
-                "the file holds NUL bytes, as UTF-16 text does",
+                "the file contains NUL bytes, as UTF-16 text does",
             ),
         },
         Err(error) => {
@@ -132,7 +132,7 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, UsageError> {
                 if utf16 {
                     "the file is UTF-16 text"
                 } else {
-                    "there are bytes that are not UTF-8 text"
+                    "the file contains bytes that are not UTF-8"
                 },
             )
         }
@@ -195,7 +195,7 @@ mod tests {
             (Some(2), "identity.app.ttl")
         );
         assert!(
-            error.reason.contains("\"3 weeks\" is not a length of time"),
+            error.reason.contains("\"3 weeks\" is not a duration"),
             "{}",
             error.reason
         );

@@ -32,15 +32,15 @@ pub fn none_misspelt(names: impl Iterator<Item = String>) -> Result<(), UsageErr
     for name in ours {
         if let Some((_, flag)) = FLAGS_ALONE.iter().find(|(alone, _)| *alone == name) {
             return Err(
-                UsageError::new(name, "certbake reads no variable of this name").hint(format!(
-                    "give the flag itself, {flag}, and unset the variable"
+                UsageError::new(name, "certbake has no variable of this name").hint(format!(
+                    "use the flag {flag} instead, and unset the variable"
                 )),
             );
         }
         if let Some(meant) = almost(&name, &known) {
             return Err(
-                UsageError::new(name, "certbake reads no variable of this name")
-                    .hint(format!("did you mean `{meant}`? rename it, or unset it")),
+                UsageError::new(name, "certbake has no variable of this name")
+                    .hint(format!("did you mean `{meant}`? rename or unset it")),
             );
         }
     }

@@ -150,7 +150,7 @@ fn anchors(plan: &Plan) -> Setting {
         default: None,
         flag: flag("anchors", plan),
         connection: true,
-        meaning: "PEM file of the roots that the server and what it issues must lead to."
+        meaning: "PEM file of the roots to which the server and its certificates must chain."
             .to_owned(),
     }
 }
@@ -197,7 +197,7 @@ fn in_words(property: &Value, schema: &Value) -> String {
     if let Some(name) = property["$ref"].as_str() {
         let name = name.trim_start_matches("#/$defs/");
         return match name {
-            "Span" => "length of time".to_owned(),
+            "Span" => "duration".to_owned(),
             "SecretSource" => "secret source".to_owned(),
             _ => in_words(&schema["$defs"][name], schema),
         };

@@ -54,11 +54,11 @@ fn exists(path: &Path) -> Failure {
             Finding::error(
                 EXISTS,
                 format!(
-                    "{} is there already, and nothing was written",
+                    "{} already exists, and nothing was written",
                     path.display()
                 ),
             )
-            .hint("--force replaces it; `certbake init -` shows the new one without writing it")
+            .hint("use --force to replace it; `certbake init -` prints the new one without writing it")
             .in_file(path.display().to_string()),
         ),
         outcome: Outcome::Usage,
@@ -69,7 +69,7 @@ impl fmt::Display for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "wrote {}: change the names and paths in it, then try it without asking for anything:",
+            "wrote {}: change the names and paths in it, then try it without requesting a certificate:",
             self.0.display()
         )?;
         writeln!(

@@ -35,7 +35,7 @@ pub fn read(image: &mut Places<'_>, identity: &str) -> Result<Record, Box<Findin
         1 => Ok(record),
         other => Err(unreadable(
             identity,
-            &format!("its schema is {other}, and this certbake knows 1"),
+            &format!("its schema is {other}, and this certbake supports only 1"),
         )),
     }
 }
@@ -44,6 +44,6 @@ pub fn unreadable(identity: &str, reason: &str) -> Box<Finding> {
     let finding = Finding::error(UNREADABLE, format!("reading the record of {identity}: {reason}"))
         .in_file(record::path(identity))
         .fact("reason", reason)
-        .hint("it was changed or was written by a newer certbake: build the image again, or check it with that one");
+        .hint("it was changed, or written by a newer certbake: rebuild the image, or check it with that version");
     Box::new(finding)
 }

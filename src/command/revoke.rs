@@ -119,7 +119,7 @@ fn revoked(candidate: &Candidate, revocation: &Revocation<'_>) -> Finding {
     let note = Finding::note(
         REVOKED,
         format!(
-            "{place} has revoked certificate {serial}, since {}; peers that look at no revocation list accept it until {}",
+            "{place} has revoked certificate {serial}, since {}; peers that check no revocation list accept it until {}",
             in_words(revocation.reason),
             rfc3339(certificate.window().not_after)
         ),
@@ -131,10 +131,10 @@ fn revoked(candidate: &Candidate, revocation: &Revocation<'_>) -> Finding {
 
 const fn in_words(reason: Reason) -> &'static str {
     match reason {
-        Reason::Unspecified => "it was asked to",
+        Reason::Unspecified => "certbake asked for it",
         Reason::KeyCompromise => "its key may be known to others",
-        Reason::Superseded => "another has taken its place",
-        Reason::CessationOfOperation => "it is not used",
+        Reason::Superseded => "it has been replaced",
+        Reason::CessationOfOperation => "it is no longer used",
     }
 }
 
@@ -144,12 +144,12 @@ fn not_offered(candidate: &Candidate, certificate: &Certificate) -> Finding {
     let error = Finding::error(
         NOT_OFFERED,
         format!(
-            "certificate {serial} is not revoked: {} ({}) offers certbake no way to",
+            "certificate {serial} is not revoked: {} ({}) offers no revocation that certbake can use",
             place.name, place.kind
         ),
     );
     about(error, candidate, certificate).hint(format!(
-        "have whoever runs the CA revoke serial {serial}, by its own tools; until then block the fingerprint where peers can, or let the certificate run out"
+        "have the CA's operators revoke serial {serial} with the CA's own tools; until then block the fingerprint where peers can, or let the certificate expire"
     ))
 }
 
@@ -158,7 +158,7 @@ fn failed(candidate: &Candidate, certificate: &Certificate, why: &Finding) -> Fi
     let warning = Finding::warning(
         FAILED,
         format!(
-            "certificate {serial} was issued, not landed and not revoked: {}",
+            "certificate {serial} was issued but not written, and could not be revoked: {}",
             why.summary
         ),
     );

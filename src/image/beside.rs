@@ -18,9 +18,9 @@ const LOOKED_THROUGH: u64 = 64 * 1024;
 pub enum BesideError {
     #[error("it names no file")]
     NoName,
-    #[error("it ends in / and so names a directory")]
+    #[error("it ends in /, so it names a directory")]
     NamesDirectory,
-    #[error("a certificate or a key is there, which would be lost")]
+    #[error("it would overwrite a certificate or a key")]
     HoldsPem,
     #[error(transparent)]
     Image(#[from] ImageError),

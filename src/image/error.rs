@@ -60,8 +60,8 @@ impl fmt::Display for Collision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Same => "is the same file",
-            Self::Below => "is a file where it needs a directory",
-            Self::Above => "needs a directory where it is a file",
+            Self::Below => "is a file where this path needs a directory",
+            Self::Above => "needs a directory where this path is a file",
         })
     }
 }
@@ -98,7 +98,7 @@ pub enum ImageError {
     #[error("reading {path}: no such file in the image")]
     Missing { path: String },
 
-    #[error("reading {path}: {size} bytes where at most {limit} are expected")]
+    #[error("reading {path}: it is {size} bytes, more than the limit of {limit}")]
     TooLarge { path: String, size: u64, limit: u64 },
 
     #[error("using {path} as a file: it is a {kind}")]
@@ -149,18 +149,18 @@ pub enum ImageError {
         known: Option<Vec<String>>,
     },
 
-    #[error("placing {path}: something else changed it meanwhile")]
+    #[error("placing {path}: something else changed it in the meantime")]
     Changed { path: String },
 
     #[error("reading the journal {path} of an interrupted run: {problem}")]
     Journal { path: String, problem: String },
 
     /// Cut off by a power failure while it was written, before any file was replaced.
-    #[error("the journal {path} of an interrupted run is cut off: no file had been replaced yet")]
+    #[error("the journal {path} of an interrupted run is truncated: no file had been replaced yet")]
     JournalTorn { path: String },
 
     /// The set could neither land nor be taken back completely; the journal is still there.
-    #[error("{cause}; taking it back: {trouble}")]
+    #[error("{cause}; undoing it: {trouble}")]
     HalfDone {
         cause: Box<ImageError>,
         trouble: Box<ImageError>,
@@ -186,7 +186,7 @@ impl ImageError {
 
 fn broken_link(how: BrokenLink, target: &str) -> String {
     match how {
-        BrokenLink::Loop => format!("it points to {target}, and so on in a circle"),
+        BrokenLink::Loop => format!("it points to {target}, in a loop"),
         BrokenLink::Dangling => {
             format!("it points to {target}, whose directory does not exist in the image")
         }

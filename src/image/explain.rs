@@ -28,8 +28,8 @@ const HALF_DONE: Code = Code::new("image-half-done");
 pub(super) const INTERRUPTED: Code = Code::new("image-interrupted");
 
 const JOURNAL_HINT: &str =
-    "build the image afresh; or look at the files the journal names, remove it, and run again";
-const TORN_HINT: &str = "run `certbake provision` on the image again: it removes what the interrupted run has left beside its files";
+    "rebuild the image; or restore the files that the journal names, remove it, and run again";
+const TORN_HINT: &str = "run `certbake provision` on the image again: it removes what the interrupted run left beside its files";
 
 impl ImageError {
     /// The error as every report shows it.
@@ -131,11 +131,11 @@ impl ImageError {
             Self::OwnerMissing { .. } => return (OWNER_MISSING, self.owner_hint()),
             Self::Root { .. } => (
                 ROOT_UNUSABLE,
-                "check --root: it must be the directory that holds the image's file system, readable to this user",
+                "check --root: it must be the top directory of the image's file system, readable by this user",
             ),
             Self::Busy { .. } => (
                 BUSY,
-                "let the other run end and start again; `fuser` on the root directory shows who holds the lock",
+                "wait for the other run to end, then start again; `fuser` on the root directory shows who holds the lock",
             ),
             Self::Missing { .. } => (
                 FILE_MISSING,
@@ -143,7 +143,7 @@ impl ImageError {
             ),
             Self::TooLarge { .. } => (
                 FILE_TOO_LARGE,
-                "check the path: this file is not what it is taken for",
+                "check the path: it probably names the wrong file",
             ),
             Self::NotAFile { .. } => (
                 NOT_A_FILE,
@@ -151,34 +151,34 @@ impl ImageError {
             ),
             Self::NotADirectory { .. } => (
                 NOT_A_DIRECTORY,
-                "choose another path, or replace that component by a directory in an earlier build step",
+                "choose another path, or make that component a directory in an earlier build step",
             ),
             Self::LinkBroken { .. } => (
                 LINK_BROKEN,
-                "correct the link, create the directory it points to in an earlier build step, or name the real path",
+                "correct the link, create the directory it points to in an earlier build step, or give the real path",
             ),
-            Self::Shared { .. } => (PLACEMENTS_COLLIDE, "give each placement a path of its own"),
+            Self::Shared { .. } => (PLACEMENTS_COLLIDE, "give each placement its own path"),
             Self::ReadOnly { .. } => (
                 READ_ONLY,
                 "mount the image read-write while it is built, or choose a path on a writable file system",
             ),
             Self::Immutable { .. } => (
                 IMMUTABLE,
-                "clear the mark with `chattr -i` or `chattr -a`, and set it again after the build",
+                "clear the attribute with `chattr -i` or `chattr -a`, and set it again after the build",
             ),
-            Self::Full { .. } => (FULL, "free some, or make the image's file system larger"),
+            Self::Full { .. } => (FULL, "free some, or enlarge the image's file system"),
             Self::NotPermitted { action, .. } => (NOT_PERMITTED, permission(action)),
             Self::Changed { .. } => (
                 CHANGED_MEANWHILE,
-                "let no other build step write there at the same time, and run again",
+                "make sure no other build step writes there, and run again",
             ),
             Self::Journal { .. } => (JOURNAL_UNREADABLE, JOURNAL_HINT),
             Self::JournalTorn { .. } => (INTERRUPTED, TORN_HINT),
             Self::HalfDone { .. } => (
                 HALF_DONE,
-                "do not ship this image; remove the cause and run certbake again, which completes what is left or takes it back",
+                "do not ship this image; remove the cause and run certbake again, which completes or undoes the run",
             ),
-            Self::Contents { .. } => (IO, "this is a mistake in certbake: please report it"),
+            Self::Contents { .. } => (IO, "this is a bug in certbake: please report it"),
         };
         (code, hint.to_owned())
     }
@@ -229,21 +229,21 @@ fn code_of(reason: Reason, path: &str) -> (Code, String) {
             uid: 0,
         },
         Errno::NOENT => {
-            let hint = format!("check the path: make {path} first, or what it is to stand in");
+            let hint = format!("check the path: create {path} or its parent directory first");
             return (IO, hint);
         }
         Errno::NOSYS => {
-            let hint = "mount /proc, or use Linux 5.6 or later: one of the two is needed to follow paths safely";
+            let hint = "mount /proc, or use Linux 5.6 or later: certbake needs one of the two to follow paths safely";
             return (IO, hint.to_owned());
         }
         Errno::MFILE | Errno::NFILE => {
-            let hint = "raise the limit of open files (`ulimit -Hn`, or of the container), or bake fewer identities in one run";
+            let hint = "raise the limit of open files (`ulimit -Hn`, or of the container), or bake fewer identities per run";
             return (IO, hint.to_owned());
         }
         _ => {
             return (
                 IO,
-                format!("look at the file system that holds {path} (`dmesg`, `df`), and run again"),
+                format!("check the file system that holds {path} (`dmesg`, `df`), and run again"),
             );
         }
     };
@@ -254,7 +254,7 @@ fn code_of(reason: Reason, path: &str) -> (Code, String) {
 mod tests {
     use std::path::PathBuf;
 
-    use super::super::error::{BrokenLink, Collision};
+    use super::super::error::{BrokenLink, Collision, During as _};
     use super::super::journal::{Pending, Phase};
     use super::super::notes::{
         interrupted, label_not_set, left_over, no_exchange, recovered, written_in_place,
@@ -267,26 +267,39 @@ mod tests {
     const TEMPORARY: &str = "/etc/app/tls/.certbake-0f3a";
 
     fn io(operation: &'static str, path: &str, errno: Errno) -> ImageError {
-        let (path, reason) = (path.to_owned(), Reason(errno));
-        ImageError::Io {
-            operation,
-            path,
-            reason,
-        }
+        Err::<(), _>(errno).during(operation, path).unwrap_err()
     }
 
     fn errors() -> Vec<ImageError> {
-        let path = || KEY.to_owned();
+        of_paths().into_iter().chain(of_files()).collect()
+    }
+
+    fn of_paths() -> Vec<ImageError> {
         let certificate = || "/etc/app/tls/client.crt".to_owned();
         let root = || PathBuf::from("./rootfs");
         vec![
-            ImageError::Root { root: root(), reason: Reason(Errno::NOENT) },
+            ImageError::Root {
+                root: root(),
+                reason: Reason(Errno::NOENT),
+            },
             ImageError::Busy { root: root() },
             io("syncing", TEMPORARY, Errno::IO),
-            ImageError::Missing { path: certificate() },
-            ImageError::TooLarge { path: certificate(), size: 70 << 20, limit: 1 << 20 },
-            ImageError::NotAFile { path: "/etc/app/tls".into(), kind: FileKind::Directory },
-            ImageError::NotADirectory { path: "/etc/app/tls".into(), component: "/etc/app".into() },
+            ImageError::Missing {
+                path: certificate(),
+            },
+            ImageError::TooLarge {
+                path: certificate(),
+                size: 70 << 20,
+                limit: 1 << 20,
+            },
+            ImageError::NotAFile {
+                path: "/etc/app/tls".into(),
+                kind: FileKind::Directory,
+            },
+            ImageError::NotADirectory {
+                path: "/etc/app/tls".into(),
+                component: "/etc/app".into(),
+            },
             ImageError::LinkBroken {
                 path: "/etc/pki/tls/client.key".into(),
                 link: "/etc/pki".into(),
@@ -300,10 +313,26 @@ mod tests {
                 other_label: "private key".into(),
                 how: Collision::Same,
             },
+        ]
+    }
+
+    fn of_files() -> Vec<ImageError> {
+        let path = || KEY.to_owned();
+        vec![
             ImageError::ReadOnly { path: path() },
-            ImageError::Immutable { path: path(), mark: "immutable" },
-            ImageError::Full { path: path(), lacking: "inodes" },
-            ImageError::NotPermitted { path: path(), action: "giving a file to another user", uid: 1000 },
+            ImageError::Immutable {
+                path: path(),
+                mark: "immutable",
+            },
+            ImageError::Full {
+                path: path(),
+                lacking: "inodes",
+            },
+            ImageError::NotPermitted {
+                path: path(),
+                action: "giving a file to another user",
+                uid: 1000,
+            },
             ImageError::OwnerMissing {
                 path: path(),
                 name: "ngnix".into(),
@@ -313,7 +342,8 @@ mod tests {
             ImageError::Changed { path: path() },
             ImageError::Journal {
                 path: "/var/lib/certbake/journal.json".into(),
-                problem: "some of its files are new, and others have been changed by something else since".into(),
+                problem: "some of its files are new, and something else has since changed others"
+                    .into(),
             },
             ImageError::JournalTorn {
                 path: "/var/lib/certbake/journal.json".into(),

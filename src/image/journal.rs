@@ -231,7 +231,7 @@ impl Log {
         let ours = |name: &str| plain(name) && name.starts_with(TEMPORARY_PREFIX);
         if self.schema != SCHEMA {
             return Some(format!(
-                "its schema is {}, this certbake knows {SCHEMA}",
+                "its schema is {}, and this certbake supports only {SCHEMA}",
                 self.schema
             ));
         }
@@ -240,7 +240,7 @@ impl Log {
         self.files
             .iter()
             .find(wrong)
-            .map(|line| format!("it names {:?} as a file", line.name))
+            .map(|line| format!("it lists {:?} as a file", line.name))
     }
 }
 

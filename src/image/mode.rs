@@ -9,7 +9,7 @@ pub struct Mode(u32);
 
 /// A text that is not a [`Mode`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0:?} is not a mode: three or four octal digits are needed, such as 0640")]
+#[error("{0:?} is not a mode: give three or four octal digits, such as 0640")]
 pub struct ModeError(String);
 
 impl Mode {

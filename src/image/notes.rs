@@ -19,33 +19,33 @@ pub(super) fn interrupted(pending: &Pending) -> Finding {
         Phase::Staging => ("before anything was replaced", "staging"),
         Phase::Landing => ("while files were being replaced", "landing"),
     };
-    Finding::error(INTERRUPTED, format!("a run of certbake was cut short in this image {what}"))
+    Finding::error(INTERRUPTED, format!("a certbake run was interrupted in this image {what}"))
         .fact("phase", phase)
         .fact("files", pending.files.clone())
-        .hint("run `certbake provision` on the image again: it takes the interrupted run back or completes it first")
+        .hint("run `certbake provision` on the image again: it first undoes or completes the interrupted run")
 }
 
 pub(super) fn recovered(recovery: &Recovery) -> Finding {
     let (done, files): (_, &[String]) = match recovery {
         Recovery::Clean => ("nothing was left of an interrupted run", &[]),
         Recovery::RolledBack { files } => (
-            "an interrupted run was taken back: its old files are in place",
+            "an interrupted run was undone: the old files are in place",
             files,
         ),
         Recovery::Completed { files } => (
-            "an interrupted run was completed: its new files are in place",
+            "an interrupted run was completed: the new files are in place",
             files,
         ),
     };
     Finding::note(RECOVERED, done)
         .fact("files", files.to_vec())
-        .hint("nothing to do; find out what cut the earlier run short")
+        .hint("nothing to do in the image; find out what interrupted the earlier run")
 }
 
 pub(super) fn left_over(trouble: &ImageError) -> Finding {
-    Finding::warning(LEFT_OVER, format!("the files have landed, and old ones are left beside them: {trouble}"))
+    Finding::warning(LEFT_OVER, format!("the new files are in place, but old ones are left beside them: {trouble}"))
         .fact("trouble", trouble.to_string())
-        .hint("run `certbake provision` on the image again: it removes what is left under temporary names, old keys among it")
+        .hint("run `certbake provision` on the image again: it removes what is left under temporary names, including old keys")
 }
 
 pub(super) fn label_not_set(path: &str) -> Finding {
@@ -59,7 +59,7 @@ pub(super) fn no_exchange(path: &str) -> Finding {
     Finding::note(NO_EXCHANGE, format!("{path} was replaced by a plain rename: its file system cannot exchange two files"))
         .in_file(path)
         .fact("path", path)
-        .hint("nothing to do for an image that is being built; on a live system, use a file system with RENAME_EXCHANGE")
+        .hint("nothing to do during an image build; on a live system, use a file system with RENAME_EXCHANGE")
 }
 
 pub(super) fn written_in_place(path: &str) -> Finding {
@@ -69,5 +69,5 @@ pub(super) fn written_in_place(path: &str) -> Finding {
     )
     .in_file(path)
     .fact("path", path)
-    .hint("mount the directory instead of the file, so that the file can be replaced at one stroke")
+    .hint("mount the directory instead of the file, so that the file can be replaced atomically")
 }

@@ -39,7 +39,7 @@ pub fn running() -> (u32, u32) {
 pub enum OwnerError {
     #[error("is empty")]
     Empty,
-    #[error("holds a colon, which no name in a database does")]
+    #[error("contains a colon, which no user or group name can")]
     Colon,
     #[error("is above the largest number, 4294967294")]
     TooLarge,

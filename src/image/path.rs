@@ -15,9 +15,9 @@ pub struct ImagePath(String);
 pub enum PathError {
     #[error("{0:?} is not absolute: a path inside an image starts with /")]
     NotAbsolute(String),
-    #[error("{0:?} names a directory: a file name is needed at the end")]
+    #[error("{0:?} names a directory: add a file name at the end")]
     NoFileName(String),
-    #[error("the path holds a NUL byte")]
+    #[error("the path contains a NUL byte")]
     Nul,
 }
 

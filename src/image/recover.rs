@@ -220,7 +220,7 @@ fn can_complete(journal: &Journal, entries: &[Option<Entry>]) -> Result<bool, Im
     }
     Err(ImageError::Journal {
         path: journal.path(),
-        problem: "some of its files are new, and others have been changed by something else since"
+        problem: "some of its files are new, and something else has since changed others"
             .to_owned(),
     })
 }

@@ -15,12 +15,12 @@ const ALERTS: &[Alert] = &[
     alert(
         10,
         "unexpected_message",
-        "the server took a message for out of place",
+        "the server received a message that it did not expect",
     ),
     alert(
         20,
         "bad_record_mac",
-        "something on the way changes what is sent",
+        "something on the network path alters the data",
     ),
     alert(
         40,
@@ -30,27 +30,27 @@ const ALERTS: &[Alert] = &[
     alert(
         42,
         "bad_certificate",
-        "it does not accept our client certificate, without a more exact reason",
+        "it does not accept the client certificate, and gives no exact reason",
     ),
     alert(
         43,
         "unsupported_certificate",
-        "our client certificate lacks clientAuth, or its key type is not accepted",
+        "the client certificate lacks clientAuth, or its key type is not accepted",
     ),
     alert(
         44,
         "certificate_revoked",
-        "our client certificate was revoked",
+        "the client certificate was revoked",
     ),
     alert(
         45,
         "certificate_expired",
-        "our client certificate has expired, or is not valid yet: compare both clocks",
+        "the client certificate has expired or is not valid yet: compare both clocks",
     ),
     alert(
         46,
         "certificate_unknown",
-        "it does not accept our client certificate, without a more exact reason",
+        "it does not accept the client certificate, and gives no exact reason",
     ),
     alert(
         47,
@@ -60,33 +60,33 @@ const ALERTS: &[Alert] = &[
     alert(
         48,
         "unknown_ca",
-        "it does not know the issuer of our client certificate, or the chain was sent without its intermediate",
+        "it does not know the issuer of the client certificate, or the chain was sent without its intermediate",
     ),
     alert(
         49,
         "access_denied",
-        "our client certificate is genuine, but its holder is not permitted",
+        "the client certificate is valid, but its holder is not permitted",
     ),
     alert(50, "decode_error", "it could not read a message"),
     alert(
         51,
         "decrypt_error",
-        "our client certificate and its key do not belong together",
+        "the client certificate and its key do not belong together",
     ),
     alert(
         70,
         "protocol_version",
-        "it shares no TLS version with us (1.2 and 1.3)",
+        "it supports neither TLS 1.2 nor 1.3",
     ),
     alert(
         71,
         "insufficient_security",
-        "it demands stronger cipher suites",
+        "it requires stronger cipher suites",
     ),
     alert(
         80,
         "internal_error",
-        "a fault of the server: its log says more",
+        "the server has an internal error: its log says more",
     ),
     alert(90, "user_canceled", "the server gave up"),
     alert(
@@ -99,15 +99,11 @@ const ALERTS: &[Alert] = &[
         "unsupported_extension",
         "the two TLS stacks disagree about the protocol",
     ),
-    alert(
-        112,
-        "unrecognized_name",
-        "it does not serve the host name we asked for",
-    ),
+    alert(112, "unrecognized_name", "it does not serve this host name"),
     alert(
         116,
         "certificate_required",
-        "it requires a client certificate and we sent none",
+        "it requires a client certificate, and none was sent",
     ),
     alert(
         120,
@@ -133,7 +129,7 @@ pub fn of(number: u8) -> Alert {
         .unwrap_or(alert(
             number,
             "unlisted",
-            "a cause that the number alone does not tell",
+            "the number alone does not tell the cause",
         ))
 }
 
@@ -143,12 +139,12 @@ impl Alert {
         match self.number {
             40 | 116 => "give a client certificate and its key, if the server wants mTLS",
             42..=46 | 48 | 49 | 51 => {
-                "check our client certificate: dates, issuer, clientAuth, its key, and that the \
+                "check the client certificate: dates, issuer, clientAuth, its key, and that the \
                  chain is complete; the server's log names the reason"
             }
-            70 | 71 => "permit TLS 1.2 or 1.3 with usual cipher suites on the server",
-            112 => "ask the server by a name that it serves",
-            _ => "look into the server's log",
+            70 | 71 => "enable TLS 1.2 or 1.3 with common cipher suites on the server",
+            112 => "use a name that the server serves in the URL",
+            _ => "look in the server's log",
         }
     }
 }

@@ -85,7 +85,7 @@ pub enum Failure {
         /// Host and port of the `Location`.
         to: Option<String>,
     },
-    #[error("its answer is longer than {limit} bytes")]
+    #[error("its answer is longer than the limit of {limit} bytes")]
     TooLarge { limit: u64 },
     #[error("it closed the connection while {stage}")]
     Closed { stage: Stage },
@@ -93,7 +93,7 @@ pub enum Failure {
     Garbage { reason: String },
     #[error("{0}")]
     Url(UrlFault),
-    #[error("the value of the header {name} holds a control character")]
+    #[error("the value of the header {name} contains a control character")]
     Header { name: String },
 }
 
@@ -151,24 +151,28 @@ pub enum ProxyReason {
     Resolve(String),
     #[error("{0}")]
     Connect(ConnectReason),
-    #[error("it wants credentials (407)")]
+    #[error("it requires credentials (407)")]
     WantsCredentials,
-    #[error("it would not connect us onwards")]
+    #[error("it refused to connect to the CA")]
     TurnedDown,
 }
 
 /// A URL that must not be asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum UrlFault {
-    #[error("the URL carries a user name or password; credentials come from a secret source")]
+    #[error(
+        "the URL contains a user name or password; give credentials by a secret source instead"
+    )]
     Credentials,
-    #[error("plain http:// is refused outside loopback: whatever is sent can be read on the way")]
+    #[error(
+        "plain http:// is only allowed to loopback: anyone on the network could read what is sent"
+    )]
     PlainHttp,
-    #[error("only https:// can be asked")]
+    #[error("only https:// is supported")]
     Scheme,
-    #[error("the URL names no host")]
+    #[error("the URL has no host")]
     NoHost,
-    #[error("a server that is not verified is only asked for public data, without credentials")]
+    #[error("an unverified server is only asked for public data, without credentials")]
     Unverified,
 }
 
@@ -181,11 +185,11 @@ pub enum OpenError {
         number: usize,
         reason: String,
     },
-    #[error("no roots to verify servers with: {reason}")]
+    #[error("no roots to verify the server with: {reason}")]
     NoRoots { reason: String },
     #[error("using the client certificate: {reason}")]
     ClientCertificate { reason: String },
-    #[error("a client certificate is never shown to a server that is not verified")]
+    #[error("a client certificate is never sent to an unverified server")]
     Unverified,
     #[error("using the proxy {proxy}: {reason}")]
     Proxy { proxy: String, reason: String },

@@ -38,9 +38,9 @@ impl OpenError {
                  certificates (Debian: ca-certificates)"
             }
             Self::ClientCertificate { .. } => {
-                "give a certificate and the key that belongs to it; `certbake inspect` shows both"
+                "give a certificate and its own key; `certbake inspect` shows both"
             }
-            Self::Unverified => "pin the server's root before a client certificate is shown to it",
+            Self::Unverified => "pin the server's root (anchors or trust)",
             Self::Proxy { .. } => "check the proxy's URL and credentials",
             Self::Start { .. } => "check the limits of this process (threads, open files)",
         };
@@ -92,7 +92,7 @@ impl Failure {
             Self::Resolve { .. } => "check the host name in the URL",
             Self::Connect { reason, .. } => connect_hint(reason),
             Self::Closed { .. } => {
-                "look into the server's log, and into that of a balancer in front of it"
+                "look in the server's log, and in the log of any load balancer in front of it"
             }
             Self::Tls(reason) => return reason.hint(),
             Self::TimedOut { stage, .. } => stage_hint(*stage),
@@ -105,7 +105,7 @@ impl Failure {
             }
             Self::Garbage { .. } => "check that the port is that of the CA's HTTPS endpoint",
             Self::Header { .. } => {
-                "check the credential for a line end or another control character"
+                "check the credential for a newline or another control character"
             }
             Self::Url(fault) => url_hint(*fault),
         }
@@ -115,7 +115,9 @@ impl Failure {
 
 const fn connect_hint(reason: &ConnectReason) -> &'static str {
     match reason {
-        ConnectReason::Refused => "nothing listens there: check the port, and that the CA runs",
+        ConnectReason::Refused => {
+            "nothing listens there: check the port, and that the CA is running"
+        }
         ConnectReason::HostUnreachable | ConnectReason::NetworkUnreachable => {
             "there is no route: check the network of the build, its VPN, or set HTTPS_PROXY"
         }
@@ -129,12 +131,11 @@ const fn stage_hint(stage: Stage) -> &'static str {
     match stage {
         Stage::Resolving => "check this machine's resolver (/etc/resolv.conf) and its network",
         Stage::Connecting => {
-            "a firewall that drops packets looks like this: check host, port and network, or set \
-             HTTPS_PROXY"
+            "a firewall is probably dropping packets: check host, port and network, or set HTTPS_PROXY"
         }
         Stage::Handshaking => "something listens there but does not speak TLS: check the port",
         Stage::Awaiting | Stage::Reading => {
-            "the CA is reachable but slow: look into its log, or give it more time"
+            "the CA is reachable but slow: look in its log, or raise timeout"
         }
     }
 }
@@ -148,7 +149,7 @@ const fn proxy_hint(reason: &ProxyReason) -> &'static str {
             "give the proxy's user name and password, or list the host in NO_PROXY"
         }
         ProxyReason::TurnedDown => {
-            "the proxy does not permit this host and port, or cannot reach them itself"
+            "have the proxy permit this host and port, or check that it can reach them"
         }
     }
 }
@@ -200,43 +201,41 @@ impl TlsReason {
 
     fn hint(&self) -> String {
         match self {
-            Self::Expired { .. } => "renew the server's certificate, or set this machine's clock",
+            Self::Expired { .. } => "renew the server's certificate, or correct this machine's clock",
             Self::NotYetValid { .. } => {
-                "set this machine's clock, or wait until the server's certificate begins"
+                "correct this machine's clock, or wait until the server's certificate is valid"
             }
             Self::WrongName { .. } => {
-                "ask the server by a name in its certificate, or have that name added to it"
+                "use a name from the server's certificate in the URL, or have this name added to the certificate"
             }
             Self::UnknownIssuer {
                 ends_in: Some(root),
             } => {
                 return format!(
-                    "where {root} is the root of your CA, give its certificate with anchors or --ca-anchors; \
-                     else another server answers there"
+                    "if {root} is the root of your CA, give its certificate with anchors or --ca-anchors; if not, another server answers there"
                 );
             }
             Self::UnknownIssuer { ends_in: None } => {
                 "give the root of the server's certificate with anchors or --ca-anchors"
             }
             Self::BadSignature => {
-                "the pinned root has the right name but another key: fetch the present one anew"
+                "the pinned root has the right name but another key: fetch the CA's current root"
             }
             Self::WrongUsage { .. } => "have serverAuth added to the server's certificate",
             Self::Revoked => "replace the server's certificate",
             Self::CaAsServer => {
-                "give the server a certificate that a CA signed; pinning a self-signed one that is \
-                 also marked as a CA does not work"
+                "give the server a certificate signed by a CA; pinning a self-signed one that is also marked as a CA does not work"
             }
-            Self::Certificate(_) => "have the server's certificate issued anew",
+            Self::Certificate(_) => "have the server's certificate reissued",
             Self::Alert(alert) => return alert.hint().to_owned(),
             Self::NothingShared(_) => {
-                "permit TLS 1.2 or 1.3 with usual cipher suites on the server"
+                "enable TLS 1.2 or 1.3 with common cipher suites on the server"
             }
-            Self::NotTls => "check the port: the one for HTTPS is meant",
+            Self::NotTls => "check the port: certbake needs the HTTPS port",
             Self::Closed => {
-                "look into the server's log, and into that of a balancer in front of it"
+                "look in the server's log, and in the log of any load balancer in front of it"
             }
-            Self::Other(_) => "look into the server's log",
+            Self::Other(_) => "look in the server's log",
         }
         .to_owned()
     }
@@ -288,7 +287,7 @@ mod tests {
         assert_eq!(finding.code, TLS);
         assert_eq!(
             finding.hint,
-            "where CN=Lab Root is the root of your CA, give its certificate with anchors or --ca-anchors; else another server answers there"
+            "if CN=Lab Root is the root of your CA, give its certificate with anchors or --ca-anchors; if not, another server answers there"
         );
     }
 

@@ -29,28 +29,28 @@ pub enum TlsReason {
         expected: String,
         presented: Vec<String>,
     },
-    #[error("its certificate leads to no root that is trusted here{}", ends(.ends_in))]
+    #[error("its certificate does not chain to a trusted root{}", ends(.ends_in))]
     UnknownIssuer {
         /// The issuer of the last certificate that the server sent.
         ends_in: Option<String>,
     },
-    #[error("a signature in its certificate chain is wrong")]
+    #[error("a signature in its certificate chain does not verify")]
     BadSignature,
     #[error("its certificate is not for servers (it has {})", list(.presented))]
     WrongUsage { presented: Vec<String> },
     #[error("its certificate was revoked")]
     Revoked,
-    #[error("its certificate is a CA's own, which cannot stand for a server")]
+    #[error("its certificate is a CA certificate, which cannot identify a server")]
     CaAsServer,
     #[error("its certificate cannot be used: {0}")]
     Certificate(String),
     #[error("it ended TLS with alert {} ({}): {}", .0.number, .0.name, .0.usually)]
     Alert(Alert),
-    #[error("it shares no TLS version or cipher suite with us: {0}")]
+    #[error("it and certbake share no TLS version or cipher suite: {0}")]
     NothingShared(String),
     #[error("it does not speak TLS on this port (perhaps plain HTTP)")]
     NotTls,
-    #[error("it closed the connection in the middle of the TLS handshake")]
+    #[error("it closed the connection during the TLS handshake")]
     Closed,
     #[error("TLS failed: {0}")]
     Other(String),
@@ -181,6 +181,6 @@ fn list(names: &[String]) -> String {
 
 fn ends(issuer: &Option<String>) -> String {
     issuer.as_ref().map_or_else(String::new, |issuer| {
-        format!(": what it sent ends in {issuer}")
+        format!(": the chain it sent ends at {issuer}")
     })
 }

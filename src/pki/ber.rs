@@ -159,11 +159,11 @@ pub fn write(tag: u8, content: &[u8]) -> Vec<u8> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BerError {
     /// The end is missing: at least this many bytes.
-    #[error("it ends too early: {missing} bytes or more are missing")]
+    #[error("it is truncated: at least {missing} bytes are missing")]
     Cut { missing: usize },
-    #[error("its tags and lengths do not make sense")]
+    #[error("its tags and lengths are inconsistent")]
     Malformed,
-    #[error("its indefinite lengths nest too deep")]
+    #[error("its indefinite lengths are nested too deeply")]
     TooDeep,
 }
 

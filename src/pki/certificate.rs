@@ -179,7 +179,7 @@ fn plain(error: &x509_parser::nom::Err<X509Error>, bytes: &[u8]) -> String {
         x509_parser::nom::Err::Incomplete(_)
         | x509_parser::nom::Err::Error(X509Error::NomError(ErrorKind::Eof))
         | x509_parser::nom::Err::Failure(X509Error::NomError(ErrorKind::Eof)) => {
-            "it ends too early".to_owned()
+            "it is truncated".to_owned()
         }
         x509_parser::nom::Err::Error(X509Error::Der(_))
         | x509_parser::nom::Err::Failure(X509Error::Der(_)) => not_as_built(bytes).to_owned(),
@@ -192,10 +192,10 @@ fn plain(error: &x509_parser::nom::Err<X509Error>, bytes: &[u8]) -> String {
 /// RFC 5280 section 4.1: content, algorithm and signature, in DER.
 fn not_as_built(bytes: &[u8]) -> &'static str {
     if bytes.starts_with(&[ber::SEQUENCE, 0x80]) {
-        return "its lengths are indefinite (BER), where a certificate is in DER";
+        return "its lengths are indefinite (BER), and a certificate must be DER";
     }
     if is_built_as_one(bytes) {
-        "something in it is not DER, or not where it belongs"
+        "something in it is not DER, or in the wrong place"
     } else {
         "it is something else"
     }

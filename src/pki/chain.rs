@@ -117,7 +117,7 @@ fn dedup(certificates: Vec<Certificate>) -> Vec<Certificate> {
 
 /// None of the certificates that came is for our key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("none of the {count} certificates that came is for our key")]
+#[error("none of the {count} certificates received is for the key in the request")]
 pub struct NoLeaf {
     pub count: usize,
 }

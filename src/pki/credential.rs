@@ -77,6 +77,6 @@ pub enum CredentialError {
         position: usize,
         source: CertificateError,
     },
-    #[error("none of the {} certificates in the answer is for the key that was sent", subjects.len())]
+    #[error("none of the {} certificates in the answer is for the key in the request", subjects.len())]
     OtherKey { subjects: Vec<String> },
 }

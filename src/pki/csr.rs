@@ -18,9 +18,9 @@ pub struct Csr {
     /// As people write it: `CN=app-server, O=Lab`.
     pub subject: String,
     pub names: Vec<AltName>,
-    /// `None` when it names none.
+    /// `None` when it has none.
     pub key_usage: Option<KeyUsage>,
-    /// By name or OID; `None` when it names none.
+    /// By name or OID; `None` when it has none.
     pub extended_key_usage: Option<Vec<String>>,
     pub asks_for_ca: bool,
     pub key: KeyFacts,

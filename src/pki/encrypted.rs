@@ -75,7 +75,7 @@ pub enum EncryptedKeyError {
     #[error("it is not an encrypted PKCS#8 key")]
     Malformed,
     #[error(
-        "it is encrypted by an algorithm that certbake does not know (it knows PBES2 with AES or 3DES)"
+        "it is encrypted with an algorithm that certbake does not support (supported: PBES2 with AES or 3DES)"
     )]
     Algorithm,
     #[error("its key derivation asks for more than ten million rounds or a gigabyte")]

@@ -112,7 +112,7 @@ impl PrivateKey {
     /// A fresh key from the system's random source.
     ///
     /// # Errors
-    /// Only when the system has no randomness to give.
+    /// Only when the system's random number generator failed.
     pub fn generate(algorithm: KeyAlgorithm) -> Result<Self, KeyError> {
         let fail = |_| KeyError::Generation;
         match algorithm {
@@ -142,7 +142,7 @@ impl PrivateKey {
     /// A key that was written earlier as unencrypted PKCS#8.
     ///
     /// # Errors
-    /// When it is not PKCS#8, or of a kind that certbake does not use.
+    /// When it is not PKCS#8, or of a kind that certbake does not support.
     pub fn from_pkcs8(der: Zeroizing<Vec<u8>>) -> Result<Self, KeyError> {
         Self::from_der(&der)
     }
@@ -150,7 +150,7 @@ impl PrivateKey {
     /// A key in any of the three usual forms: PKCS#8, SEC 1 (RFC 5915) or PKCS#1 (RFC 8017).
     ///
     /// # Errors
-    /// When it is none of them, or of a kind that certbake does not use.
+    /// When it is none of them, or of a kind that certbake does not support.
     pub fn from_der(der: &[u8]) -> Result<Self, KeyError> {
         for (algorithm, name) in [P256, P384, P521] {
             if let Ok(pair) = EcdsaKeyPair::from_private_key_der(algorithm, der) {
@@ -254,7 +254,7 @@ impl rcgen::SigningKey for PrivateKey {
 /// A key that could not be made or read. Carries nothing of the key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum KeyError {
-    #[error("making a private key: the system's random source gave nothing")]
+    #[error("making a private key: the system's random number generator failed")]
     Generation,
     #[error(
         "the private key is not PKCS#8, SEC 1 or PKCS#1, or not ECDSA P-256/P-384/P-521, Ed25519 or RSA of 2048 bits and more"

@@ -45,7 +45,7 @@ impl AltName {
     /// When it is not an IPv4 or IPv6 address.
     pub fn ip(text: &str) -> Result<Self, NameError> {
         text.parse().map(Self::Ip).map_err(|_| {
-            let advice = "an address alone, such as 10.0.0.7 or fe80::1: without prefix, port, zone and brackets";
+            let advice = "give only an address, such as 10.0.0.7 or fe80::1: no prefix, port, zone or brackets";
             NameError::new("IP address", text, advice)
         })
     }
@@ -69,7 +69,7 @@ impl AltName {
             return Err(fail());
         }
         if scheme == "spiffe" && !spiffe_ok(rest) {
-            let advice = "spiffe://TRUST-DOMAIN/PATH: the trust domain in lower case, without user and port; the path of letters, digits, dots, hyphens and underscores, without a slash at its end; one ID at a time";
+            let advice = "write spiffe://TRUST-DOMAIN/PATH: the trust domain in lower case, without user and port; the path of letters, digits, dots, hyphens and underscores, without a final slash; one ID only";
             return Err(NameError::new("SPIFFE ID", text, advice));
         }
         Ok(Self::Uri(text.to_owned()))
@@ -99,21 +99,21 @@ impl AltName {
 /// What may have been meant by a text that is no DNS name.
 fn instead_of_dns(text: &str) -> &'static str {
     if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
-        "an address is given as an ip name, without brackets"
+        "give an address as an ip name, without brackets"
     } else if text.contains("://") {
-        "a URI is given as a uri name"
+        "give a URI as a uri name"
     } else if text.contains(':') {
-        "a name alone is given, without a port"
+        "give only a name, without a port"
     } else if !text.is_ascii() {
         "give it in its ASCII form (punycode): xn--bcher-kva.example for bücher.example"
     } else if text.len() > 1 && text.ends_with('.') {
-        "leave out the dot at its end: a certificate's names have none"
+        "leave out the final dot: names in certificates have none"
     } else if text.contains('*') {
-        "an asterisk stands for the whole first label alone: *.app.internal"
+        "an asterisk must be the whole first label: *.app.internal"
     } else if text.len() > 253 || text.split('.').any(|label| label.len() > 63) {
-        "between dots are at most 63 characters, and 253 in all"
+        "use at most 63 characters between dots, and 253 in all"
     } else {
-        "letters, digits, hyphens and underscores between single dots, no hyphen first or last"
+        "use letters, digits, hyphens and underscores between single dots, no hyphen first or last"
     }
 }
 
@@ -170,7 +170,7 @@ impl TryFrom<String> for AltName {
                 Err(NameError::new(
                     kind,
                     &text,
-                    "write its kind before it: dns:app.internal",
+                    "put the kind first: dns:app.internal",
                 ))
             }
         }
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn what_is_no_dns_name_is_answered_with_how_to_write_it() {
         for (text, advice) in [
-            ("app.internal.", "leave out the dot"),
+            ("app.internal.", "leave out the final dot"),
             ("bücher.example", "ASCII form"),
             ("10.0.0.7", "as an ip name"),
             ("[::1]", "as an ip name"),

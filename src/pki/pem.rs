@@ -73,16 +73,16 @@ pub fn begins_a_block(text: &[u8]) -> bool {
         .any(|line| line.starts_with(BEGIN))
 }
 
-/// What follows "it holds no PEM certificate": what the file is instead, where that can be told.
+/// What follows "it contains no PEM certificate": what the file is instead, where that can be told.
 pub fn instead_of_certificates(bytes: &[u8]) -> String {
     let instead = if bytes.trim_ascii().is_empty() {
         "it is empty"
     } else if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
-        "it is UTF-16 text, so save it as UTF-8 or ASCII"
+        "it is UTF-16 text: save it as UTF-8 or ASCII"
     } else if Certificate::from_der(bytes).is_ok() {
-        "it is DER, which `openssl x509 -inform DER -in FILE -out NEW` makes PEM of"
+        "it is DER: `openssl x509 -inform DER -in FILE -out NEW` converts it to PEM"
     } else if bytes.windows(BEGIN.len()).any(|part| part == BEGIN) {
-        "it holds others, which `certbake inspect FILE` shows"
+        "it contains other things, which `certbake inspect FILE` shows"
     } else {
         "`certbake inspect FILE` says what it is"
     };
@@ -137,10 +137,10 @@ impl Section<'_> {
     }
 }
 
-const NOT_BASE64: &str = "what stands between BEGIN and END is not base64";
+const NOT_BASE64: &str = "the text between BEGIN and END is not base64";
 const NO_END: &str = "it has a BEGIN line but no END line";
 const NO_DASHES: &str = "its BEGIN line does not end in five dashes";
-pub const NO_LINES: &str = "its line ends are lost: all of it stands on the BEGIN line";
+pub const NO_LINES: &str = "its line breaks are lost: everything is on the BEGIN line";
 
 /// Finds the blocks by their BEGIN and END lines; ends after the first that is broken.
 fn sections(text: &[u8]) -> impl Iterator<Item = Result<Section<'_>, &'static str>> {

@@ -245,7 +245,7 @@ pub enum Pkcs12Error {
     EmptyPassword,
     #[error("the password is not UTF-8 text of two-octet characters, as PKCS#12 needs it")]
     Password,
-    #[error("the alias has characters that PKCS#12 cannot hold")]
+    #[error("the alias has characters that PKCS#12 does not allow")]
     Alias,
     #[error("writing PKCS#12: {0}")]
     Unwritable(String),
@@ -255,11 +255,11 @@ pub enum Pkcs12Error {
     Ber,
     #[error("the password does not open it")]
     WrongPassword,
-    #[error("it is encrypted or authenticated by an algorithm that certbake does not know")]
+    #[error("it is encrypted or authenticated with an algorithm that certbake does not support")]
     Algorithm,
     #[error("its key derivation asks for more than a million rounds or a gigabyte")]
     TooCostly,
-    #[error("what it holds is not well-formed")]
+    #[error("its content is malformed")]
     Malformed,
 }
 

@@ -165,7 +165,7 @@ pub enum Pkcs7Error {
     Ber(#[from] BerError),
     #[error("it is not a CMS message")]
     NotAMessage,
-    #[error("it is a CMS message, but holds {0}")]
+    #[error("it is a CMS message, but contains {0}")]
     OtherKind(String),
 }
 
@@ -256,11 +256,11 @@ mod tests {
             ),
             (
                 &enveloped,
-                "it is a CMS message, but holds EnvelopedData, which is encrypted",
+                "it is a CMS message, but contains EnvelopedData, which is encrypted",
             ),
             (
                 &message[..message.len() - 7],
-                "it ends too early: 7 bytes or more are missing",
+                "it is truncated: at least 7 bytes are missing",
             ),
             (b"\x30\x03\x02\x01\x00", "it is not a CMS message"),
         ] {

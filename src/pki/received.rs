@@ -27,7 +27,7 @@ pub struct ReceivedRequest {
     pub attributes: Vec<(String, String)>,
     pub names: Vec<AltName>,
     pub asks_for_ca: bool,
-    /// Extended key usages by name or OID; `None` when it names none.
+    /// Extended key usages by name or OID; `None` when it has none.
     pub extended_key_usage: Option<Vec<String>>,
     /// OIDs of the extensions asked for that are none of the above.
     pub other_extensions: Vec<String>,

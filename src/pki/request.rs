@@ -101,7 +101,7 @@ pub fn san(name: &AltName) -> Result<SanType, RequestError> {
         AltName::Email(email) => SanType::Rfc822Name(text(email)?),
         AltName::Other(_) => {
             return Err(RequestError {
-                reason: format!("{name}: only DNS, IP, URI and email names can be asked for"),
+                reason: format!("{name}: only DNS, IP, URI and email names can be requested"),
             });
         }
     })

@@ -60,7 +60,7 @@ pub(super) fn is_broken(algorithm: &AlgorithmIdentifier<'_>) -> bool {
         .is_some_and(|(known, _, broken)| *broken || (*known == RSASSA_PSS && is_sha1(algorithm)))
 }
 
-/// RSASSA-PSS names its digest in the parameters, and means SHA-1 where it names none (RFC 4055
+/// RSASSA-PSS names its digest in the parameters, and means SHA-1 where it has none (RFC 4055
 /// section 3.1).
 fn is_sha1(algorithm: &AlgorithmIdentifier<'_>) -> bool {
     match SignatureAlgorithm::try_from(algorithm) {

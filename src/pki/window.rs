@@ -128,7 +128,7 @@ pub enum FloorError {
     #[error("\"{text}\" is not a whole percentage from \"1%\" to \"100%\"")]
     Percent { text: String },
     #[error(
-        "\"{text}\" demands nothing, so it is no floor: leave it out, or say how long is needed"
+        "\"{text}\" is not a floor, because it requires nothing: leave it out, or give a duration"
     )]
     Nothing { text: String },
     #[error(transparent)]

@@ -17,14 +17,14 @@ pub struct ExitCode {
 /// The row of an outcome.
 pub const fn of(outcome: Outcome) -> ExitCode {
     let (meaning, again, pipeline) = match outcome {
-        Outcome::Ok => ("everything asked for holds", None, "Go on."),
+        Outcome::Ok => ("everything is as requested", None, "Go on."),
         Outcome::Internal => (
             "a bug in certbake",
             Some(false),
-            "Fail the build and report the bug with the output; where all that failed was the writing of a report, standard error says so.",
+            "Fail the build and report the bug with the output; if only writing a report failed, standard error says so.",
         ),
         Outcome::Usage => (
-            "flags, configuration or settings cannot be used, or the trust in the authority does not fit it",
+            "flags, configuration or settings cannot be used, or the trust settings do not match the CA",
             Some(false),
             "Fail the build; the finding names the file, the line and the key, or the root to trust.",
         ),
@@ -34,24 +34,24 @@ pub const fn of(outcome: Outcome) -> ExitCode {
             "Fail the build. Ask for a longer lifetime, renew the intermediate, or lower the floor on purpose.",
         ),
         Outcome::Flawed => (
-            "what was issued or has landed is wrong: key, chain, names, usage, algorithm, mode or owner",
+            "what was issued or written is wrong: key, chain, names, usage, algorithm, mode or owner",
             Some(false),
             "Fail the build; the findings say what differs from what was asked.",
         ),
         Outcome::Refused => (
-            "the authority said no",
+            "the CA said no",
             Some(false),
-            "Fail the build; correct the login, the role or the names: the finding has the authority's own words.",
+            "Fail the build; correct the login, the role or the names: the finding has the CA's message.",
         ),
         Outcome::Unreachable => (
-            "the authority or service could not be reached, or answered 429 or 5xx to the end",
+            "the CA or service could not be reached, or kept answering 429 or 5xx",
             Some(true),
             "Retry the job a few times, some minutes apart.",
         ),
         Outcome::Image => (
             "the image could not be read or written; nothing in it was changed",
             Some(false),
-            "Fail the build; look at the path, the space and the rights that the finding names.",
+            "Fail the build; check the path, the space and the permissions that the finding names.",
         ),
         Outcome::Rejected => (
             "the mTLS service refused the credential, or asked for none",
@@ -59,14 +59,14 @@ pub const fn of(outcome: Outcome) -> ExitCode {
             "Fail the build; the service does not trust this certificate, or is not the one you meant.",
         ),
         Outcome::StaleButGood => (
-            "renewal was due and failed, but the present certificate is still above the floor",
+            "renewal was due and failed, but the current certificate is still above the floor",
             Some(true),
             "Pass with a warning, and retry before rebuild_by.",
         ),
         Outcome::NothingDue => (
             "nothing was due (only with --detailed-exit-code)",
             None,
-            "Go on; nothing changed, so nothing has to be restarted.",
+            "Go on; nothing changed, so nothing needs a restart.",
         ),
     };
     ExitCode {
@@ -80,7 +80,7 @@ pub const fn of(outcome: Outcome) -> ExitCode {
 /// The Markdown table of `docs/exit-codes.md`.
 pub fn table() -> String {
     let mut table = String::from(
-        "| code | outcome | when | does trying again help | in a pipeline |\n|---|---|---|---|---|\n",
+        "| code | outcome | when | does a retry help | in a pipeline |\n|---|---|---|---|---|\n",
     );
     for outcome in Outcome::ALL {
         let row = of(outcome);

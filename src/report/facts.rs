@@ -1,4 +1,4 @@
-//! The facts of a finding in words: dates with their distance, lengths of time with their units.
+//! The facts of a finding in words: dates with their distance, durations with their units.
 
 use serde_json::Value;
 use time::OffsetDateTime;

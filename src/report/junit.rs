@@ -129,7 +129,7 @@ fn suite<'a>(identity: &'a IdentityReport, report: &'a Report) -> Suite<'a> {
         let came_to_nothing = report.exit_code != 0 && identity.certificate.is_none();
         cases.push(Case {
             skipped: came_to_nothing
-                .then_some("the run ended before there was a certificate to judge"),
+                .then_some("the run ended before there was a certificate to check"),
             ..Case::new(report.command.to_owned())
         });
     }

@@ -52,7 +52,7 @@ pub(super) fn document(report: &Report) -> String {
 fn opening(report: &Report) -> String {
     let mut opening = match report.checked {
         Some(checked) => format!("{} checked", words::count(checked, "certificate")),
-        None if report.dry_run => "Dry run: nothing was asked for, nothing was written".to_owned(),
+        None if report.dry_run => "Dry run: nothing was requested, nothing was written".to_owned(),
         None => {
             let meaning = exit_codes::of(report.outcome).meaning;
             let mut letters = meaning.chars();
@@ -149,7 +149,7 @@ fn looks(report: &Report) -> String {
             let state = match look.state {
                 LookState::Fine => "fine",
                 LookState::Wrong => "**wrong**",
-                LookState::NotLookedAt => "not looked at",
+                LookState::NotLookedAt => "not checked",
             };
             vec![
                 code(&look.subject),

@@ -29,7 +29,7 @@ pub struct Metric {
 pub const METRICS: &[Metric] = &[
     Metric {
         name: "certbake_certificate_not_after_seconds",
-        help: "When the certificate itself ends, seconds since 1970.",
+        help: "When the certificate itself expires, seconds since 1970.",
         labels: &["identity"],
         series: |report| {
             each(report, |it| {
@@ -39,7 +39,7 @@ pub const METRICS: &[Metric] = &[
     },
     Metric {
         name: "certbake_effective_not_after_seconds",
-        help: "When the first link of the chain ends, seconds since 1970.",
+        help: "When the first certificate of the chain expires, seconds since 1970.",
         labels: &["identity"],
         series: |report| {
             each(report, |it| {
@@ -49,7 +49,7 @@ pub const METRICS: &[Metric] = &[
     },
     Metric {
         name: "certbake_floor_seconds",
-        help: "The least validity that the build accepts, a length of time in seconds.",
+        help: "The minimum validity that the build accepts, a duration in seconds.",
         labels: &["identity"],
         series: |report| {
             each(report, |it| {
@@ -75,7 +75,7 @@ pub const METRICS: &[Metric] = &[
     },
     Metric {
         name: "certbake_certificates_checked",
-        help: "Certificates that the last check looked at.",
+        help: "Certificates that the last check examined.",
         labels: &[],
         series: |report| {
             report

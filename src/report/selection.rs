@@ -83,7 +83,7 @@ pub enum SelectionError {
         nearest: Option<&'static str>,
     },
     #[error(
-        "\"{format}=\" names no file: write {format}=FILE, or {format} alone for standard output"
+        "\"{format}=\" names no file: write {format}=FILE, or just {format} for standard output"
     )]
     NoPath { format: &'static str },
     #[error(
@@ -161,7 +161,7 @@ mod tests {
     fn an_empty_path_is_an_error_that_says_what_to_write() {
         assert_eq!(
             "json=".parse::<Selection>().unwrap_err().to_string(),
-            "\"json=\" names no file: write json=FILE, or json alone for standard output"
+            "\"json=\" names no file: write json=FILE, or just json for standard output"
         );
     }
 

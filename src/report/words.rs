@@ -1,4 +1,4 @@
-//! Instants, lengths of time and numbers as people say them.
+//! Instants, durations and numbers as people say them.
 
 use time::{OffsetDateTime, UtcOffset};
 

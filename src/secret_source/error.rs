@@ -13,19 +13,18 @@ pub(super) const EXPOSED: Code = Code::new("secret-file-exposed");
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NotASource {
     #[error(
-        "a secret is never given itself, only where it is: env:NAME, file:PATH, fd:N or \
-         cmd:PROGRAM ARGUMENT…"
+        "give where the secret is, never the secret itself: env:NAME, file:PATH, fd:N or cmd:PROGRAM ARGUMENT…"
     )]
     Plain,
     #[error(
-        "what follows env: is not the name of an environment variable: give the name alone, without $"
+        "the text after env: is not the name of an environment variable: give only the name, without $"
     )]
     Variable,
-    #[error("what follows file: is empty")]
+    #[error("the path after file: is missing")]
     Path,
-    #[error("what follows fd: is not the number of a descriptor")]
+    #[error("the text after fd: is not a file descriptor number")]
     Descriptor,
-    #[error("what follows cmd: {0}")]
+    #[error("the command after cmd: {0}")]
     Command(words::NotWords),
 }
 
@@ -63,17 +62,20 @@ impl SecretSourceError {
                 words::quoted(&path.to_string_lossy())
             ),
             (Reason::Unset, SecretSource::Environment(name)) => {
-                format!("export {name}, and let the build pass it on to this step")
+                format!("export {name}, and have the build pass it to this step")
             }
-            (Reason::NotAFile, _) => "for a pipe, open it and name its descriptor: fd:N".to_owned(),
+            (Reason::NotAFile, _) => {
+                "give a regular file; for a pipe, open it and give its descriptor: fd:N".to_owned()
+            }
             (Reason::Empty, SecretSource::Descriptor(_)) => {
-                "a pipe gives what it holds once: nothing else may have read it before".to_owned()
+                "a pipe can be read only once: make sure that nothing else reads it first"
+                    .to_owned()
             }
             (Reason::Closed, SecretSource::Descriptor(number)) => {
                 format!("open it for this command: certbake … {number}<FILE")
             }
             (Reason::NoProgram, _) => {
-                "give its whole path, or have PATH name its folder in the environment of the build"
+                "give its full path, or add its folder to PATH in the build's environment"
                     .to_owned()
             }
             (Reason::TimedOut, SecretSource::Descriptor(_)) => {
@@ -84,7 +86,7 @@ impl SecretSourceError {
                  says: certbake shows nothing of it, for it may be the secret"
                     .to_owned()
             }
-            _ => "check that the secret is where the source says".to_owned(),
+            _ => "check that the secret exists where the source points".to_owned(),
         }
     }
 }
@@ -98,7 +100,7 @@ pub enum Reason {
     Empty,
     #[error("it is longer than {LONGEST} bytes")]
     TooLong,
-    #[error("it gave no end of data within {} s", PATIENCE.as_secs())]
+    #[error("it did not end within {} s", PATIENCE.as_secs())]
     TimedOut,
     #[error("the descriptor is not open")]
     Closed,
@@ -108,7 +110,7 @@ pub enum Reason {
     NotAFile,
     #[error("others may read it (mode {mode:04o})")]
     Exposed { mode: u32 },
-    #[error("it belongs to user {uid}, neither us nor root")]
+    #[error("it belongs to user {uid}, neither the user running certbake nor root")]
     ForeignOwner { uid: u32 },
     #[error("{}", os_error::in_words(.0))]
     Io(io::Error),

@@ -75,13 +75,12 @@ pub(super) fn quoted(text: &str) -> String {
 pub enum NotWords {
     #[error("names no program")]
     Empty,
-    #[error("ends inside a quotation")]
+    #[error("ends inside a quoted string")]
     Unfinished,
-    #[error("starts like a JSON array, but is none of strings")]
+    #[error("starts like a JSON array, but is not an array of strings")]
     Json,
     #[error(
-        "has an unquoted {character}, which only a shell understands and none is started: quote \
-         it, or write cmd:sh -c '…'"
+        "has an unquoted {character}, and no shell is started to interpret it: quote it, or write cmd:sh -c '…'"
     )]
     Shell { character: char },
 }

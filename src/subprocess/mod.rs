@@ -70,7 +70,7 @@ pub enum RunError {
     NoProgram,
     #[error("{}", os_error::in_words(.0))]
     Start(io::Error),
-    #[error("it had not ended by the deadline")]
+    #[error("it did not end by the deadline")]
     TimedOut(Complaint),
     #[error("it wrote more than {limit} bytes")]
     TooLong { limit: usize },

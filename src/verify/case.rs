@@ -154,13 +154,12 @@ pub(super) fn without_order(case: &Case<'_>) -> Option<&'static str> {
     case.evidence
         .asked
         .is_none()
-        .then_some("no order is known that it could be compared with")
+        .then_some("there is no order to compare it with")
 }
 
 /// What it is to be good for is known from the usage demanded, or from being led to anchors.
 pub(super) fn without_purpose(case: &Case<'_>) -> Option<&'static str> {
-    (case.usage().is_none() && case.trust.is_none())
-        .then_some("neither a usage nor anchors were given")
+    (case.usage().is_none() && case.trust.is_none()).then_some("no usage and no anchors were given")
 }
 
 fn usage(evidence: &Evidence<'_>, policy: &Policy) -> Option<Usage> {

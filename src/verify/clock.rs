@@ -1,4 +1,4 @@
-//! Does the authority's clock agree with ours: if one of the two is wrong, every length of time
+//! Does the authority's clock agree with ours: if one of the two is wrong, every duration
 //! measured here is wrong with it.
 
 use time::{Duration, OffsetDateTime};
@@ -18,7 +18,7 @@ pub(super) const OFFSET: Check = Check {
 
 fn nothing_to_compare(case: &Case<'_>) -> Option<&'static str> {
     if case.evidence.clock_offset.is_none() {
-        return Some("the authority's time is not known");
+        return Some("the CA's time is not known");
     }
     let most = case.policy.max_clock_offset;
     most.is_none().then_some("no max_clock_offset is set")
@@ -47,7 +47,7 @@ pub(super) fn beyond(offset: Duration, policy: &Policy, now: OffsetDateTime) -> 
         Finding::error(
             OFFSET.code,
             format!(
-                "the authority's clock is {} {direction} this machine's, more than the {most} allowed",
+                "the CA's clock is {} {direction} this machine's, more than the {most} allowed",
                 Span::from(offset.abs())
             ),
         )
@@ -55,6 +55,6 @@ pub(super) fn beyond(offset: Duration, policy: &Policy, now: OffsetDateTime) -> 
         .fact("allowed_seconds", most.as_seconds())
         .instant("here", now)
         .instant("authority", now + offset)
-        .hint("set this machine's clock (NTP), or have the authority's set; max_clock_offset allows for more, and then the floor is that much less certain"),
+        .hint("correct this machine's clock (NTP), or have the CA's corrected; a larger max_clock_offset accepts the difference, and the floor is then that much less certain"),
     )
 }

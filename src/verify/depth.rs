@@ -12,7 +12,7 @@ pub(super) const TOO_LONG: Check = Check {
         let limit = case.policy.max_depth;
         limit
             .is_none()
-            .then_some("no limit is set to the chain's length")
+            .then_some("no limit on the chain's length is set")
     },
     run: too_long,
 };
@@ -33,10 +33,10 @@ fn too_long(case: &Case<'_>) -> Vec<Finding> {
     vec![
         Finding::error(
             TOO_LONG.code,
-            format!("the chain has {count}, and {allowed} may be there (--max-depth)"),
+            format!("the chain has {count}, more than the {allowed} allowed by --max-depth"),
         )
         .fact("intermediates", titles)
         .fact("allowed", allowed)
-        .hint("raise the limit on the peers (nginx: ssl_verify_depth, Apache: SSLVerifyDepth), or have the certificate issued by an authority nearer to the root"),
+        .hint("raise the limit on the peers (nginx: ssl_verify_depth, Apache: SSLVerifyDepth), or have the certificate issued by a CA nearer to the root"),
     ]
 }

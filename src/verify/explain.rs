@@ -4,9 +4,9 @@ use super::Case;
 use crate::pki::Certificate;
 use crate::pki::path::PathError;
 
-const ISSUER: &str = "have the authority's issuing certificate corrected, then issue again";
+const ISSUER: &str = "have the CA's issuing certificate corrected, then reissue this one";
 const LOOK: &str =
-    "look at the certificates with `certbake inspect`, and have the faulty one issued again";
+    "look at the certificates with `certbake inspect`, and have the faulty one reissued";
 
 /// The reason's own name, without what webpki carries along in numbers.
 pub(super) fn name(error: &PathError) -> String {
@@ -22,51 +22,51 @@ pub(super) fn reason(case: &Case<'_>, error: &PathError) -> (String, &'static st
             return unknown_signature(
                 case,
                 &context.signature_algorithm_id,
-                "in a way that rustls does not know",
+                "with an algorithm that rustls does not support",
             );
         }
         PathError::UnsupportedSignatureAlgorithmForPublicKeyContext(context) => {
             return unknown_signature(
                 case,
                 &context.signature_algorithm_id,
-                "by a kind of key that rustls does not know for it",
+                "by a kind of key that rustls does not support for it",
             );
         }
         PathError::UnknownIssuer => (
-            "a root of that name came along or is pinned, but it is not one of the anchors or did not sign the chain",
-            "pin the root that the authority uses now; a root that comes with the chain is never trusted for having come",
+            "a root of that name was delivered or is pinned, but it is not one of the anchors, or did not sign the chain",
+            "pin the root that the CA uses now; a root is never trusted just because it was delivered with the chain",
         ),
         PathError::InvalidSignatureForPublicKey => (
-            "a signature was not made by the issuer of that name: the issuer has a new key, or is another authority of the same name",
-            "deliver the intermediates, and pin the root, that belong to the key which signed",
+            "a signature does not verify with the key of the issuer it names: the issuer has a new key, or is another CA of the same name",
+            "deliver the intermediates and pin the root that belong to the signing key",
         ),
         PathError::CertExpired { .. } | PathError::CertNotValidYet { .. } => (
-            "the only paths to them go through certificates that are not valid at this time",
-            "renew the intermediate at the authority, and leave the old one out of the bundle",
+            "every path to them goes through a certificate that has expired or is not valid yet",
+            "renew the intermediate at the CA, and leave the old one out of the bundle",
         ),
         PathError::PathLenConstraintViolated => (
-            "there are more intermediates than a certificate above them permits (path length)",
+            "there are more intermediates than the path length of a certificate above them permits",
             ISSUER,
         ),
         PathError::MaximumPathDepthExceeded => (
-            "there are more than six intermediates, and rustls looks through no more",
-            "have the certificate issued by an authority nearer to the root",
+            "there are more than six intermediates, the most that rustls follows",
+            "have the certificate issued by a CA nearer to the root",
         ),
         PathError::EndEntityUsedAsCa => (
-            "a certificate above it is not a certificate authority's",
+            "a certificate above it is not a CA certificate",
             "deliver the issuing certificate, not another certificate of the same name",
         ),
         PathError::RequiredEkuNotFoundContext(_) | PathError::EmptyEkuExtension => (
-            "the path to them goes through an intermediate that does not allow the usage",
+            "an intermediate on the path does not allow the usage",
             ISSUER,
         ),
         PathError::UnsupportedCriticalExtension => (
-            "a certificate has a critical extension that TLS peers do not know",
-            "have the extension left out or marked as not critical",
+            "a certificate has a critical extension that TLS peers do not support",
+            "have the extension removed or marked as not critical",
         ),
         PathError::MalformedDnsIdentifier => (
-            "one of its DNS names cannot be held against the name constraints above it: a wildcard against what is excluded, or no host name",
-            "ask for names without a wildcard, or have the constraint say what is permitted",
+            "one of its DNS names cannot be checked against the name constraints above it: it is a wildcard where names are excluded, or not a host name",
+            "ask for names without a wildcard, or have the constraint list what is permitted instead",
         ),
         other => return malformed(other),
     };
@@ -77,22 +77,22 @@ pub(super) fn reason(case: &Case<'_>, error: &PathError) -> (String, &'static st
 fn malformed(error: &PathError) -> (String, &'static str) {
     let (reason, hint) = match error {
         PathError::BadDerTime => (
-            "a certificate's dates lie before 1970, which rustls does not read, or are not written as RFC 5280 section 4.1.2.5 wants them",
-            "have the certificate issued again with a later notBefore",
+            "a certificate's dates are before 1970, which rustls does not accept, or are not encoded as RFC 5280 section 4.1.2.5 requires",
+            "have the certificate reissued with a later notBefore",
         ),
         PathError::InvalidCertValidity => (
-            "a certificate ends before it begins",
-            "have the authority's dates corrected, then issue again",
+            "a certificate's notAfter is before its notBefore",
+            "have the dates corrected at the CA, then reissue",
         ),
         PathError::UnsupportedCertVersion => (
-            "a certificate is not of version 3, the only one that rustls takes",
-            "have it issued with extensions: those of version 1 cannot say what they are for",
+            "a certificate is not version 3, the only version that rustls accepts",
+            "have it reissued with extensions: a version 1 certificate cannot state its usage",
         ),
         PathError::BadDer
         | PathError::TrailingData(_)
         | PathError::ExtensionValueInvalid
         | PathError::MalformedExtensions => (
-            "a certificate or one of its extensions is not written as DER and RFC 5280 want it",
+            "a certificate or one of its extensions is not encoded as DER and RFC 5280 require",
             LOOK,
         ),
         other => return (format!("path validation says {}", name(other)), LOOK),
@@ -109,10 +109,10 @@ fn constrained(case: &Case<'_>) -> (String, &'static str) {
     match weighed_not {
         Some((link, kinds)) => (
             format!(
-                "{link} has name constraints on {}, which rustls does not evaluate: it refuses the chain, whatever the names are",
+                "{link} has name constraints on {}, which rustls does not evaluate: it refuses the chain whatever the names",
                 Vec::from_iter(kinds).join(" and ")
             ),
-            "have that authority constrain DNS names and addresses alone, or ask for no name of the constrained kind; OpenSSL and Go evaluate such constraints, and may accept the chain",
+            "have that CA constrain only DNS names and addresses, or ask for no name of the constrained kind; OpenSSL and Go do evaluate such constraints and may accept the chain",
         ),
         None => (
             "a certificate above it does not permit its names (name constraints)".to_owned(),
@@ -131,7 +131,7 @@ fn unknown_signature(case: &Case<'_>, algorithm: &[u8], what: &str) -> (String, 
     };
     let signed = case.links().find(|link| bears(link.certificate()));
     let reason = signed.map_or_else(
-        || "a certificate's signature is of a kind that rustls does not know".to_owned(),
+        || "a certificate is signed with an algorithm that rustls does not support".to_owned(),
         |link| {
             let how = &link.certificate().facts().signature;
             format!("{link} is signed with {how}, {what}")
@@ -139,6 +139,6 @@ fn unknown_signature(case: &Case<'_>, algorithm: &[u8], what: &str) -> (String, 
     );
     (
         reason,
-        "have the authority sign with ECDSA, Ed25519, RSA or RSA-PSS, over SHA-256, SHA-384 or SHA-512 (RSA-PSS with a salt as long as the digest)",
+        "have the CA sign with ECDSA, Ed25519, RSA or RSA-PSS, over SHA-256, SHA-384 or SHA-512 (RSA-PSS with a salt as long as the digest)",
     )
 }

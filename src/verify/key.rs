@@ -30,12 +30,12 @@ fn mismatch(case: &Case<'_>) -> Vec<Finding> {
         Finding::error(
             MISMATCH.code,
             format!(
-                "the certificate \"{}\" is for another key than the private key beside it",
+                "the certificate \"{}\" does not belong to the private key beside it",
                 leaf.title()
             ),
         )
         .fact("certificate_spki_pin", leaf.spki_pin())
         .fact("key_spki_pin", digest::spki_pin(ours))
-        .hint("install the key that the certificate was issued for, or have a certificate issued for this key: one of the two is from another issuance"),
+        .hint("install the key that the certificate was issued for, or have a certificate issued for this key: the two come from different runs"),
     ]
 }

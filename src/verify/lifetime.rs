@@ -65,13 +65,13 @@ fn shortened(case: &Case<'_>) -> Vec<Finding> {
         Finding::new(
             SHORTENED.code,
             severity,
-            format!("the authority granted {granted} of the {asked} asked for"),
+            format!("the CA granted {granted} of the {asked} asked for"),
         )
         .fact("asked_seconds", asked.as_seconds())
         .fact("granted_seconds", granted.as_seconds())
         .instant("not_after", case.leaf().window().not_after)
         .hint(format!(
-            "raise the limit at the authority (its role, profile or provisioner, or its own certificate ends too soon), or ask for a ttl of at most {granted}{}",
+            "raise the limit at the CA (its role, profile or provisioner; or renew its issuing certificate if that expires too soon), or ask for a ttl of at most {granted}{}",
             match case.policy.on_shortened {
                 OnShortened::Fail => "; on_shortened = \"warn\" accepts less as long as the floor holds",
                 OnShortened::Warn => "",
@@ -89,12 +89,12 @@ pub(super) fn foreseen(most: Span, asked: Option<Span>, policy: &Policy) -> Opti
     Some(
         Finding::error(
             SHORTENED.code,
-            format!("the authority would grant {most} of the {asked} asked for"),
+            format!("the CA would grant {most} of the {asked} asked for"),
         )
         .fact("asked_seconds", asked.as_seconds())
         .fact("granted_seconds", most.as_seconds())
         .hint(format!(
-            "nothing was asked for: raise the limit at the authority, or ask for a ttl of at most {most}; on_shortened = \"warn\" accepts less as long as the floor holds"
+            "nothing was requested: raise the limit at the CA, or ask for a ttl of at most {most}; on_shortened = \"warn\" accepts less as long as the floor holds"
         )),
     )
 }
@@ -116,6 +116,6 @@ fn too_long(case: &Case<'_>) -> Vec<Finding> {
         .fact("granted_seconds", granted.as_seconds())
         .fact("allowed_seconds", most.as_seconds())
         .instant("not_after", case.leaf().window().not_after)
-        .hint("ask for a ttl, or have the authority limit the lifetime; max_validity says what this build accepts"),
+        .hint("ask for a shorter ttl, or have the CA limit the lifetime; max_validity is the most this build accepts"),
     ]
 }

@@ -40,7 +40,7 @@ pub struct Evidence<'a> {
     /// DER `SubjectPublicKeyInfo` of our key.
     pub key: Option<&'a [u8]>,
     pub asked: Option<Asked<'a>>,
-    /// How far the authority's clock is ahead of ours, negative when it is behind: its `Date` less
+    /// How far the CA's clock is ahead of ours, negative when it is behind: its `Date` less
     /// our clock at that moment.
     pub clock_offset: Option<Duration>,
 }
@@ -89,7 +89,7 @@ pub struct Policy {
     pub not_before_tolerance: Span,
     /// How many intermediates peers allow.
     pub max_depth: Option<usize>,
-    /// Whether a chain that only strict peers or linters of public authorities refuse is refused here;
+    /// Whether a chain that only strict peers or linters of public CAs refuse is refused here;
     /// otherwise it is warned of, or noted.
     pub strict: bool,
 }

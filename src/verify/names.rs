@@ -82,7 +82,7 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
         .fact("missing", missing)
         .fact("asked", Vec::from_iter(compared.asked))
         .fact("came", Vec::from_iter(compared.came))
-        .hint("have the authority's role, profile or template take the names from the request, or ask only for what it gives"),
+        .hint("have the CA's role, profile or template take the names from the request, or ask only for names that it grants"),
     ]
 }
 
@@ -101,7 +101,7 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
         make(
             UNEXPECTED.code,
             format!(
-                "the certificate carries {}, which nobody asked for",
+                "the certificate carries {}, which was not asked for",
                 names.join(" and ")
             ),
         )
@@ -116,7 +116,7 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
         findings.push(finding(Finding::error, grave, hint));
     }
     if !other.is_empty() {
-        let hint = "ask for it if peers may see it; some take a subject's organization for a group (Kubernetes)";
+        let hint = "ask for it if peers may see it; some read the subject's organization as a group (Kubernetes)";
         findings.push(finding(Finding::warning, other, hint));
     }
     findings
@@ -127,13 +127,13 @@ fn repeated(grave: &[String], asked: &[AltName], leaf: &Certificate) -> &'static
     let common_name = leaf.facts().common_name.clone().unwrap_or_default();
     let as_dns = format!("dns:{common_name}");
     if grave.iter().any(|name| name.eq_ignore_ascii_case(&as_dns)) {
-        return "the authority repeats the common name as a DNS name: ask for it (dns), or switch that off there (Vault: exclude_cn_from_sans)";
+        return "the CA adds the common name as a DNS name: ask for it (dns), or turn that off at the CA (Vault: exclude_cn_from_sans)";
     }
     let of_asked = |name: &AltName| name.to_string().ends_with(&format!(":{common_name}"));
     if grave.contains(&format!("CN={common_name}")) && asked.iter().any(of_asked) {
-        return "the authority makes one of the names the common name as well: ask for that (common_name), or have its template leave it out (step-ca)";
+        return "the CA uses one of the names as the common name too: ask for that (common_name), or have its template leave it out (step-ca)";
     }
-    "ask for the name if it is wanted; if it is not, have the authority's role, profile or template take the names from the request alone"
+    "ask for the name if you want it; if not, have the CA's role, profile or template take names only from the request"
 }
 
 fn is_subject_attribute(name: &str) -> bool {
@@ -148,7 +148,7 @@ fn no_peer_name(case: &Case<'_>) -> Option<&'static str> {
     let names = &case.policy.peer_names;
     names
         .is_empty()
-        .then_some("no name was given that peers look for")
+        .then_some("no name that peers look for was given")
 }
 
 fn peer_name(case: &Case<'_>) -> Vec<Finding> {
@@ -160,13 +160,13 @@ fn peer_name(case: &Case<'_>) -> Vec<Finding> {
         .filter_map(|name| Some((name, path::valid_for_name(leaf, name).err()?)))
         .map(|(name, error)| {
             let carries = if carried.is_empty() {
-                "it carries no alternative names, and peers do not look at the common name (RFC 9525)".to_owned()
+                "it has no subject alternative names, and peers ignore the common name (RFC 9525)".to_owned()
             } else {
                 format!("it carries {}", carried.join(", "))
             };
             let reason = match error {
                 PathError::MalformedDnsIdentifier if name.to_string().contains('*') => {
-                    "; peers look for a host's own name, never for one with an asterisk".to_owned()
+                    "; peers look for a host's own name, never for a wildcard".to_owned()
                 }
                 PathError::CertNotValidForName(_) | PathError::UnsupportedNameType => String::new(),
                 other => format!(" ({other})"),
@@ -180,7 +180,7 @@ fn peer_name(case: &Case<'_>) -> Vec<Finding> {
             )
             .fact("name", name.to_string())
             .fact("names", carried.clone())
-            .hint("have it issued with this name among its alternative names, or look for one that it carries")
+            .hint("have it reissued with this name among its subject alternative names, or check for a name that it carries")
         })
         .collect()
 }

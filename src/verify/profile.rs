@@ -35,14 +35,14 @@ fn not_conforming(case: &Case<'_>) -> Vec<Finding> {
             let summary = format!("OpenSSL and Go refuse {link}: it {}", in_words(&common));
             findings.push(
                 describe(Finding::error(NOT_CONFORMING.code, summary), link, &common)
-                    .hint("have the authority correct its profile or template, and renew this certificate: its peers will not take the chain"),
+                    .hint("have the CA correct its profile or template, then renew this certificate: peers will refuse the chain"),
             );
         }
         if !strict.is_empty() {
             let summary = format!("strict peers refuse {link}: it {}", in_words(&strict));
             findings.push(
                 describe(make(NOT_CONFORMING.code, summary), link, &strict)
-                    .hint("have the authority correct its profile or template; Python 3.13 and later, Java and openssl -x509_strict are such peers"),
+                    .hint("have the CA correct its profile or template; Python 3.13 and later, Java and openssl -x509_strict are such peers"),
             );
         }
     }
@@ -52,7 +52,7 @@ fn not_conforming(case: &Case<'_>) -> Vec<Finding> {
 /// The Baseline Requirements are about servers alone.
 fn no_server_to_judge(case: &Case<'_>) -> Option<&'static str> {
     if case.usage() != Some(Usage::Server) {
-        return Some("it is about servers' certificates alone");
+        return Some("it applies only to servers' certificates");
     }
     without_anchors(case)
 }
@@ -67,16 +67,16 @@ fn not_baseline(case: &Case<'_>) -> Vec<Finding> {
         .filter(|(_, [breaches])| !breaches.is_empty())
         .map(|(link, [breaches])| {
             let summary = format!(
-                "linters of public authorities refuse {link}: it {}",
+                "linters of public CAs refuse {link}: it {}",
                 in_words(&breaches)
             );
             let about_name = breaches
                 .iter()
                 .any(|breach| breach.rule == profile::OF_COMMON_NAME);
             describe(make(NOT_BASELINE.code, summary), link, &breaches).hint(if about_name {
-                "peers ignore the common name (RFC 9525): for the name to work, have it among the alternative names too, spelt the same"
+                "peers ignore the common name (RFC 9525): add the name to the subject alternative names too, spelt the same"
             } else {
-                "no TLS peer refuses it; where zlint or pkilint guard your certificates, have the authority correct its profile or template"
+                "no TLS peer refuses it; where zlint or pkilint guard your certificates, have the CA correct its profile or template"
             })
         })
         .collect()

@@ -74,7 +74,7 @@ fn weak_signature(case: &Case<'_>) -> Vec<Finding> {
             .fact("subject", facts.subject.as_str())
             .fact("signature", facts.signature.as_str())
             .fact("issuer", facts.issuer.as_str())
-            .hint("have the authority sign with SHA-256 or better and issue again: TLS peers refuse such a chain")
+            .hint("have the CA sign with SHA-256 or better, then reissue: TLS peers refuse such a chain")
         })
         .collect()
 }

@@ -32,7 +32,7 @@ pub(super) const MISORDERED: Check = Check {
         let bundle = case.evidence.bundle;
         bundle
             .is_none()
-            .then_some("it is not known in which order the chain is delivered")
+            .then_some("the order in which the chain is delivered is not known")
     },
     run: misordered,
 };
@@ -69,7 +69,7 @@ fn missing_issuer<'a>(case: &'a Case<'_>) -> Option<Link<'a>> {
 }
 
 /// Another fault ended the validation of the path, so that nothing more is known of it.
-const ENDED_EARLIER: &str = "path validation ended at a fault that another check names";
+const ENDED_EARLIER: &str = "path validation stopped at a fault that another check reports";
 
 fn ended_before_issuers(case: &Case<'_>) -> Option<&'static str> {
     let other = path_error(case).is_some_and(|error| error != &PathError::UnknownIssuer);
@@ -119,7 +119,7 @@ fn incomplete(case: &Case<'_>) -> Vec<Finding> {
         .fact("missing_issuer", issuer)
         .fact("anchors", anchors)
         .hint(format!(
-            "if \"{issuer}\" is an intermediate, have it delivered with the certificate; if it is a root, the anchors are those of another authority"
+            "if \"{issuer}\" is an intermediate, deliver it with the certificate; if it is a root, pin it: the anchors belong to another CA"
         )),
     ]
 }
@@ -144,14 +144,14 @@ fn longer_than_anchor_permits(case: &Case<'_>) -> Option<Finding> {
         Finding::error(
             UNTRUSTED.code,
             format!(
-                "OpenSSL and Go refuse the certificate \"{}\": the anchor \"{}\" permits {permitted} intermediates below it (path length), and there are {count}",
+                "OpenSSL and Go refuse the certificate \"{}\": the anchor \"{}\" permits {permitted} intermediates below it (path length), and the chain has {count}",
                 case.leaf().title(),
                 anchor.title()
             ),
         )
         .fact("reason", "PathLenConstraintViolated")
         .fact("anchors", anchor_names(case))
-        .hint("have the certificate issued nearer to the root, or have the root renewed with a greater path length")
+        .hint("have the certificate issued by a CA nearer to the root, or have the root renewed with a greater path length")
     })
 }
 
@@ -169,7 +169,7 @@ fn does_not_lead_there(case: &Case<'_>, error: &PathError) -> Finding {
     Finding::error(
         UNTRUSTED.code,
         format!(
-            "the certificate \"{}\" does not lead to any of the anchors: {reason}",
+            "the certificate \"{}\" does not chain to any of the anchors: {reason}",
             case.leaf().title()
         ),
     )
@@ -246,7 +246,7 @@ fn misordered(case: &Case<'_>) -> Vec<Finding> {
         )
         .fact("delivered", titles(&delivered))
         .fact("expected", titles(&expected))
-        .hint("write the certificate first and each issuer after what it issued: TLS 1.2 demands it (RFC 5246 section 7.4.2) and strict peers refuse anything else"),
+        .hint("write the certificate first, then each issuer after the certificate it signed: TLS 1.2 requires it (RFC 5246 section 7.4.2), and strict peers refuse any other order"),
     ]
 }
 
@@ -267,7 +267,7 @@ fn revoked(case: &Case<'_>) -> Vec<Finding> {
             ),
         )
         .fact("serials", serials)
-        .hint("ask the authority why, then have a new certificate issued for a new key"),
+        .hint("ask the CA why, then have a new certificate issued for a new key"),
     ]
 }
 
@@ -277,26 +277,28 @@ fn crl_fault(case: &Case<'_>, error: &PathError) -> Option<&'static str> {
     Some(match error {
         PathError::CrlExpired { .. } => "it has expired",
         PathError::InvalidCrlSignatureForPublicKey => "its signature is not the issuer's",
-        PathError::IssuerNotCrlSigner => "its issuer may not sign revocation lists (key usage)",
+        PathError::IssuerNotCrlSigner => {
+            "its issuer's key usage does not allow signing revocation lists"
+        }
         PathError::InvalidCrlNumber => "its number is invalid",
         PathError::UnsupportedCrlVersion => {
-            "it is of version 1, which lists without extensions are (OpenSSL: crl_extensions)"
+            "it is version 1, a list without extensions (OpenSSL: set crl_extensions)"
         }
         PathError::UnsupportedDeltaCrl => {
-            "it is a delta list, which says only what has changed: give the complete one"
+            "it is a delta list, which holds only changes: give the complete list"
         }
         PathError::UnsupportedIndirectCrl => {
-            "it is an indirect list, which speaks for other issuers too"
+            "it is an indirect list, which covers other issuers too"
         }
         PathError::UnsupportedCrlIssuingDistributionPoint
         | PathError::UnsupportedRevocationReason
         | PathError::UnsupportedRevocationReasonsPartitioning
         | PathError::UnsupportedCrlSignatureAlgorithmContext(_)
         | PathError::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
-            "it is of a kind that cannot be used"
+            "its kind is not supported"
         }
         _ if case.evidence.crls.iter().any(unusable) => {
-            "it is not written as RFC 5280 section 5 wants it"
+            "it is not encoded as RFC 5280 section 5 requires"
         }
         _ => return None,
     })
@@ -317,7 +319,7 @@ fn odd_list(case: &Case<'_>) -> Option<Finding> {
         signed && facts.key_usage.is_some_and(|usage| !usage.crl_sign())
     });
     if let Some(anchor) = unsigning {
-        let what = "a revocation list cannot be used: its issuer may not sign revocation lists (key usage)";
+        let what = "a revocation list cannot be used: its issuer's key usage does not allow signing revocation lists";
         return Some(
             Finding::error(REVOCATION_UNKNOWN.code, what)
                 .fact("issuer", anchor.facts().subject.as_str()),
@@ -327,9 +329,9 @@ fn odd_list(case: &Case<'_>) -> Option<Finding> {
     let improper = lists().find(|list| ahead(list) || !list.number_is_proper)?;
     let what = if ahead(&improper) {
         let wait = Span::from(improper.this_update - case.now);
-        format!("it begins in {wait}")
+        format!("its thisUpdate is {wait} in the future")
     } else {
-        "it has no number, or one marked as critical".to_owned()
+        "it has no CRL number, or one marked as critical".to_owned()
     };
     let make = if case.policy.strict {
         Finding::error
@@ -346,7 +348,7 @@ fn odd_list(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn revocation_unknown(case: &Case<'_>) -> Vec<Finding> {
-    const HINT: &str = "give a current list of every issuer in the chain (--crl), fetched from where the authority publishes it";
+    const HINT: &str = "give a current list of every issuer in the chain (--crl), fetched from where the CA publishes it";
     if let Some((error, fault)) =
         path_error(case).and_then(|error| Some((error, crl_fault(case, error)?)))
     {

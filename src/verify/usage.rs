@@ -77,10 +77,10 @@ fn forbidden(case: &Case<'_>, link: Link<'_>, usage: Usage) -> Finding {
     .fact("allowed", allowed.to_vec())
     .fact("subject", link.certificate().facts().subject.as_str())
     .hint(format!(
-        "have the authority's role, profile or template put {} into the extended key usage{}",
+        "have the CA's role, profile or template put {} into the extended key usage{}",
         usage.purpose(),
         match case.evidence.asked {
-            Some(_) => "; it was asked for in the request, and the authority decides",
+            Some(_) => "; the request asked for it, but the CA decides",
             None => "",
         }
     ))
@@ -97,7 +97,7 @@ fn unsigning(case: &Case<'_>, usage: Usage) -> Option<Finding> {
         Finding::error(
             MISSING.code,
             format!(
-                "the certificate \"{}\" does not allow digitalSignature, with which a TLS client proves itself: its key usage is {}",
+                "the certificate \"{}\" does not allow digitalSignature, which a TLS client needs to prove itself: its key usage is {}",
                 case.leaf().title(),
                 match allowed.names().as_slice() {
                     [] => "empty".to_owned(),
@@ -108,7 +108,7 @@ fn unsigning(case: &Case<'_>, usage: Usage) -> Option<Finding> {
         .fact("wanted", "digitalSignature")
         .fact("allowed", allowed.names())
         .fact("subject", case.leaf().facts().subject.as_str())
-        .hint("have the authority's role, profile or template put digitalSignature into the key usage: OpenSSL and Java refuse such a client"),
+        .hint("have the CA's role, profile or template put digitalSignature into the key usage: OpenSSL and Java refuse such a client"),
     )
 }
 
@@ -116,7 +116,7 @@ fn unsigning(case: &Case<'_>, usage: Usage) -> Option<Finding> {
 /// certificate met in a file, not for one that was asked to state its usage.
 fn unstated(case: &Case<'_>, usage: Usage) -> Option<Finding> {
     let summary = format!(
-        "the certificate \"{}\" has no extended key usage, so it is good for anything and not for {} alone",
+        "the certificate \"{}\" has no extended key usage, so it is good for any purpose, not just for {}",
         case.leaf().title(),
         usage.purpose()
     );
@@ -132,7 +132,7 @@ fn unstated(case: &Case<'_>, usage: Usage) -> Option<Finding> {
             .fact("wanted", usage.purpose())
             .fact("subject", case.leaf().facts().subject.as_str())
             .hint(format!(
-                "have the authority's role, profile or template put {} into the extended key usage",
+                "have the CA's role, profile or template put {} into the extended key usage",
                 usage.purpose()
             )),
     )
@@ -147,11 +147,11 @@ fn leaf_is_ca(case: &Case<'_>) -> Vec<Finding> {
         Finding::error(
             LEAF_IS_CA.code,
             format!(
-                "the certificate \"{}\" is a certificate authority's: whoever holds its key can sign others",
+                "the certificate \"{}\" is a CA certificate: whoever holds its key can sign others",
                 leaf.title()
             ),
         )
         .fact("subject", leaf.facts().subject.as_str())
-        .hint("have an end-entity certificate issued (basicConstraints CA:FALSE); if this is the issuer's own certificate, it was given in place of the certificate"),
+        .hint("have an end-entity certificate issued (basicConstraints CA:FALSE); if this is the issuer's own certificate, give the certificate that it issued instead"),
     ]
 }

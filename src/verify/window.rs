@@ -67,9 +67,9 @@ fn expired(case: &Case<'_>) -> Vec<Finding> {
                 .fact("expired_for_seconds", ago.as_seconds())
                 .fact("subject", link.certificate().facts().subject.as_str())
                 .hint(match link {
-                    Link::Leaf(_) => "have a new certificate issued; if it was issued just now, compare this machine's clock with the authority's",
-                    Link::Intermediate(_) => "renew the intermediate at the authority, then have the certificate issued again",
-                    Link::Anchor(_) => "pin the authority's current root: OpenSSL and Go refuse a chain to an expired one",
+                    Link::Leaf(_) => "have a new certificate issued; if this one was issued just now, compare this machine's clock with the CA's",
+                    Link::Intermediate(_) => "renew the intermediate at the CA, then have the certificate reissued",
+                    Link::Anchor(_) => "pin the CA's current root: OpenSSL and Go refuse a chain to an expired root",
                 })
         })
         .collect()
@@ -83,7 +83,7 @@ fn not_yet_valid(case: &Case<'_>) -> Vec<Finding> {
             Phase::Past(_) | Phase::Open(_) => None,
         })
         .map(|(link, wait)| {
-            let summary = format!("{link} is not valid yet: it starts in {wait}");
+            let summary = format!("{link} is not valid yet: it becomes valid in {wait}");
             let finding = if wait <= tolerance {
                 Finding::warning(NOT_YET_VALID.code, summary)
             } else {
@@ -95,12 +95,12 @@ fn not_yet_valid(case: &Case<'_>) -> Vec<Finding> {
                 .fact("starts_in_seconds", wait.as_seconds())
                 .fact("tolerated_seconds", tolerance.as_seconds())
                 .fact("subject", link.certificate().facts().subject.as_str())
-                .hint("compare this machine's clock with the authority's; have the authority backdate notBefore by a minute, since peers with a slower clock report such a certificate as expired")
+                .hint("compare this machine's clock with the CA's; have the CA backdate notBefore by a minute: peers whose clocks run behind refuse such a certificate, some of them as expired")
         })
         .collect()
 }
 
-pub(super) const NO_FLOOR: &str = "no floor is demanded";
+pub(super) const NO_FLOOR: &str = "no floor is set";
 
 fn no_floor_to_hold(case: &Case<'_>) -> Option<&'static str> {
     if case.policy.floor.is_none() {
@@ -110,7 +110,7 @@ fn no_floor_to_hold(case: &Case<'_>) -> Option<&'static str> {
     let remaining = case.window.window.remaining(case.now);
     remaining
         .is_negative()
-        .then_some("the window has ended already")
+        .then_some("the window has already ended")
 }
 
 fn below_floor(case: &Case<'_>) -> Vec<Finding> {
@@ -157,7 +157,7 @@ pub(super) fn foreseen(most: Span, asked: Option<Span>, policy: &Policy) -> Opti
         Finding::error(
             BELOW_FLOOR.code,
             format!(
-                "the authority grants {granted} at most, {} short of the floor of {}",
+                "the CA grants {granted} at most, {} short of the floor of {}",
                 Span::from(required.duration() - granted.duration()),
                 floor_in_words(floor, required)
             ),
@@ -166,7 +166,7 @@ pub(super) fn foreseen(most: Span, asked: Option<Span>, policy: &Policy) -> Opti
         .fact("required_seconds", required.as_seconds())
         .fact("floor", floor.to_string())
         .fact("floor_from", policy.floor_origin.as_str())
-        .hint("nothing was asked for: raise the limit at the authority, or lower the floor")
+        .hint("nothing was requested: raise the limit at the CA, or lower the floor")
     })
 }
 
@@ -185,7 +185,7 @@ pub(super) fn recorded(
             format!("\"{limited_by}\" expired {ago} ago, by the record"),
         )
         .fact("expired_for_seconds", ago.as_seconds())
-        .hint("have a new certificate issued: build the image again")
+        .hint("rebuild the image with a new certificate")
     } else {
         let required = required.filter(|required| remaining < required.duration())?;
         let (left, short) = (
@@ -199,7 +199,7 @@ pub(super) fn recorded(
         .fact("remaining_seconds", left.as_seconds())
         .fact("required_seconds", required.as_seconds())
         .fact("short_by_seconds", short.as_seconds())
-        .hint("build the image again, or lower the floor")
+        .hint("rebuild the image, or lower the floor")
     };
     Some(
         finding
@@ -229,26 +229,26 @@ fn floor_in_words(floor: &Floor, required: Span) -> String {
 
 fn what_to_change(case: &Case<'_>, required: Span) -> String {
     if matches!(case.policy.floor, Some(Floor::Percent(100))) {
-        return "lower the floor: a certificate has its whole lifetime before it at no moment but its first, and most authorities date that back".to_owned();
+        return "lower the floor: a certificate has its whole lifetime left only at its notBefore, and most CAs backdate that".to_owned();
     }
     if case.window.depth > 0 {
         return format!(
-            "renew the intermediate \"{}\" at the authority: no ttl can outlast it; or lower the floor",
+            "renew the intermediate \"{}\" at the CA: no ttl can outlast it; or lower the floor",
             case.window.limited_by.title()
         );
     }
     match case.evidence.asked.map(|asked| asked.ttl) {
         Some(Some(ttl)) if ttl < required => {
-            format!("ask for a ttl above the floor: it is {ttl}, and the build needs {required}")
+            format!("ask for a longer ttl: it is {ttl}, and the build needs {required}")
         }
         Some(Some(ttl)) => format!(
-            "the authority granted less than the ttl of {ttl}: raise the limit there (its role, profile or provisioner) to more than {required}, or lower the floor"
+            "the CA granted less than the ttl of {ttl}: raise the limit there (its role, profile or provisioner) to more than {required}, or lower the floor"
         ),
         Some(None) => format!(
-            "ask for a ttl above {required}; where the authority decides alone, raise its default, or lower the floor"
+            "ask for a ttl above {required}; if the CA alone decides, raise its default; or lower the floor"
         ),
         None => format!(
-            "have a certificate issued that is good for more than {required}, or lower the floor"
+            "have a certificate issued that is valid for more than {required}, or lower the floor"
         ),
     }
 }
@@ -263,13 +263,15 @@ fn issuer_ends_first(case: &Case<'_>) -> Vec<Finding> {
         Finding::note(
             ISSUER_ENDS_FIRST.code,
             format!(
-                "{} ends {lost} before the certificate it stands above",
+                "{} expires {lost} before the certificate below it",
                 limiting_link(case)
             ),
         )
         .instant("not_after", case.window.window.not_after)
         .instant("leaf_not_after", leaf)
         .fact("lost_seconds", lost.as_seconds())
-        .hint("renew the intermediate at the authority before it shortens what is issued from it"),
+        .hint(
+            "renew the intermediate at the CA before it cuts short the certificates issued from it",
+        ),
     ]
 }

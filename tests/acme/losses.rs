@@ -62,7 +62,11 @@ fn an_account_that_was_made_while_nobody_listened_is_found_by_the_next_run() {
         .iter()
         .find(|f| f.code.as_str() == "acme-account-new")
         .unwrap();
-    assert!(new.summary.contains("holds a key alone"), "{}", new.summary);
+    assert!(
+        new.summary.contains("contains only a key"),
+        "{}",
+        new.summary
+    );
 
     // A URL that was wrong the first time does not stand in the way of the right one.
     let mut elsewhere = kept.clone();

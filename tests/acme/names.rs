@@ -19,7 +19,7 @@ fn a_common_name_alone_is_told_before_anything_is_asked() {
     let opened = ca.open(none());
     for (name, hint) in [
         ("app.internal", "dns = [\"app.internal\"]"),
-        ("app", "by dns or ip"),
+        ("app", "a dns or ip name"),
     ] {
         let finding = settings_error(opened.authority.issue(&order_for(Some(name), Vec::new())));
         assert_eq!(finding.code.as_str(), "acme-names-unfit");

@@ -10,7 +10,7 @@ use crate::support::Reply;
 
 /// Status, problem, whether it passes, our code, what to do.
 const TABLE: &[(u16, &str, bool, &str, &str)] = &[
-    (429, "rateLimited", true, "ca-busy", "try again later"),
+    (429, "rateLimited", true, "ca-busy", "retry later"),
     (500, "serverInternal", true, "ca-busy", "log"),
     (403, "unauthorized", false, "ca-refused", "account"),
     (

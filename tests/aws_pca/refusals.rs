@@ -28,7 +28,7 @@ fn every_exception_is_told_in_words() {
         ("MalformedCSRException", "ca-refused", "subject"),
         ("InvalidArgsException", "ca-refused", "template"),
         ("ValidationException", "ca-refused", "template"),
-        ("SomethingNewException", "ca-refused", "own words"),
+        ("SomethingNewException", "ca-refused", "its message"),
     ] {
         let run = Run::new(&AwsPca, PATIENCE, move |_, _, _| {
             exception(400, name, "because of reasons")

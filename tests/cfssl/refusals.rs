@@ -76,7 +76,7 @@ fn the_numbers_are_told_by_their_category() {
         (5300, "the signing policy"),
         (5500, "the signing policy"),
         (9003, "the signing request"),
-        (1300, "the certificate that would come of it"),
+        (1300, "the certificate to be signed"),
     ] {
         let finding = refused(failure(400, code, "Policy violation request"), |_| {});
         assert_eq!(finding.code.as_str(), "ca-refused");

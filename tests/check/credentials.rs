@@ -145,10 +145,7 @@ fn without_anchors_it_is_said_that_trust_was_not_checked_and_what_needs_them_is_
     for target in [vec!["--cert", &cert], vec![cert.as_str()]] {
         let run = check(&[&target[..], &["--strict"]].concat()).ends(2);
         let said = run.report["findings"][0]["summary"].as_str().unwrap();
-        assert_eq!(
-            said,
-            "--strict: it belongs to --anchors, which is not given"
-        );
+        assert_eq!(said, "--strict: it requires --anchors, which is not given");
     }
     check(&["--cert", &cert, "--crl", &anchors]).ends(2);
 }
@@ -232,12 +229,12 @@ fn words_that_cannot_be_used_are_refused_and_say_why() {
     let desk = Desk::new();
     let (cert, ..) = desk.credential(&desk.issuing.leaf());
     let cases: &[(&[&str], &str)] = &[
-        (&[], "nothing says what to check"),
-        (&["--cert", &cert, &cert], "three ways"),
-        (&["--key", &cert, &cert], "--key: it belongs to --cert"),
+        (&[], "nothing to check is given"),
+        (&["--cert", &cert, &cert], "exclude each other"),
+        (&["--key", &cert, &cert], "--key: it requires --cert"),
         (
             &["--cert", &cert, "--config", "x"],
-            "--config: it belongs to --root",
+            "--config: it requires --root",
         ),
         (
             &["--cert", &cert, "--min-validity", "disabled"],

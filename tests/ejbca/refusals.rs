@@ -59,7 +59,9 @@ fn a_ca_that_is_offline_is_asked_again_and_then_told() {
         finding.summary
     );
     assert!(
-        finding.hint.contains("crypto token activated"),
+        finding
+            .hint
+            .contains("activate the CA and its crypto token"),
         "{}",
         finding.hint
     );

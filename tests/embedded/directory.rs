@@ -44,7 +44,7 @@ fn a_line_that_a_killed_run_left_half_written_spoils_no_other() {
         .unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(
-        shown.contains("\nunreadable lines: 1, cut short by"),
+        shown.contains("\nunreadable lines: 1, truncated by"),
         "{shown}"
     );
 }
@@ -146,6 +146,6 @@ fn an_ended_intermediate_refuses_and_says_when_it_ended() {
     let error = ca.issue(&received(request(&key()).der()), &terms);
     assert_eq!(
         error.unwrap_err().to_string(),
-        "the CA's intermediate ended at 2031-05-31T12:00:00Z"
+        "the CA's intermediate expired at 2031-05-31T12:00:00Z"
     );
 }

@@ -28,7 +28,7 @@ fn what_ca_init_made_is_told() {
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     };
     assert!(made().starts_with("made a CA in "));
-    assert!(made().starts_with("there is a CA in "));
+    assert!(made().starts_with("there is already a CA in "));
     fs::remove_file(dir.join("intermediate.pem")).unwrap();
     assert!(made().starts_with("made a new intermediate in "));
 }

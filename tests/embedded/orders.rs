@@ -90,7 +90,7 @@ fn what_cannot_be_read_is_explained_by_what_stands_there() {
         finding.summary
     );
     assert!(
-        finding.hint.starts_with("look at what stands there"),
+        finding.hint.starts_with("check what is there"),
         "{}",
         finding.hint
     );

@@ -25,7 +25,7 @@ fn what_this_ca_never_certifies_is_refused_in_words() {
         ),
         (
             &["-subj", "/"],
-            "the request names nobody: it has neither a subject nor a subject alternative name",
+            "the request has no name: neither a subject nor a subject alternative name",
         ),
     ] {
         let error = ca.issue(&received(&openssl_request(arguments)), &TERMS);

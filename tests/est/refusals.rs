@@ -41,7 +41,7 @@ fn a_login_that_fails_is_explained_by_what_the_server_offers() {
     assert!(none.contains("give username and password"), "{none}");
     let (digest, offered) = hint(&["Digest realm=\"est\", qop=\"auth\", nonce=\"x\""], true);
     assert!(
-        digest.contains("Digest, which certbake does not speak"),
+        digest.contains("Digest, which certbake does not support"),
         "{digest}"
     );
     assert_eq!(offered, "[\"Digest\"]");

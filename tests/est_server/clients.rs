@@ -324,7 +324,7 @@ fn a_server_told_to_stop_finishes_the_order_in_flight() {
     assert_eq!(log.matches("\"requester\":\"user:builder\"").count(), 1);
     let (status, log) = server.end();
     assert!(status.success(), "{status}");
-    assert!(log.contains("/ca: made one; clients need"), "{log}");
+    assert!(log.contains("/ca: created one; clients need"), "{log}");
     assert!(
         log.contains("stopping: finishing the requests in flight"),
         "{log}"

@@ -77,7 +77,7 @@ fn whoever_cannot_log_in_is_told_how() {
     let lab = Lab::new();
     let request = base64(&request(&key(), "app", &[]));
     for (arguments, reason) in [
-        (&[][..], "a login is needed\n"),
+        (&[][..], "a login is required\n"),
         (&["-u", "builder:wrong"], "user name or password is wrong\n"),
         (
             &["-u", "nobody:xyzzy-canary"],
@@ -223,7 +223,7 @@ fn a_user_gets_the_names_that_are_allowed_and_no_others() {
     ] {
         let reply = ask(common_name, names);
         let reason = format!(
-            "{refused} is not allowed to builder, whose names are *.internal, cn:app-*, spiffe://lab/*\n"
+            "{refused} is not allowed for builder, whose names are *.internal, cn:app-*, spiffe://lab/*\n"
         );
         assert_eq!((reply.status, reply.body), (403, reason));
     }

@@ -135,9 +135,9 @@ fn what_cannot_be_started_is_a_matter_of_settings() {
     for (program, words) in [
         ("./missing", "no such program"),
         ("certbake-no-such-tool", "PATH"),
-        (plain.as_str(), "may not be run"),
+        (plain.as_str(), "is not executable"),
         (lost.as_str(), "no such program"),
-        (folder.as_str(), "may not be run"),
+        (folder.as_str(), "is not executable"),
     ] {
         let opened = shop.open_with(|table| {
             table.insert("command".to_owned(), vec![program].into());

@@ -8,10 +8,10 @@ use crate::workshop::unusable;
 #[test]
 fn settings_that_cannot_be_used_are_told_by_their_key() {
     for (table, key, words) in [
-        ("command = []", "command", "names no program"),
-        ("command = ['']", "command", "names no program"),
+        ("command = []", "command", "has no program"),
+        ("command = ['']", "command", "has no program"),
         ("command = 'sign'", "command", "sequence"),
-        ("command = ['x']\nrevoke = []", "revoke", "names no program"),
+        ("command = ['x']\nrevoke = []", "revoke", "has no program"),
         ("command = ['x']\nenv.'A-B' = ''", "env.A-B", "variable"),
         (
             "command = ['x']\nenv.CERTBAKE_X = ''",

@@ -263,7 +263,7 @@ fn what_cannot_be_spoken_or_read_is_told_and_nothing_sent() {
             json!({"environment_id": "aws1", "url": "http://169.254.169.254/"}),
             "AWS",
         ),
-        (json!({}), "neither a file nor a url"),
+        (json!({}), "either a file or a url"),
         (json!({"file": "/nonexistent/token"}), "/nonexistent/token"),
     ] {
         // By itself, and as what a service account is stood in for with.
@@ -292,7 +292,7 @@ fn what_cannot_be_spoken_or_read_is_told_and_nothing_sent() {
             json!({"type": "service_account"}),
             "members of \"service_account\" are missing",
         ),
-        (json!([1]), "no JSON with a type"),
+        (json!([1]), "not JSON with a type"),
     ] {
         let (_server, outcome) = order_with(granting, |_| content, 0o600);
         let finding = outcome.unwrap_err().into_finding();

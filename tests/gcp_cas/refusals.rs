@@ -72,7 +72,7 @@ fn table() -> Vec<(u16, &'static str, Value, &'static str, bool)> {
         ),
         (404, "NOT_FOUND", none.clone(), "caPools/builders", false),
         (409, "ALREADY_EXISTS", none.clone(), "run again", false),
-        (500, "INTERNAL", none, "try again later", true),
+        (500, "INTERNAL", none, "retry later", true),
     ]
 }
 

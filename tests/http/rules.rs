@@ -62,7 +62,7 @@ fn what_counts_as_busy_is_asked_again_and_told_at_the_end() {
     );
     waits_told();
     opened.authority.issue(&order(PATIENCE).1).unwrap();
-    assert_eq!(waits_told(), ["it asked to be tried again"; 2]);
+    assert_eq!(waits_told(), ["it asked for a retry"; 2]);
     assert_eq!(server.asked().len(), 3);
     let error = told(
         json_reply(

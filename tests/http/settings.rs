@@ -29,13 +29,13 @@ const FAULTS: &[(&str, &str, &str)] = &[
     (
         "request = { path = 'https://elsewhere/x' }",
         "request.path",
-        "starts with a slash",
+        "start with a slash",
     ),
     ("request = { method = 'post' }", "request.method", "POST"),
     (
         "request = { form = { a = '{{ names.dsn }}' } }",
         "request.form",
-        "body is given too",
+        "body is also given",
     ),
     (
         "headers = { x = '{{ nope }}' }",
@@ -51,7 +51,7 @@ const FAULTS: &[(&str, &str, &str)] = &[
     (
         "headers = { 'a b' = 'x' }",
         "headers.a b",
-        "name of a header",
+        "valid header name",
     ),
     ("headers = { x = 'env:TOKEN' }", "headers.x", "secret ="),
     (

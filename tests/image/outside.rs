@@ -58,7 +58,7 @@ fn what_holds_a_certificate_or_a_key_is_not_replaced_by_a_report() {
     std::fs::write(&key, &text).unwrap();
     for refused in [can_write_beside(&key), write_beside(&key, b"{}")] {
         let said = refused.unwrap_err().to_string();
-        assert_eq!(said, "a certificate or a key is there, which would be lost");
+        assert_eq!(said, "it would overwrite a certificate or a key");
     }
     assert_eq!(std::fs::read_to_string(&key).unwrap(), text);
     let report = dir.path().join("out/report.json");

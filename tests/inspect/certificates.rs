@@ -100,7 +100,7 @@ fn a_chain_in_the_wrong_order_is_said_with_the_right_one() {
     assert!(
         shown
             .row("warning")
-            .starts_with("its certificates are not a chain in order"),
+            .starts_with("its certificates are not in order"),
         "{}",
         shown.text
     );

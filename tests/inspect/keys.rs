@@ -66,7 +66,7 @@ fn an_encrypted_key_without_a_password_says_how_to_give_one_and_shows_the_rest()
     lab.join(&["app.pem", "encrypted.pem"], "both.pem");
     let shown = lab.inspect("both.pem");
     assert_eq!(shown.row("item 2"), "private key, encrypted");
-    assert_eq!(shown.row("note"), "its private key is under a password");
+    assert_eq!(shown.row("note"), "its private key is encrypted");
     assert!(
         shown.row("hint").contains("--password env:NAME"),
         "{}",
@@ -100,7 +100,7 @@ fn a_key_store_of_openssl_or_java_is_opened_with_its_password() {
         let locked = lab.inspect(store);
         assert_eq!(
             (locked.exit_code, locked.row("error")),
-            (2, "it is a PKCS#12 key store under a password")
+            (2, "it is a PKCS#12 key store with a password")
         );
         let wrong = lab.inspect(&format!("{store} --password env:OTHER"));
         assert_eq!(

@@ -97,7 +97,7 @@ fn a_signature_that_cannot_be_verified_is_not_called_a_wrong_one() {
     assert!(
         shown
             .row("signature")
-            .ends_with("which does not prove its key"),
+            .ends_with("which does not match its key"),
         "{}",
         shown.text
     );

@@ -73,7 +73,7 @@ const STRANGERS: &[(&str, &str, &str)] = &[
     ),
     (
         "traditional.pem",
-        "encrypted by PEM headers",
+        "encrypted with PEM headers",
         "openssl pkcs8 -topk8",
     ),
     (
@@ -83,13 +83,13 @@ const STRANGERS: &[(&str, &str, &str)] = &[
     ),
     (
         "cut.der",
-        "a DER file cut after 200 bytes",
+        "a DER file truncated after 200 bytes",
         "in binary mode",
     ),
     (
         "indented.yaml",
-        "do not begin at the start of a line",
-        "remove the blanks",
+        "do not start at the beginning of a line",
+        "remove the spaces",
     ),
     ("utf16.pem", "UTF-16", "iconv"),
     (
@@ -97,8 +97,8 @@ const STRANGERS: &[(&str, &str, &str)] = &[
         "PEM block 1: it has a BEGIN line but no END line",
         "from BEGIN to END",
     ),
-    ("variable.pem", "its line ends are lost", "printf '%s"),
-    ("escaped.pem", "its line ends are lost", "printf '%b'"),
+    ("variable.pem", "its line breaks are lost", "printf '%s"),
+    ("escaped.pem", "its line breaks are lost", "printf '%b'"),
     (
         "mislabelled.pem",
         "labelled as a certificate, but is a private key",
@@ -112,13 +112,17 @@ const STRANGERS: &[(&str, &str, &str)] = &[
     ("gnutls.p12", "a PKCS#12 key store in PEM", "base64 -d"),
     (
         "secrets.p12 --password env:PASSWORD",
-        "a PKCS#12 key store without certificates and private keys",
+        "a PKCS#12 key store without certificates or private keys",
         "",
     ),
     ("login.html", "an HTML page", "curl --fail"),
     ("answer.json", "JSON", "jq -r"),
     ("empty", "it is empty", ""),
-    ("noise", "4 bytes of a kind that certbake does not know", ""),
+    (
+        "noise",
+        "4 bytes in a format that certbake does not know",
+        "",
+    ),
 ];
 
 #[test]

@@ -105,7 +105,7 @@ fn who_did_not_come_is_told_apart_approver_or_signer() {
     let finding = outcome.unwrap_err().into_finding();
     assert_eq!(finding.code.as_str(), "ca-pending");
     assert!(
-        finding.summary.contains("nobody has approved"),
+        finding.summary.contains("nobody approved"),
         "{}",
         finding.summary
     );

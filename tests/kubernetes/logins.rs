@@ -246,7 +246,7 @@ fn a_credential_plugin_has_no_longer_than_the_order() {
         begun.elapsed()
     );
     assert!(
-        error.to_string().contains("had not ended by the deadline"),
+        error.to_string().contains("did not end by the deadline"),
         "{error}"
     );
 }
@@ -278,7 +278,7 @@ fn a_plugin_that_fails_says_nothing_or_wants_a_terminal_is_told() {
             "",
             "without its key",
         ),
-        ("true", "      interactiveMode: Always", "wants a terminal"),
+        ("true", "      interactiveMode: Always", "needs a terminal"),
     ] {
         let error = home.issue(&plugin(&home, script, more), 0o644).unwrap_err();
         assert!(matches!(error, AuthorityError::Settings(_)), "{error}");
@@ -319,7 +319,7 @@ fn a_pod_comes_with_its_service_account() {
     opened.authority.issue(&order(PATIENCE).1).unwrap();
     assert_eq!(home.bearer(), format!("Bearer {CANARY}"));
     let error = open_in(table, &home.lab.anchors(), &[]).err().unwrap();
-    assert!(error.reason.contains("this is no pod"), "{error}");
+    assert!(error.reason.contains("this is not a pod"), "{error}");
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn a_verb_that_is_not_allowed_is_a_refusal_where_the_order_would_fail_by_it() {
     let finding = found.unwrap_err().into_finding();
     assert_eq!(finding.code.as_str(), "ca-login-refused");
     assert!(
-        finding.summary.contains("may not get"),
+        finding.summary.contains("not allowed to get"),
         "{}",
         finding.summary
     );
@@ -100,7 +100,7 @@ fn a_verb_that_is_not_allowed_is_a_refusal_where_the_order_would_fail_by_it() {
     let finding = &found.unwrap()[0];
     assert_eq!(finding.code.as_str(), "kubernetes-request-left");
     assert!(
-        finding.summary.contains("may not delete"),
+        finding.summary.contains("not allowed to delete"),
         "{}",
         finding.summary
     );

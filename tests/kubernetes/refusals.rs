@@ -8,7 +8,13 @@ use crate::support::contract::{PATIENCE, Run};
 
 /// Status, reason, message, what the hint must name, whether asking again may help.
 const TABLE: &[(u16, &str, &str, &str, bool)] = &[
-    (401, "Unauthorized", "Unauthorized", "out of date", false),
+    (
+        401,
+        "Unauthorized",
+        "Unauthorized",
+        "may have expired",
+        false,
+    ),
     (
         403,
         "Forbidden",
@@ -64,7 +70,7 @@ const TABLE: &[(u16, &str, &str, &str, bool)] = &[
         500,
         "InternalError",
         "an error on the server",
-        "try again",
+        "retry later",
         true,
     ),
 ];
@@ -143,7 +149,7 @@ fn a_token_that_a_gateway_does_not_accept_is_not_called_unspoken() {
     });
     let finding = run.refused();
     assert!(
-        finding.hint.contains("we came with a token") && finding.hint.contains("out of date"),
+        finding.hint.contains("certbake presented a token") && finding.hint.contains("has expired"),
         "{}",
         finding.hint
     );

@@ -66,7 +66,10 @@ fn the_roots_of_a_signer_are_given_or_the_clusters_own() {
     };
     let error = opens("a.b/c", &[]).unwrap_err();
     assert_eq!(error.key, "anchors");
-    assert!(error.reason.contains("no roots of a.b/c"), "{error}");
+    assert!(
+        error.reason.contains("does not provide the roots of a.b/c"),
+        "{error}"
+    );
     opens("a.b/c", &[vec![1]]).unwrap();
     opens("kubernetes.io/kube-apiserver-client", &[]).unwrap();
 }

@@ -69,7 +69,7 @@ fn a_record_of_another_identity_that_cannot_be_read_is_warned_of() {
     {
         assert_eq!(finding["severity"], "warning", "{finding}");
         let summary = finding["summary"].as_str().unwrap();
-        let begins = format!("which files are those of {name} is not known: ");
+        let begins = format!("cannot tell which files belong to {name}: ");
         assert!(summary.starts_with(&begins), "{finding}");
     }
     assert_eq!(report["findings"].as_array().unwrap().len(), 2);

@@ -127,7 +127,7 @@ fn flags_alone_are_told_by_their_own_names() {
         ),
         (
             [&cert[..], &["--common-name", "a"]].concat(),
-            "the private key goes nowhere",
+            "no placement is given for the private key",
         ),
     ] {
         let run = lab.provision(&words).ends_with(2);
@@ -163,11 +163,11 @@ fn a_setting_that_goes_with_another_is_told_by_its_flag() {
     for (more, said) in [
         (
             &["--ca-user", "builder"][..],
-            "--ca-password: username is given without it",
+            "--ca-password: username needs it, and it is not given",
         ),
         (
             &["--ca-password", "env:PASSWORD"],
-            "--ca-user: password is given without it",
+            "--ca-user: password needs it, and it is not given",
         ),
         (
             &["--ca-set", "proxy_username=me"],
@@ -175,7 +175,7 @@ fn a_setting_that_goes_with_another_is_told_by_its_flag() {
         ),
         (
             &["--ca-cert", "rootfs/etc/app/tls/client.crt"],
-            "there is no private key in it, and client_key (--ca-key) names no other file",
+            "it contains no private key, and client_key (--ca-key) is not given",
         ),
         (
             &["--ca-dir", "ca"],
@@ -225,7 +225,7 @@ fn a_length_of_time_below_zero_is_told_as_one() {
         let run = lab.provision(&[APP, &[flag, "-1d"]].concat());
         let report = run.ends_with(2).json();
         let summary = report["findings"][0]["summary"].as_str().unwrap();
-        let words = format!("{flag}: \"-1d\" is not a length of time");
+        let words = format!("{flag}: \"-1d\" is not a duration");
         assert!(summary.starts_with(&words), "{summary}");
     }
     assert!(!lab.path("ca").exists());

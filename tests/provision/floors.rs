@@ -33,7 +33,8 @@ fn no_certificate_is_spent_on_a_floor_that_its_ttl_can_never_hold() {
     assert_eq!(owner, lab.path("rootfs").metadata().unwrap().uid());
     assert_eq!(finding["facts"]["ttl_from"], "--ttl");
     assert_eq!(finding["facts"]["floor_from"], "--min-validity");
-    let summary = "a certificate of 1d cannot stay valid for the 7d that the build demands";
+    let summary =
+        "a certificate with a ttl of 1d cannot stay valid for the 7d that the build requires";
     assert_eq!(finding["summary"], summary);
     assert!(!lab.path("ca").exists(), "the authority was opened");
 }
@@ -96,7 +97,7 @@ fn a_floor_of_nothing_is_refused_as_a_flag_too() {
         assert_eq!(
             said,
             format!(
-                "--min-validity: \"{floor}\" demands nothing, so it is no floor: leave it out, or say how long is needed"
+                "--min-validity: \"{floor}\" is not a floor, because it requires nothing: leave it out, or give a duration"
             )
         );
         let run = lab.run(&["check", "--root", "rootfs", "--min-validity", floor]);

@@ -10,7 +10,7 @@ fn a_mistake_in_the_file_is_told_with_its_line_and_key() {
             9,
             ("ttl = \"30d\"", "ttl = \"soon\""),
             "identity.app.ttl",
-            "not a length of time",
+            "not a duration",
         ),
         (
             3,
@@ -113,25 +113,25 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
             format!("{both}ttl = \"0d\"\n"),
             8,
             "identity.app.ttl",
-            "no time at all",
+            "the duration is zero",
         ),
         (
             format!("{both}min_validity = \"0d\"\n"),
             8,
             "identity.app.min_validity",
-            "demands nothing",
+            "it requires nothing",
         ),
         (
             format!("{both}min_validity = \"0%\"\n"),
             8,
             "identity.app.min_validity",
-            "demands nothing",
+            "it requires nothing",
         ),
         (
             format!("{both}use_by.rollout = \"0d\"\n"),
             8,
             "identity.app.use_by",
-            "demands nothing",
+            "it requires nothing",
         ),
         (
             format!("{both}use_by = {{ a = \"36500d\", b = \"36500d\" }}\n"),
@@ -155,13 +155,13 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
             format!("{both}placements.pkcs12 = {{ path = \"/app.p12\", password = \"hunter2\" }}\n"),
             8,
             "identity.app.placements.pkcs12.password",
-            "a secret is never given itself",
+            "never the secret itself",
         ),
         (
             "placements.full_chain = \"/app.crt\"\nplacements.private_key = { path = \"/app.key\", owner = \"app:tls\" }\n".to_owned(),
             7,
             "identity.app.placements.private_key",
-            "the owner \"app:tls\" holds a colon",
+            "the owner \"app:tls\" contains a colon",
         ),
         (
             format!("{both}[identity.\"my app\"]\ncommon_name = \"b\"\nplacements.combined = \"/b.pem\"\n"),
@@ -173,31 +173,31 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
             format!("{both}min_validity = \"30d\"\nmax_validity = \"20d\"\n"),
             9,
             "identity.app.max_validity",
-            "the floor of 30d is longer than the 20d allowed",
+            "the floor of 30d is longer than the 20d that max_validity allows",
         ),
         (
             "placements.private_key = \"/app.key\"\n".to_owned(),
             6,
             "identity.app.placements",
-            "the certificate goes nowhere",
+            "no placement is given for the certificate",
         ),
         (
             "placements.full_chain = \"/app.crt\"\n".to_owned(),
             6,
             "identity.app.placements",
-            "the private key goes nowhere",
+            "no placement is given for the private key",
         ),
         (
             format!("{both}placements.certificate = \"/app.key\"\n"),
             7,
             "identity.app.placements.private_key",
-            "/app.key is already to hold the certificate",
+            "/app.key is already the path of the certificate",
         ),
         (
             format!("{both}placements.issuers = [\"/i.crt\", \"/i.crt\"]\n"),
             8,
             "identity.app.placements.issuers",
-            "/i.crt is already to hold the issuers",
+            "/i.crt is already the path of the issuers",
         ),
     ] {
         let head =
@@ -261,11 +261,11 @@ fn anchors_that_cannot_be_read_are_told_with_what_to_give() {
     for (ca, hint) in [
         (
             "kind = \"embedded\"\ndir = \"ca\"",
-            "leave anchors out while the CA is not made",
+            "leave anchors out until the CA exists",
         ),
         (
             "kind = \"est\"\nurl = \"https://ca.example\"",
-            "the roots that its certificates must lead to",
+            "the roots to which its certificates must chain",
         ),
     ] {
         lab.write("certbake.toml", &format!("[ca.lab]\n{ca}\nanchors = \"missing.pem\"\n[identity.app]\ncommon_name = \"app\"\nplacements.combined = \"/app.pem\"\n"));
@@ -297,10 +297,10 @@ fn a_file_given_as_anchors_is_called_what_it_is() {
     lab.write("empty.pem", "\n");
     std::fs::write(lab.path("utf16.pem"), b"\xff\xfe-\0-\0").unwrap();
     for (anchors, said) in [
-        ("root.der", "it is DER, which `openssl x509 -inform DER"),
+        ("root.der", "it is DER: `openssl x509 -inform DER"),
         ("empty.pem", "it is empty"),
         ("utf16.pem", "it is UTF-16 text"),
-        ("ca/keys/root.key", "it holds others"),
+        ("ca/keys/root.key", "it contains other things"),
         (
             "rootfs/etc/passwd",
             "`certbake inspect FILE` says what it is",

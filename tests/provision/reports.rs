@@ -167,25 +167,31 @@ fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
     let before = lab.image();
     let one = ["--identity", "app"];
     for (report, said) in [
-        ("json=rootfs/etc/app.pem", "a certificate or a key is there"),
-        ("json=link/etc/agent.key", "a certificate or a key is there"),
+        (
+            "json=rootfs/etc/app.pem",
+            "it would overwrite a certificate or a key",
+        ),
+        (
+            "json=link/etc/agent.key",
+            "it would overwrite a certificate or a key",
+        ),
         (
             "json=rootfs/var/lib/certbake/app.json",
-            "holds the record of app",
+            "where the record of app goes",
         ),
         ("json=./certbake.toml", "is the configuration file"),
         (
             "json=ca/keys/root.key",
-            "a certificate or a key is there, which would be lost",
+            "it would overwrite a certificate or a key",
         ),
     ] {
         let run = bake(&["--report", report]).ends_with(2);
         assert!(run.stderr.contains(said), "{report}: {}", run.stderr);
     }
     for (record, said) in [
-        ("rootfs/etc/app.pem", "holds the combined of app"),
+        ("rootfs/etc/app.pem", "where the combined of app goes"),
         ("certbake.toml", "is the configuration file"),
-        ("out.json", "is to hold the json report already"),
+        ("out.json", "is already the path of the json report"),
     ] {
         let more = ["--record", record, "--report", "json=out.json"];
         let run = bake(&[&one, &more[..]].concat()).ends_with(2);

@@ -176,11 +176,11 @@ fn baked_with_warnings() -> Report {
     identity.placements[1].change = Change::Unchanged;
     report.identities = vec![identity];
     report.findings = vec![
-        Finding::warning(Code::new("lifetime-shortened"), "the authority granted 45d of the 60d asked for")
+        Finding::warning(Code::new("lifetime-shortened"), "the CA granted 45d of the 60d asked for")
             .about("app-server")
             .fact("asked_seconds", 60 * DAY)
             .fact("granted_seconds", 45 * DAY)
-            .hint("raise the limit at the authority (its role, profile or provisioner), or ask for a ttl of at most 45d"),
+            .hint("raise the limit at the CA (its role, profile or provisioner), or ask for a ttl of at most 45d"),
         Finding::note(
             Code::new("replaced-in-place"),
             "/etc/app-server/tls/client.crt was overwritten in place: something is mounted on the file itself",
@@ -212,7 +212,7 @@ fn dry_run() -> Report {
     report.findings = vec![
         Finding::note(
             Code::new("dry-run"),
-            "nothing was asked for and nothing was written",
+            "no certificate was requested and nothing was written",
         )
         .hint("run it again without --dry-run"),
     ];
@@ -230,7 +230,7 @@ fn revoked() -> Report {
     report.findings.push(
         Finding::note(
             Code::new("certificate-revoked"),
-            "lab has revoked certificate 4f1c, since its key may be known to others; peers that look at no revocation list accept it until 2026-12-23T23:00:00Z",
+            "lab has revoked certificate 4f1c, since its key may be known to others; peers that check no revocation list accept it until 2026-12-23T23:00:00Z",
         )
         .about("app-server")
         .fact("serial", "4f1c")

@@ -215,9 +215,9 @@ fn an_x5c_login_signs_with_its_certificate_and_names_its_provisioner() {
     let preflight = opened.preflight.unwrap();
     let findings = preflight.preflight(&longer, Depth::Order).unwrap();
     assert!(
-        findings
-            .iter()
-            .any(|finding| finding.summary.contains("X5C login ends in")),
+        findings.iter().any(|finding| finding
+            .summary
+            .contains("X5C login's certificate expires in")),
         "{findings:?}"
     );
 }
@@ -238,7 +238,11 @@ fn a_ready_made_token_is_sent_as_it_is_and_once() {
     let error = opened.authority.issue(&order(PATIENCE).1).unwrap_err();
     let finding = error.into_finding();
     assert_eq!(finding.code.as_str(), "ca-token-unusable");
-    assert!(finding.summary.contains("spent"), "{}", finding.summary);
+    assert!(
+        finding.summary.contains("already used"),
+        "{}",
+        finding.summary
+    );
     assert_eq!(server.asked().len(), 1);
 }
 

@@ -71,18 +71,18 @@ fn other_refusals_keep_the_cas_own_words_and_get_a_hint_of_their_own() {
         (
             403,
             "certificate request does not contain the valid common name - got a, want b",
-            "other names",
+            "names differ",
         ),
         (
             403,
             "requested certificate notAfter (x) is after the expiration of the provisioning credential (y)",
             "X5C login",
         ),
-        (403, "something new", "own words"),
+        (403, "something new", "its message"),
         (
             400,
             "The request could not be completed: invalid csr.",
-            "own words",
+            "its message",
         ),
         (404, "Please see the certificate authority logs", "URL"),
         (501, "not implemented", "does not offer"),

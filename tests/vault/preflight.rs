@@ -110,13 +110,15 @@ fn a_lifetime_above_the_roles_is_foreseen() {
     assert_eq!(codes(&findings), ["lifetime-capped", "lifetime-capped"]);
     assert_eq!(findings[0].facts["max_ttl_seconds"], 259_200);
     assert!(
-        findings[0].summary.contains("30d was asked for"),
+        findings[0].summary.contains("30d was requested"),
         "{}",
         findings[0].summary
     );
     // The lab's issuer ends within 30 days, an hour earlier than that.
     assert!(
-        findings[1].summary.contains("\"Lab Issuing\" ends in 29d"),
+        findings[1]
+            .summary
+            .contains("\"Lab Issuing\" expires in 29d"),
         "{}",
         findings[1].summary
     );
@@ -221,18 +223,18 @@ fn a_key_that_a_role_would_refuse_is_foreseen() {
         (
             Ed25519,
             json!({}),
-            Some("wants a key of type ec of at least 256 bits, and ours is Ed25519"),
+            Some("requires a key of type ec of at least 256 bits, but the order's is Ed25519"),
         ),
         (
             EcdsaP256,
             json!({ "key_bits": 384 }),
-            Some("384 bits, and ours is ECDSA P-256"),
+            Some("384 bits, but the order's is ECDSA P-256"),
         ),
         (Rsa2048, json!({ "key_type": "any" }), None),
         (
             Rsa2048,
             json!({ "key_type": "rsa", "key_bits": 3072 }),
-            Some("3072 bits, and ours is RSA 2048"),
+            Some("3072 bits, but the order's is RSA 2048"),
         ),
         (
             Ed25519,
@@ -315,7 +317,7 @@ fn a_token_that_ends_before_the_deadline_is_a_warning_and_a_dead_one_a_refusal()
     assert!(
         findings[0]
             .summary
-            .contains("10m, which a long build outlasts"),
+            .contains("10m, which may be too soon for a long build"),
         "{}",
         findings[0].summary
     );

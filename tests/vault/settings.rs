@@ -108,9 +108,9 @@ fn the_short_keys_stand_for_the_usual_logins() {
 fn what_cannot_be_used_is_said_by_its_key() {
     let pin = "ab".repeat(32);
     for (table, key, words) in [
-        ("".to_owned(), "auth", "how to log in"),
-        (format!("{LOGIN}password = 'env:P'"), "auth", "twice"),
-        ("username = 'bob'".to_owned(), "password", "without it"),
+        ("".to_owned(), "auth", "no login is given"),
+        (format!("{LOGIN}password = 'env:P'"), "auth", "two logins"),
+        ("username = 'bob'".to_owned(), "password", "needs it"),
         ("auth = { method = 'magic' }".to_owned(), "auth.method", "unknown variant"),
         ("auth = { method = 'token' }".to_owned(), "auth", "missing field `token`"),
         ("auth = { method = 'token', token = 'env:T', tokn = 1 }".to_owned(), "auth", "unknown field `tokn`"),

@@ -14,10 +14,7 @@ fn a_shortened_lifetime_fails_or_warns_as_the_policy_says() {
     let mut scene = Scene::with_leaf(window(Duration::ZERO, 25 * DAY));
     let verdict = scene.judge();
     let finding = only(&verdict, "lifetime-shortened", Severity::Error);
-    assert_eq!(
-        finding.summary,
-        "the authority granted 25d of the 30d asked for"
-    );
+    assert_eq!(finding.summary, "the CA granted 25d of the 30d asked for");
     assert_eq!(verdict.outcome(), Outcome::Window);
 
     scene.policy.on_shortened = OnShortened::Warn;

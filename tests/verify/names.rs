@@ -28,10 +28,10 @@ fn a_name_that_nobody_asked_for_is_refused_and_an_echo_of_the_common_name_is_exp
     let finding = only(&scene.judge(), "names-unexpected", Severity::Error);
     assert_eq!(
         finding.summary,
-        "the certificate carries dns:app-server, which nobody asked for"
+        "the certificate carries dns:app-server, which was not asked for"
     );
     assert!(
-        finding.hint.contains("repeats the common name"),
+        finding.hint.contains("adds the common name"),
         "{}",
         finding.hint
     );

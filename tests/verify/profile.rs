@@ -64,7 +64,7 @@ fn what_only_linters_of_public_authorities_refuse_in_a_server_is_noted_and_refus
         let finding = only(&verdict, "not-baseline", Severity::Error);
         let said = "a common name that looks like a host name";
         assert!(finding.summary.contains(said), "{}", finding.summary);
-        let advice = "have it among the alternative names too";
+        let advice = "add the name to the subject alternative names too";
         assert!(finding.hint.contains(advice), "{}", finding.hint);
         assert_eq!(verdict.outcome(), Outcome::Flawed);
     }

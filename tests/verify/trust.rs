@@ -47,9 +47,7 @@ fn a_chain_to_another_root_of_the_same_name_is_untrusted() {
     let verdict = scene.judge();
     let finding = only(&verdict, "chain-untrusted", Severity::Error);
     assert!(
-        finding
-            .summary
-            .contains("another authority of the same name"),
+        finding.summary.contains("another CA of the same name"),
         "{}",
         finding.summary
     );
@@ -154,7 +152,7 @@ fn a_chain_longer_than_peers_allow_is_refused_when_the_limit_is_known() {
     let finding = only(&verdict, "chain-too-long", Severity::Error);
     assert_eq!(
         finding.summary,
-        "the chain has 1 intermediate, and 0 may be there (--max-depth)"
+        "the chain has 1 intermediate, more than the 0 allowed by --max-depth"
     );
     assert_eq!(verdict.outcome(), Outcome::Flawed);
 }

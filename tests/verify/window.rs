@@ -148,7 +148,7 @@ fn a_certificate_that_starts_later_is_refused_beyond_the_tolerance_and_warned_of
     let finding = only(&verdict, "not-yet-valid", Severity::Error);
     assert_eq!(
         finding.summary,
-        "the certificate \"app-server\" is not valid yet: it starts in 20s"
+        "the certificate \"app-server\" is not valid yet: it becomes valid in 20s"
     );
     assert_eq!(verdict.outcome(), Outcome::Window);
 

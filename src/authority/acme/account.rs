@@ -70,7 +70,7 @@ impl Kept {
         }
         // As a secret: refused when others may read it.
         let text = read_secret(&SecretSource::File(path.to_owned()))?;
-        let unreadable = || unusable(path, "it is not an ACME account as certbake writes it");
+        let unreadable = || unusable(path, "it is not an ACME account file written by certbake");
         let mut file: File = serde_json::from_slice(text.expose()).map_err(|_| unreadable())?;
         // A key alone is of no CA: the one that was to know it may have been a mistake.
         if file.id.is_some() && file.directory != directory.as_str() {
@@ -183,7 +183,7 @@ impl Account {
 pub fn obstacle(settings: &Checked, directory: &Directory) -> Option<Finding> {
     let meta = &directory.meta;
     if meta.external_account_required && settings.external.is_none() {
-        let words = "the CA's directory says that an account needs an external account binding";
+        let words = "the CA requires an external account binding";
         return Some(Finding::error(EXTERNAL_ACCOUNT, words).hint(EXTERNAL_HINT));
     }
     match &meta.terms_of_service {
@@ -192,7 +192,7 @@ pub fn obstacle(settings: &Checked, directory: &Directory) -> Option<Finding> {
             Some(
                 Finding::error(
                     TERMS,
-                    "the CA has terms of service, which are not agreed to",
+                    "the CA has terms of service, and they are not agreed to",
                 )
                 .fact("terms_of_service", terms.clone())
                 .hint(format!(
@@ -274,7 +274,8 @@ fn external_key(hmac: &Secret) -> Result<Signer, AuthorityError> {
         .map_err(|_| {
             let words = "the HMAC key of the external account binding is not base64url";
             AuthorityError::Settings(Box::new(
-                Finding::error(UNUSABLE, words).hint("give eab_hmac_key as the CA handed it out"),
+                Finding::error(UNUSABLE, words)
+                    .hint("give eab_hmac_key exactly as the CA issued it"),
             ))
         })?;
     Ok(Signer::from_hmac(&decoded))
@@ -284,7 +285,7 @@ fn external_key(hmac: &Secret) -> Result<Signer, AuthorityError> {
 pub fn missing(path: &Path) -> AuthorityError {
     unusable(
         path,
-        "no account stands there, and only the one that ordered a certificate may revoke it without its key",
+        "it does not exist, and without the certificate's key only the account that ordered it may revoke it",
     )
 }
 
@@ -293,6 +294,6 @@ fn unusable(path: &Path, reason: &str) -> AuthorityError {
     AuthorityError::Settings(Box::new(
         Finding::error(UNUSABLE, format!("the ACME account in {shown}: {reason}"))
             .in_file(shown)
-            .hint("give another file as account, in a directory that can be written; one that does not exist is made"),
+            .hint("give another file as account, in a writable directory; certbake creates a file that does not exist"),
     ))
 }

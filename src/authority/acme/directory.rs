@@ -57,8 +57,7 @@ impl Directory {
             return Err(answer::turned_down(what, &request, &response, "no login"));
         }
         let unusable = || {
-            let reason =
-                "it is not the directory of an ACME CA, with newNonce, newAccount and newOrder";
+            let reason = "it is not an ACME directory with newNonce, newAccount and newOrder";
             answer::unusable(what, reason, &response)
         };
         let document: Document = serde_json::from_slice(&response.body).map_err(|_| unusable())?;

@@ -35,11 +35,11 @@ pub fn identifiers(request: &SigningRequest) -> Result<Vec<Identifier>, Authorit
         let name = request.subject.common_name.as_deref().unwrap_or_default();
         let hint = match AltName::dns(name) {
             Ok(_) if name.contains('.') => format!("write dns = [\"{name}\"]"),
-            _ => "give the identity a name by dns or ip that the CA can reach this machine by"
+            _ => "give the identity a dns or ip name at which the CA can reach this machine"
                 .to_owned(),
         };
         let words =
-            "the identity has a common name only, and ACME proves DNS names and IP addresses";
+            "the identity has only a common name, and ACME proves only DNS names and IP addresses";
         return Err(unfit(words.to_owned(), &hint));
     }
     Ok(identifiers)
@@ -54,8 +54,11 @@ pub fn stray_common_name(request: &SigningRequest) -> Option<Finding> {
         _ => false,
     });
     (!among).then(|| {
-        Finding::warning(NAMES, format!("the common name {common_name} is none of the DNS names and IP addresses"))
-            .hint("ACME CAs refuse it or leave it out: leave out common_name, or make it one of the names")
+        Finding::warning(
+            NAMES,
+            format!("the common name {common_name} is not among the DNS names and IP addresses"),
+        )
+        .hint("ACME CAs refuse or drop it: leave out common_name, or add it to the names")
     })
 }
 

@@ -169,7 +169,7 @@ impl<'a> Conversation<'a> {
             }
             match status {
                 OrderStatus::Invalid => {
-                    let reason = "the order is invalid, and no reason is given";
+                    let reason = "the order is invalid, and the CA gives no reason";
                     return Err(self.wire.unusable("the order", reason).into());
                 }
                 _ if status == passing => {}
@@ -195,10 +195,10 @@ impl<'a> Conversation<'a> {
         Err(AuthorityError::Unreachable(Box::new(
             Finding::error(
                 PENDING,
-                format!("{what}: the CA has not come to an end before the deadline"),
+                format!("{what}: the CA did not finish before the deadline"),
             )
             .fact("wait_seconds", wait.as_secs_f64())
-            .hint("give the order a longer deadline; the CA's log says what it waits for"),
+            .hint("give the order a longer deadline; the CA's log says what it is waiting for"),
         ))
         .into())
     }
@@ -237,7 +237,7 @@ fn perhaps_too_long(trouble: Trouble, terms: &Terms<'_>) -> Trouble {
         AuthorityError::Unreachable(mut finding)
             if problem.as_deref() == Some("serverInternal") && terms.not_after.is_some() =>
         {
-            finding.hint = "perhaps the lifetime is beyond the CA's limit, which some say in their log alone (step-ca: maxTLSCertDuration): ask for a shorter ttl, or leave out ask_lifetime; else try again later".to_owned();
+            finding.hint = "the lifetime may exceed the CA's limit, which some CAs say only in their log (step-ca: maxTLSCertDuration): ask for a shorter ttl, or leave out ask_lifetime; otherwise retry later".to_owned();
             AuthorityError::Unreachable(finding)
         }
         other => other,

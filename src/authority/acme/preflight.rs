@@ -15,7 +15,7 @@ const PUBLIC: Code = Code::new("acme-public-ca");
 const NEW_ACCOUNT: Code = Code::new("acme-account-new");
 
 const KEY_ALONE: &str =
-    "holds a key alone, since the run that made it ended before the CA answered";
+    "contains only a key, because the run that created it ended before the CA answered";
 
 /// Hosts, or the ends of hosts, of CAs whose roots are in browsers.
 const PUBLIC_HOSTS: &[(&str, &str)] = &[
@@ -66,9 +66,9 @@ fn new_account(settings: &Checked, reached: &Reached, state: &str) -> Finding {
         let shown = settings.account.display();
         Finding::note(
             NEW_ACCOUNT,
-            format!("{shown} {state}: the first order makes an account"),
+            format!("{shown} {state}: the first order creates an account"),
         )
-        .hint("keep the file for later runs: it is how the CA knows who may revoke")
+        .hint("keep the file for later runs: only this account may revoke what it orders")
     })
 }
 
@@ -79,9 +79,9 @@ fn public(settings: &Checked) -> Option<Finding> {
         .iter()
         .find(|(end, _)| host == *end || host.ends_with(&format!(".{end}")))?;
     Some(
-        Finding::warning(PUBLIC, format!("{name} is a public CA: it signs for servers, no longer with clientAuth"))
+        Finding::warning(PUBLIC, format!("{name} is a public CA: it signs only for servers, without clientAuth"))
             .fact("host", host)
-            .hint("ask a private CA for client certificates (step-ca, Vault and EJBCA speak ACME); what comes without clientAuth fails the build (usage-missing)"),
+            .hint("ask a private CA for client certificates (step-ca, Vault and EJBCA speak ACME); a certificate without clientAuth fails the build (usage-missing)"),
     )
 }
 
@@ -102,8 +102,8 @@ pub fn no_revocation() -> AuthorityError {
     AuthorityError::Refused(Box::new(
         Finding::error(
             REFUSED,
-            "the CA's directory has no revokeCert: it takes nothing back by ACME",
+            "the CA's directory has no revokeCert: it does not revoke by ACME",
         )
-        .hint("ask who runs the CA to revoke it"),
+        .hint("ask the CA's operators to revoke it"),
     ))
 }

@@ -152,7 +152,7 @@ impl Document {
                 return Verdict::no(
                     LOGIN_REFUSED,
                     &format!(
-                        "a person has to act, usually to agree to changed terms of service: see {place}"
+                        "a person must act, usually to agree to changed terms of service: see {place}"
                     ),
                 );
             }
@@ -165,7 +165,7 @@ impl Document {
             };
         }
         if status == 429 || status >= 500 {
-            let hint = "the CA has a fault or is busy: try again later, and look into its log";
+            let hint = "the CA has an error or is busy: retry later, and look in its log";
             return Verdict {
                 passes: true,
                 ..Verdict::no(BUSY, hint)
@@ -173,7 +173,7 @@ impl Document {
         }
         Verdict::no(
             REFUSED,
-            "the CA does not sign this request as it is: its own words and its log say why",
+            "the CA does not sign this request as it is: its message and its log say why",
         )
     }
 }
@@ -192,17 +192,17 @@ const TABLE: &[(&str, Code, &str)] = &[
     (
         "accountDoesNotExist",
         LOGIN_REFUSED,
-        "the CA does not know the account: it may have been started afresh; remove the account's file and a new account is made",
+        "the CA does not know the account: the CA may have been recreated; remove the account's file to create a new account",
     ),
     (
         "badCSR",
         REFUSED,
-        "the CA does not sign this request: many want the common name to be one of the names, or none, and no usage that they do not give",
+        "the CA does not sign this request: many CAs require the common name to be one of the names or absent, and refuse usages that they do not grant",
     ),
     (
         "badNonce",
         BUSY,
-        "the CA took none of several fresh nonces: several servers behind one name may not share them; try again later",
+        "the CA rejected several fresh nonces: servers behind one name may not share them; retry later",
     ),
     ("badPublicKey", REFUSED, KEY_HINT),
     ("badSignatureAlgorithm", REFUSED, KEY_HINT),
@@ -218,30 +218,31 @@ const TABLE: &[(&str, Code, &str)] = &[
     (
         "rateLimited",
         BUSY,
-        "the CA limits how often it may be asked: try again later, and ask it for fewer certificates",
+        "the CA limits the request rate: retry later, and ask it for fewer certificates",
     ),
     ("rejectedIdentifier", REFUSED, NAME_HINT),
     (
         "serverInternal",
         BUSY,
-        "the CA has a fault: try again later, and look into its log",
+        "the CA has an error: retry later, and look in its log",
     ),
     (
         "unauthorized",
         REFUSED,
-        "the account may not have this: the CA's own words and its log say why",
+        "the account is not allowed this: the CA's message and its log say why",
     ),
     ("unsupportedContact", REFUSED, CONTACT_HINT),
     ("unsupportedIdentifier", REFUSED, NAME_HINT),
 ];
 
-const KEY_HINT: &str = "the CA does not take this kind of key: set another key_algorithm";
-const REACH_HINT: &str = "the CA could not reach what proves the name";
-const CONTACT_HINT: &str = "write contact as the CA wants it, such as [\"mailto:ops@example.com\"]";
+const KEY_HINT: &str = "the CA does not accept this kind of key: set another key_algorithm";
+const REACH_HINT: &str = "the CA could not reach the proof of the name";
+const CONTACT_HINT: &str =
+    "write contact as the CA requires it, such as [\"mailto:ops@example.com\"]";
 const NAME_HINT: &str =
-    "the CA does not sign for this name: its policy, or its log, says which it signs for";
+    "the CA does not sign for this name: its policy or its log says which names it accepts";
 
-pub const EXTERNAL_HINT: &str = "the CA makes accounts only for its own customers: ask it for a key identifier and an HMAC key, and give them as eab_key_id and eab_hmac_key";
+pub const EXTERNAL_HINT: &str = "the CA creates accounts only for its own customers: get a key identifier and an HMAC key from it, and give them as eab_key_id and eab_hmac_key";
 
 /// Which profiles there are.
 pub fn offered(directory: &Directory) -> String {
@@ -282,7 +283,7 @@ fn cleaned(text: Option<&str>, clean: Cleaner<'_>) -> String {
 /// An error before anything was asked.
 pub fn internal(what: What<'_>, error: &Error) -> Trouble {
     let finding = Finding::error(CLIENT_FAULT, format!("{}: {error}", what.words)).hint(
-        "the account's file may be damaged: restore it, or remove it to have a new account made",
+        "the account's file may be damaged: restore it, or remove it to create a new account",
     );
     Trouble {
         error: AuthorityError::Settings(Box::new(finding)),

@@ -89,7 +89,8 @@ impl Conversation<'_> {
                 AuthorizationStatus::Valid => return Ok(()),
                 AuthorizationStatus::Pending => self.pause(&mut pace, &words)?,
                 other => {
-                    let reason = format!("the authorization is {other:?}, and no reason is given");
+                    let reason =
+                        format!("the authorization is {other:?}, and the CA gives no reason");
                     return Err(self.wire.unusable(&words, &reason).into());
                 }
             }
@@ -133,11 +134,11 @@ impl Conversation<'_> {
         AuthorityError::Refused(Box::new(
             Finding::error(
                 problem::CHALLENGE_FAILED,
-                format!("the CA does not let {name} be proven by {kind}"),
+                format!("the CA does not accept {kind} for {name}"),
             )
             .fact("offered", kinds.clone())
             .hint(format!(
-                "set challenge to one that it offers for this name: {}",
+                "set challenge to one that the CA offers for this name: {}",
                 kinds.join(", ")
             )),
         ))

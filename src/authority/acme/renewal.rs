@@ -47,13 +47,10 @@ pub fn window(
             rfc3339(end)
         )
     } else if start <= now {
-        format!(
-            "the CA wants the certificate renewed until {}",
-            rfc3339(end)
-        )
+        format!("the CA wants the certificate renewed by {}", rfc3339(end))
     } else {
         format!(
-            "the CA suggests to renew between {} and {}",
+            "the CA suggests renewal between {} and {}",
             rfc3339(start),
             rfc3339(end)
         )
@@ -67,15 +64,16 @@ pub fn window(
         Some(url) => finding
             .fact("explanation", url.clone())
             .hint(format!("the CA explains it at {url}")),
-        None => finding
-            .hint("rebuild within that window; the CA moves it forward when it has to revoke"),
+        None => {
+            finding.hint("rebuild within that window; the CA moves it forward if it has to revoke")
+        }
     })
 }
 
 pub fn already_replaced(trouble: &Trouble) -> Finding {
     let said = trouble.error.clone().into_finding().summary;
-    Finding::note(REPLACED, format!("the certificate has been replaced before: {said}"))
-        .hint("nothing is lost: the new one was ordered without that mark, and may count against the CA's limits")
+    Finding::note(REPLACED, format!("the certificate has already been replaced: {said}"))
+        .hint("nothing to do: the new one was ordered without `replaces`, and may count against the CA's limits")
 }
 
 #[cfg(test)]

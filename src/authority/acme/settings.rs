@@ -17,12 +17,12 @@ use crate::span::Span;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Words {
-    /// JSON file that keeps the account's key: made on first use, readable by its owner alone.
+    /// JSON file with the account's key: created on first use, readable only by its owner.
     pub account: PathBuf,
-    /// That you agree to the terms of service which the CA's directory names. [default: false]
+    /// Set to true to agree to the terms of service in the CA's directory. [default: false]
     #[serde(default)]
     pub terms_of_service_agreed: bool,
-    /// Where the CA may reach who runs the account: `mailto:ops@example.com`.
+    /// Contact for the account: `mailto:ops@example.com`.
     #[serde(default)]
     pub contact: Vec<String>,
     /// External account binding: the key identifier that the CA gave you.
@@ -37,8 +37,7 @@ pub struct Words {
     /// How the names are proven. [default: http-01]
     #[serde(default)]
     pub challenge: Kind,
-    /// Where the CA's validation is answered: http-01 on port 80, tls-alpn-01 on port 443, or
-    /// wherever those are forwarded to. [default: 0.0.0.0:80 or 0.0.0.0:443]
+    /// Address that answers the CA's validation: http-01 on port 80, tls-alpn-01 on port 443, or wherever those are forwarded to [default: 0.0.0.0:80 or 0.0.0.0:443]
     pub listen: Option<SocketAddr>,
     /// dns-01: a program and its arguments, called with `present` or `cleanup`, domain, record name
     /// and value.
@@ -169,7 +168,7 @@ fn proof(words: &Words) -> Result<Proof, SettingsError> {
             }),
             _ => Err(wrong(
                 "dns_hook",
-                "dns-01 needs a program that makes the record: dns_hook = [\"/path/to/program\"]",
+                "dns-01 needs a program that creates the record: dns_hook = [\"/path/to/program\"]",
             )),
         },
     }

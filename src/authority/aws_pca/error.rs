@@ -44,27 +44,27 @@ const EXCEPTIONS: &[(&str, Kind, &str)] = &[
     (
         "InvalidSignatureException",
         Kind::Login,
-        "the secret access key is not the one of this access key id, or this machine's clock is more than 5 minutes off",
+        "the secret access key does not belong to this access key id, or this machine's clock is more than 5 minutes off",
     ),
     (
         "SignatureDoesNotMatch",
         Kind::Login,
-        "the secret access key is not the one of this access key id, or this machine's clock is more than 5 minutes off",
+        "the secret access key does not belong to this access key id, or this machine's clock is more than 5 minutes off",
     ),
     (
         "RequestExpired",
         Kind::Login,
-        "this machine's clock is more than 5 minutes off: set it",
+        "this machine's clock is more than 5 minutes off: correct it",
     ),
     (
         "ExpiredTokenException",
         Kind::Login,
-        "the session token has expired: log in again (aws sso login), or have the role assumed anew",
+        "the session token has expired: log in again (aws sso login), or assume the role again",
     ),
     (
         "MissingAuthenticationTokenException",
         Kind::Login,
-        "no credentials reached AWS: a proxy may have taken the header away",
+        "no credentials reached AWS: a proxy may have removed the header",
     ),
     (
         "OptInRequired",
@@ -89,37 +89,37 @@ const EXCEPTIONS: &[(&str, Kind, &str)] = &[
     (
         "LimitExceededException",
         Kind::Refused,
-        "a quota of AWS Private CA is used up: have it raised",
+        "a quota of AWS Private CA is exhausted: have it raised",
     ),
     (
         "MalformedCSRException",
         Kind::Refused,
-        "AWS does not take this request: it needs a subject or an alternative name, and a key that the CA's template permits",
+        "AWS does not accept this request: it needs a subject or an alternative name, and a key that the CA's template permits",
     ),
     (
         "InvalidArgsException",
         Kind::Refused,
-        "one of ttl, template and signing_algorithm does not fit this CA: its own words say which",
+        "one of ttl, template and signing_algorithm does not fit this CA: its message says which",
     ),
     (
         "ValidationException",
         Kind::Refused,
-        "one of ttl, template and signing_algorithm does not fit this CA: its own words say which",
+        "one of ttl, template and signing_algorithm does not fit this CA: its message says which",
     ),
     (
         "RequestFailedException",
         Kind::Refused,
-        "the CA took the order and could not sign: ask again with another ttl or key, and look into CloudTrail",
+        "the CA accepted the order but could not sign: order again with another ttl or key, and look in CloudTrail",
     ),
     (
         "ThrottlingException",
         Kind::Busy,
-        "AWS limits how often this account may ask: try again later, or have the quota raised",
+        "AWS limits this account's request rate: retry later, or have the quota raised",
     ),
     (
         "TooManyRequestsException",
         Kind::Busy,
-        "AWS limits how often this account may ask: try again later, or have the quota raised",
+        "AWS limits this account's request rate: retry later, or have the quota raised",
     ),
 ];
 
@@ -143,7 +143,7 @@ where
         }
         SdkError::TimeoutError(_) => AuthorityError::Unreachable(Box::new(
             Finding::error(answer::BUSY, format!("{what} was not answered in time"))
-                .hint("try again later, or give the order a longer deadline"),
+                .hint("retry later, or give the order a longer deadline"),
         )),
         SdkError::ResponseError(response) => match response.raw().status().as_u16() {
             status if status < 400 => session::unusable(what, NOT_ITS),
@@ -160,7 +160,7 @@ pub fn no_credentials(reason: &str) -> AuthorityError {
     AuthorityError::Settings(Box::new(
         Finding::error(
             CREDENTIALS,
-            format!("no AWS credentials can be had: {reason}"),
+            format!("no AWS credentials could be found: {reason}"),
         )
         .hint(
             "give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, a web identity token \
@@ -173,7 +173,7 @@ pub fn no_credentials(reason: &str) -> AuthorityError {
 /// The chain was still looking when the deadline passed.
 pub fn credentials_too_late() -> AuthorityError {
     AuthorityError::Unreachable(Box::new(
-        Finding::error(CREDENTIALS, "no AWS credentials came by the deadline").hint(
+        Finding::error(CREDENTIALS, "no AWS credentials were found before the deadline").hint(
             "run the profile's credential_process by hand, or `aws sts get-caller-identity`, and see \
              what does not answer; or give the order a longer deadline",
         ),
@@ -193,9 +193,9 @@ fn turned_down(what: &str, status: u16, code: Option<&str>, said: Option<&[u8]>)
     };
     let hint = match (row, kind) {
         (Some((.., hint)), _) => *hint,
-        (None, Kind::Login) => "ask who owns the account whether this login may use this CA",
-        (None, Kind::Busy) => "AWS has a fault or is busy: try again later",
-        (None, Kind::Refused) => "AWS does not take this order as it is: its own words say why",
+        (None, Kind::Login) => "ask the account's owner whether this login may use this CA",
+        (None, Kind::Busy) => "AWS has an error or is busy: retry later",
+        (None, Kind::Refused) => "AWS does not accept this order as it is: its message says why",
     };
     let name = match kind {
         Kind::Login => answer::LOGIN_REFUSED,

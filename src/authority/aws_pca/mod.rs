@@ -155,7 +155,7 @@ impl AwsPca {
                 // A 400, so the network client does not know that it may pass.
                 Err(e)
                     if error::exception(&e) == Some("ThrottlingException")
-                        && waits.pause(None, "it limits how often it is asked").is_ok() => {}
+                        && waits.pause(None, "it limits the request rate").is_ok() => {}
                 Err(e) => return Err(error::failed("IssueCertificate", &e)),
             }
         }
@@ -257,7 +257,7 @@ impl AwsPca {
             findings.push(
                 Finding::error(
                     CA_STATE,
-                    format!("the CA is {} and signs nothing", ca.status),
+                    format!("the CA is {} and does not sign", ca.status),
                 )
                 .fact("status", ca.status.clone())
                 .hint("enable it, or install its certificate, in the AWS console"),
@@ -270,7 +270,7 @@ impl AwsPca {
             findings.push(
                 Finding::error(
                     TTL_NOT_ALLOWED,
-                    format!("a ttl of {ttl} is asked for, and this CA is in short-lived mode: it issues for {SHORT_LIVED} at the most"),
+                    format!("a ttl of {ttl} is requested, but this CA is in short-lived mode: it issues for {SHORT_LIVED} at most"),
                 )
                 .fact("ttl_seconds", ttl.as_seconds())
                 .fact("longest_seconds", SHORT_LIVED.as_seconds())
@@ -284,13 +284,13 @@ impl AwsPca {
                 Finding::error(
                     TTL_NOT_ALLOWED,
                     format!(
-                        "a ttl of {ttl} is asked for, and the CA itself ends {}",
+                        "a ttl of {ttl} is requested, but the CA itself expires {}",
                         rfc3339(end)
                     ),
                 )
                 .fact("ttl_seconds", ttl.as_seconds())
                 .instant("ca_not_after", end)
-                .hint("ask for less, or have the CA's certificate renewed"),
+                .hint("ask for a shorter ttl, or have the CA's certificate renewed"),
             );
         }
         findings
@@ -332,7 +332,7 @@ fn ttl_needed() -> AuthorityError {
 }
 
 fn pending(asked: u32, wait: Duration) -> AuthorityError {
-    let summary = "the CA has taken the order and not signed it before the deadline";
+    let summary = "the CA accepted the order but did not sign it before the deadline";
     AuthorityError::Unreachable(Box::new(
         delivered::pending(summary, asked, wait)
             .hint("give the order a longer deadline; AWS usually signs within seconds"),

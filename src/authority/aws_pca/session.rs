@@ -113,7 +113,7 @@ impl Session {
 
 /// An answer that is right by its status and says nothing.
 pub fn empty(what: &str) -> AuthorityError {
-    unusable(what, "what was asked for does not stand in it")
+    unusable(what, "it lacks the expected content")
 }
 
 pub fn unusable(what: &str, reason: &str) -> AuthorityError {
@@ -122,7 +122,7 @@ pub fn unusable(what: &str, reason: &str) -> AuthorityError {
             answer::UNUSABLE,
             format!("the answer to {what} is unusable: {reason}"),
         )
-        .hint("check that url is an endpoint of AWS Private CA and that nothing in between answers for it"),
+        .hint("check that url is an endpoint of AWS Private CA, and that no proxy or portal answers in its place"),
     ))
 }
 

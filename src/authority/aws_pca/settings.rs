@@ -14,20 +14,20 @@ use crate::secret_source::SecretSource;
 pub struct Words {
     /// The private CA: `arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/ID`.
     pub certificate_authority: String,
-    /// `EndEntityClientAuthCertificate/V1` and the like, or a template's whole ARN. Default: the one
-    /// for the identity's usage.
+    /// `EndEntityClientAuthCertificate/V1` and the like, or a template's full ARN. Default: the one for
+    /// the identity's usage.
     pub template: Option<String>,
-    /// Such as `SHA256WITHECDSA`; without it, the CA is asked for its own.
+    /// Such as `SHA256WITHECDSA`; without it, certbake asks the CA.
     pub signing_algorithm: Option<String>,
-    /// A profile of the AWS configuration. Without it, `AWS_PROFILE` counts, then the usual chain.
+    /// A profile of the AWS configuration. Without it, `AWS_PROFILE`, then the usual chain.
     pub profile: Option<String>,
-    /// A key of its own instead of the chain.
+    /// An access key to use instead of the chain.
     pub access_key_id: Option<String>,
     /// Where the secret of that key comes from.
     pub secret_access_key: Option<SecretSource>,
-    /// Beside a key that was lent for a while.
+    /// Session token, for temporary credentials.
     pub session_token: Option<SecretSource>,
-    /// Endpoints that are validated by FIPS 140 [default: false].
+    /// Use endpoints validated under FIPS 140 [default: false].
     #[serde(default)]
     pub use_fips: bool,
 }
@@ -73,13 +73,13 @@ impl Checked {
         if words.session_token.is_some() && key.is_none() {
             return Err(wrong(
                 "session_token",
-                "access_key_id and secret_access_key are given without it",
+                "access_key_id and secret_access_key need it, and it is not given",
             ));
         }
         if key.is_some() && words.profile.is_some() {
             return Err(wrong(
                 "profile",
-                "access_key_id is given too: give only one of them",
+                "access_key_id is also given: give only one of them",
             ));
         }
         Ok(Self {
@@ -113,7 +113,7 @@ impl Checked {
 
 impl Arn {
     fn parse(text: &str) -> Result<Self, &'static str> {
-        const SHAPE: &str = "it is written arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/ID";
+        const SHAPE: &str = "write arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/ID";
         let parts: Vec<&str> = text.split(':').collect();
         let ["arn", partition, "acm-pca", region, account, resource] = parts[..] else {
             return Err(SHAPE);
@@ -161,7 +161,10 @@ fn signing_algorithm(text: &str) -> Result<String, SettingsError> {
         .map_err(|_| {
             wrong(
                 "signing_algorithm",
-                format!("it is one of {}", SigningAlgorithm::values().join(", ")),
+                format!(
+                    "it must be one of {}",
+                    SigningAlgorithm::values().join(", ")
+                ),
             )
         })
 }

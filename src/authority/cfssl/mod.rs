@@ -115,20 +115,19 @@ impl Cfssl {
             findings.push(
                 Finding::warning(
                     OPEN,
-                    format!("the CA signs without an HMAC key: for everybody who reaches it{certificate}"),
+                    format!("the CA signs without an HMAC key: for everybody who can reach it{certificate}"),
                 )
-                .hint("have the profile given an auth_key on the server, and give it as key"),
+                .hint("set an auth_key for the profile on the server, and give it as key"),
             );
         }
         if self.settings.can_be_overheard() {
             findings.push(
                 Finding::warning(
                     REPLAYABLE,
-                    "orders go over plain http, and cfssl takes one that it has seen again: whoever \
-                     listens on the way can send it once more",
+                    "orders go over plain http, and cfssl accepts replays: whoever listens on the network can send an order again",
                 )
                 .fact("url", self.settings.connection.url.to_string())
-                .hint("have the server started with -tls-cert and -tls-key, and give https://"),
+                .hint("start the server with -tls-cert and -tls-key, and give https://"),
             );
         }
         findings
@@ -145,7 +144,7 @@ impl Cfssl {
             findings.push(
                 Finding::warning(
                     foresight::CAPPED,
-                    format!("{asked} was asked for, and {profile} grants {most} at most"),
+                    format!("{asked} was requested, but {profile} grants {most} at most"),
                 )
                 .fact("asked_seconds", asked.as_seconds())
                 .fact(foresight::MOST_GRANTED, most.as_seconds())
@@ -290,7 +289,7 @@ fn usage_missing(session: &Session, order: &Order, profile: &str) -> Option<Find
     (!granted.iter().any(|usage| usage == wanted)).then(|| {
         Finding::error(
             USAGE_MISSING,
-            format!("{profile} gives certificates without {purpose}, which is wanted"),
+            format!("{profile} issues certificates without {purpose}, which this order needs"),
         )
         .fact("wanted", purpose)
         .fact("allowed", granted.clone())
@@ -308,6 +307,6 @@ fn beside(message: &wire::Message) -> Option<Finding> {
         Finding::warning(SAID, format!("the CA said: {words}"))
             .fact("cfssl_message", message.code)
             .fact("said", words)
-            .hint("it signed all the same"),
+            .hint("nothing to do: it signed anyway"),
     )
 }

@@ -132,7 +132,7 @@ impl Session {
             _ if !wire::errors(&response).is_empty() => {
                 Err(turned_down(settings, what, request, &response))
             }
-            _ => Err(answer::unusable(what, "it holds no result", &response)),
+            _ => Err(answer::unusable(what, "it contains no result", &response)),
         }
     }
 }
@@ -159,8 +159,7 @@ fn not_a_key(source: &SecretSource) -> AuthorityError {
         )
         .fact("source", source.to_string())
         .hint(
-            "give the key itself, as it stands in auth_keys of the server's configuration: an even \
-             number of the digits 0-9 and a-f",
+            "give the key itself, as in auth_keys of the server's configuration: an even number of the digits 0-9 and a-f",
         ),
     ))
 }
@@ -197,7 +196,7 @@ fn turned_down(
     };
     if is_theirs {
         AuthorityError::Unreachable(Box::new(finding(BUSY).hint(format!(
-            "cfssl's {} is about {about}: the CA has a fault, and its log says more",
+            "cfssl's {} is about {about}: the CA has an error, and its log says more",
             message.code
         ))))
     } else {
@@ -226,32 +225,31 @@ fn by_words(
         );
         (LOGIN_REFUSED, hint)
     } else if about("authentication required") {
-        let hint = format!("{profile} wants an HMAC key: give key");
+        let hint = format!("{profile} requires an HMAC key: give key");
         (LOGIN_REFUSED, hint)
     } else if about("no authentication provider") || about("authorisation required") {
-        let hint =
-            format!("{profile} has no auth_key on the server: leave key out, or have it set one");
+        let hint = format!(
+            "{profile} has no auth_key on the server: leave key out, or set an auth_key there"
+        );
         (LOGIN_REFUSED, hint)
     } else if about("not authorised") {
-        let hint =
-            "multirootca lets only some addresses ask for this CA (its nets): have ours added";
+        let hint = "multirootca accepts only some addresses for this CA (its nets): have this machine's address added";
         (LOGIN_REFUSED, hint.to_owned())
     } else if about("invalid profile") || about("bad label") {
         let hint = "check profile and label: they are names in the server's configuration";
         (REFUSED, hint.to_owned())
     } else if about("bad request") {
-        let hint = "multirootca tells the reason to its own log alone: a label that it does not \
-                    know, or a request that the profile does not allow";
+        let hint = "multirootca gives the reason only in its own log: an unknown label, or a request that the profile does not allow";
         (REFUSED, hint.to_owned())
     } else if what.ends_with("sign") && answered(plain, 404) {
         let other = if settings.key.is_some() {
-            "where no profile has an auth_key there is no authsign: leave key out"
+            "the server offers no authsign if no profile has an auth_key: leave key out"
         } else {
-            "where every profile has an auth_key there is no sign: give key"
+            "the server offers no sign if every profile has an auth_key: give key"
         };
         (
             REFUSED,
-            format!("check the URL, which ends before /api/v1/cfssl; {other}"),
+            format!("check the URL: leave out /api/v1/cfssl; {other}"),
         )
     } else {
         return None;

@@ -12,14 +12,14 @@ use crate::secret_source::SecretSource;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Words {
-    /// The HMAC key of the profile (`auth_keys` on the server), hexadecimal. Without it, `sign` is
-    /// asked, which signs for everybody who reaches it.
+    /// The HMAC key of the profile (`auth_keys` on the server), hexadecimal. Without it, certbake uses
+    /// `sign`, which signs for everybody who can reach it.
     pub key: Option<SecretSource>,
     /// The signing profile; without it, the server's default one.
     pub profile: Option<String>,
     /// Which CA of a multirootca; without it, its default one.
     pub label: Option<String>,
-    /// Asks for the issuers above the certificate too, from a server that has a bundle of them
+    /// Also ask for the issuers above the certificate; the server needs a bundle of them
     /// [default: false].
     #[serde(default)]
     pub bundle: bool,

@@ -132,13 +132,13 @@ pub fn said(messages: &[Message], request: &Request) -> Option<String> {
 /// the CA itself that has the fault.
 pub fn category(code: u32) -> Option<(&'static str, bool)> {
     Some(match code / 1000 {
-        1 => ("the certificate that would come of it", false),
+        1 => ("the certificate to be signed", false),
         2 => ("the CA's private key", true),
         3 => ("the CA's intermediates", true),
         4 => ("the CA's root", true),
         5 => ("the signing policy, that is the profile", false),
         6 => ("reaching the signer behind the server", true),
-        7 => ("what the server itself asks of another", true),
+        7 => ("the server's own requests to another server", true),
         8 => ("OCSP", false),
         9 => ("the signing request", false),
         10 => ("certificate transparency", true),

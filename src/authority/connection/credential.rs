@@ -35,17 +35,20 @@ pub fn client_certificate(
         std::fs::read(certificate).map_err(|e| unusable(certificate, os_error::in_words(&e)))?;
     let chain = pem::certificates(&text).map_err(|e| unusable(certificate, e.to_string()))?;
     if chain.is_empty() {
-        return Err(unusable(certificate, "it holds no certificate".to_owned()));
+        return Err(unusable(
+            certificate,
+            "it contains no certificate".to_owned(),
+        ));
     }
     if key == certificate && !pem::decode(&text).is_ok_and(|blocks| blocks.iter().any(is_key)) {
-        let reason = "there is no private key in it, and client_key (--ca-key) names no other file";
+        let reason = "it contains no private key, and client_key (--ca-key) is not given";
         return Err(unusable(certificate, reason.to_owned()));
     }
     // As a secret: refused when others may read it.
     let text = read_secret(&SecretSource::File(key.to_owned()))?;
     let der = pem::private_key(text.expose())
         .map_err(|e| unusable(key, e.to_string()))?
-        .ok_or_else(|| unusable(key, "it holds no unencrypted private key".to_owned()))?;
+        .ok_or_else(|| unusable(key, "it contains no unencrypted private key".to_owned()))?;
     let key = PrivateKey::from_der(&der).map_err(|e| unusable(key, e.to_string()))?;
     Ok(ClientCertificate {
         chain,

@@ -66,15 +66,17 @@ impl Connection {
                 beside(key.as_ref().unwrap_or(certificate)),
             )),
             (None, Some(_)) => {
-                return Err(wrong("client_key", "there is no client_certificate for it"));
+                return Err(wrong(
+                    "client_key",
+                    "it needs client_certificate, which is not given",
+                ));
             }
         };
-        let url = words.url.as_deref().or(default_url).ok_or_else(|| {
-            wrong(
-                "url",
-                "where the CA is, is not said: write https://host:port",
-            )
-        })?;
+        let url = words
+            .url
+            .as_deref()
+            .or(default_url)
+            .ok_or_else(|| wrong("url", "no URL is given: write https://host:port"))?;
         let url = base(url, words.danger_plain_http)?;
         Ok(Self {
             trust: trust::pinning(words.trust.clone(), settings, &url)?,
@@ -204,10 +206,18 @@ pub fn login(
     match (name, secret) {
         (None, None) => Ok(None),
         // RFC 7617 section 2: the first colon ends the user name.
-        (Some(name), _) if name.contains(':') => Err(wrong(keys[0], "a user name holds no colon")),
+        (Some(name), _) if name.contains(':') => {
+            Err(wrong(keys[0], "a user name cannot contain a colon"))
+        }
         (Some(name), Some(secret)) => Ok(Some((name, secret.relative_to(settings.directory)))),
-        (Some(_), None) => Err(wrong(keys[1], format!("{} is given without it", keys[0]))),
-        (None, Some(_)) => Err(wrong(keys[0], format!("{} is given without it", keys[1]))),
+        (Some(_), None) => Err(wrong(
+            keys[1],
+            format!("{} needs it, and it is not given", keys[0]),
+        )),
+        (None, Some(_)) => Err(wrong(
+            keys[0],
+            format!("{} needs it, and it is not given", keys[1]),
+        )),
     }
 }
 
@@ -218,7 +228,7 @@ pub fn wrong(key: &str, reason: impl fmt::Display) -> SettingsError {
     }
 }
 
-const NO_SCHEME: &str = "it does not begin with https://: write https://host:port";
+const NO_SCHEME: &str = "it does not start with https://: write https://host:port";
 
 fn base(text: &str, plain_http: bool) -> Result<Url, SettingsError> {
     // The text itself is never shown: it may hold a password.
@@ -226,7 +236,7 @@ fn base(text: &str, plain_http: bool) -> Result<Url, SettingsError> {
         ParseError::RelativeUrlWithoutBase => wrong("url", NO_SCHEME),
         ParseError::EmptyHost | ParseError::InvalidPort if text.matches(':').count() > 2 => wrong(
             "url",
-            format!("{error}: an IPv6 address is written in brackets, https://[2001:db8::7]:8443"),
+            format!("{error}: write an IPv6 address in brackets, https://[2001:db8::7]:8443"),
         ),
         error => wrong("url", format!("{error}: write https://host:port")),
     })?;
@@ -236,7 +246,7 @@ fn base(text: &str, plain_http: bool) -> Result<Url, SettingsError> {
     }
     admissible(&url, plain_http).map_err(|fault| wrong("url", fault))?;
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("url", "it ends at the path: no ? and no #"));
+        return Err(wrong("url", "it must end with the path, without ? or #"));
     }
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
@@ -248,11 +258,11 @@ fn proxy(words: &Words, settings: &Settings<'_>) -> Result<ProxyChoice, Settings
         Some("none") => Proxy::Direct,
         Some(url) => {
             let server = ProxyServer::parse(url, String::new())
-                .ok_or_else(|| wrong("proxy", "it is http://host:port, or none"))?;
+                .ok_or_else(|| wrong("proxy", "it must be http://host:port or none"))?;
             if server.credentials.is_some() {
                 return Err(wrong(
                     "proxy",
-                    "credentials go to proxy_username and proxy_password",
+                    "move the credentials to proxy_username and proxy_password",
                 ));
             }
             Proxy::Through(server)

@@ -47,9 +47,9 @@ fn a_url_that_must_not_be_asked_is_refused_without_repeating_its_password() {
         assert!(!error.to_string().contains("xyzzy"), "{error}");
     }
     for (url, words) in [
-        ("ca.lab:8443", "does not begin with https://"),
-        ("10.0.0.7:8443", "does not begin with https://"),
-        ("https://::1:8443", "an IPv6 address is written in brackets"),
+        ("ca.lab:8443", "does not start with https://"),
+        ("10.0.0.7:8443", "does not start with https://"),
+        ("https://::1:8443", "write an IPv6 address in brackets"),
         (
             "https://ca.lab:99999",
             "invalid port number: write https://host:port",

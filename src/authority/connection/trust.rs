@@ -41,13 +41,13 @@ pub(super) fn pinning(
         }
         Some(ServerTrust::Fingerprint(_)) if !anchors.is_empty() => Err(wrong(
             "trust",
-            "a fingerprint and anchors are given: give only one of them",
+            "both a fingerprint and anchors are given: give only one",
         )),
         Some(ServerTrust::Fingerprint(pin)) => Ok(Pinning::Fingerprint(pin)),
         None if anchors.is_empty() && url.scheme() == "http" => Ok(Pinning::Nobody),
         None if anchors.is_empty() => Err(wrong(
             "trust",
-            "whom to trust is not said: give anchors (the CA's root as PEM), or trust = \"system\", \
+            "no root to trust is given: give anchors (the CA's root as PEM), or trust = \"system\", \
              \"file:PATH\" or \"sha256:…\" (the fingerprint of its root)",
         )),
         None => Ok(Pinning::Anchors(anchors.to_vec())),
@@ -60,7 +60,7 @@ fn roots(path: &Path) -> Result<Vec<Vec<u8>>, SettingsError> {
     let roots = pem::certificates(&text).map_err(|error| unusable(error.to_string()))?;
     if roots.is_empty() {
         let instead = pem::instead_of_certificates(&text);
-        return Err(unusable(format!("it holds no PEM certificate{instead}")));
+        return Err(unusable(format!("it contains no PEM certificate{instead}")));
     }
     Ok(roots)
 }
@@ -75,7 +75,7 @@ pub(super) fn pinned_root(
         return Err(AuthorityError::Settings(Box::new(
             Finding::error(
                 PIN_MISMATCH,
-                "this kind of CA does not hand out its root, so a fingerprint cannot be compared",
+                "this kind of CA does not send its root, so certbake cannot compare a fingerprint",
             )
             .hint("give anchors (the root as PEM) instead of trust = \"sha256:…\""),
         )));
@@ -99,8 +99,7 @@ pub(super) fn pinned_root(
         .fact("pinned", data_encoding::HEXLOWER.encode(pin))
         .fact("came", came)
         .hint(
-            "compare the fingerprint with the CA's owner, over another way than this network: \
-             either the pin is out of date, or somebody else answers",
+            "compare the fingerprint with the CA's operators, by a channel other than this network: either the pin is out of date, or another server answers",
         ),
     )))
 }
@@ -113,8 +112,7 @@ fn asked_without_login(error: AuthorityError) -> AuthorityError {
         {
             answer::hinted(
                 error,
-                "to have its root compared with the fingerprint, it was asked without login and \
-                 client certificate: give anchors (its root as PEM) instead of trust = \"sha256:…\"",
+                "without login or client certificate, the server does not give its root to compare with the fingerprint: give anchors (the root as PEM) instead of trust = \"sha256:…\"",
             )
         }
         _ => error,

@@ -14,29 +14,28 @@ use crate::span::Span;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Words {
-    /// `https://host:port` of the CA, with the path below which its API is, if any; needed where
-    /// the kind has no usual place.
+    /// `https://host:port` of the CA, plus its API's base path, if any; required unless the kind has a usual URL.
     pub url: Option<String>,
-    /// How the server is verified where no `anchors` are given: `system`; `file:PATH`, the roots of
-    /// its TLS certificate as PEM; or `sha256:…`, the fingerprint of the CA's root, which is then
-    /// fetched and compared. With `anchors` as well, `system` and `file:` verify TLS, and `anchors`
-    /// what is issued.
+    /// How to verify the server without `anchors`: `system`; `file:PATH`, the roots of its TLS
+    /// certificate as PEM; or `sha256:…`, the fingerprint of the CA's root, which certbake then fetches
+    /// and compares. With `anchors` as well, `system` and `file:` verify TLS, and `anchors` the issued
+    /// certificates.
     pub trust: Option<ServerTrust>,
-    /// PEM file: the certificate shown by TLS, with its intermediates.
+    /// PEM file: the TLS client certificate, with its intermediates.
     pub client_certificate: Option<PathBuf>,
-    /// PEM file: its key, readable by nobody else; without it, the certificate's file holds both.
+    /// PEM file: its key, readable only by its owner; without it, the certificate's file contains both.
     pub client_key: Option<PathBuf>,
     /// For one attempt, answer included [default: 30s].
     pub timeout: Option<Span>,
     /// For name lookup, TCP and TLS together [default: 10s].
     pub connect_timeout: Option<Span>,
-    /// `http://host:port`, or `none`; without it, `HTTPS_PROXY` and `NO_PROXY` count.
+    /// `http://host:port`, or `none`; without it, `HTTPS_PROXY` and `NO_PROXY` apply.
     pub proxy: Option<String>,
-    /// For a proxy that wants a login.
+    /// For a proxy that requires a login.
     pub proxy_username: Option<String>,
     /// Where that login's password comes from.
     pub proxy_password: Option<SecretSource>,
-    /// Permits `http://` to hosts other than loopback: everything sent can be read on the way.
+    /// Permits `http://` to hosts other than loopback: anyone on the network can read what is sent.
     pub danger_plain_http: bool,
 }
 

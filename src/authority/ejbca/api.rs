@@ -70,9 +70,9 @@ impl Ejbca {
         let error = answer::turned_down(what, request, response, login);
         let is_json = response.body.starts_with(b"{");
         let hint = match response.status {
-            401 => format!("we came with {login}, which EJBCA does not know"),
+            401 => format!("certbake presented {login}, which EJBCA does not know"),
             403 => format!(
-                "we came with {login}: in EJBCA it needs a role with access to the CA \"{}\", the end \
+                "certbake presented {login}: in EJBCA it needs a role with access to the CA \"{}\", the end \
                  entity profile \"{}\" and to creating end entities, and the REST protocol enabled \
                  (System Configuration)",
                 words.certificate_authority, words.end_entity_profile
@@ -93,10 +93,8 @@ impl Ejbca {
                     false leaves the end to the profile)"
                     .to_owned()
             }
-            500 => "EJBCA keeps this reason to itself: its server log has it".to_owned(),
-            503 => {
-                "have the CA and its crypto token activated in EJBCA, or try again later".to_owned()
-            }
+            500 => "EJBCA does not say why: see its server log".to_owned(),
+            503 => "activate the CA and its crypto token in EJBCA, or retry later".to_owned(),
             _ => return error,
         };
         answer::hinted(error, hint)
@@ -158,7 +156,7 @@ impl Ejbca {
         let number = waiting.request().ok_or_else(|| {
             answer::unusable(
                 ENROLL,
-                "an approval is awaited, and no request_id given",
+                "it waits for an approval, but gives no request_id",
                 accepted,
             )
         })?;
@@ -175,14 +173,12 @@ impl Ejbca {
         loop {
             waits.pause(asked_to_wait, "an approval is awaited").map_err(|wait| {
                 let finding = delivered::pending(
-                    "EJBCA awaits the approval of an administrator, which did not come before the \
-                     deadline",
+                    "EJBCA is waiting for an administrator's approval, which was not given before the deadline",
                     waits.asked,
                     wait,
                 );
                 AuthorityError::Unreachable(Box::new(finding.fact("request_id", number).hint(
-                    "have it approved within the order's deadline, or give this login a profile \
-                         that needs no approval: a later run makes a new key and another request",
+                    "have it approved within the order's deadline, or give this login a profile that needs no approval; a later run makes a new key and a new request",
                 )))
             })?;
             let response = session.ask(&request)?;
@@ -239,7 +235,7 @@ pub fn text(secret: &Secret) -> Result<&str, AuthorityError> {
                 answer::LOGIN_REFUSED,
                 format!("the enrolment code: {error}"),
             )
-            .hint("EJBCA takes it as JSON: give one that is text"),
+            .hint("EJBCA expects it as JSON: give a UTF-8 text"),
         ))
     })
 }

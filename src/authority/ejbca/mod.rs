@@ -178,10 +178,10 @@ impl Revoke for Ejbca {
             202 => Ok(vec![
                 Finding::warning(
                     answer::PENDING,
-                    "EJBCA awaits the approval of an administrator before it revokes",
+                    "EJBCA waits for an administrator's approval before it revokes",
                 )
                 .fact("serial", facts.serial.clone())
-                .hint("have the revocation approved in EJBCA: until then the certificate works"),
+                .hint("approve the revocation in EJBCA: until then the certificate is valid"),
             ]),
             _ => Err(self.turned_down(what, &request, &response)),
         }

@@ -20,11 +20,11 @@ pub struct Words {
     pub end_entity_profile: String,
     /// The end entity that gets the certificate; without it, the request's common name.
     pub username: Option<String>,
-    /// The end entity's enrolment code; without it, a fresh random one for each order.
+    /// The end entity's enrolment code; without it, a new random one for each order.
     pub password: Option<SecretSource>,
-    /// An OAuth 2.0 access token, where the login is not the client certificate.
+    /// An OAuth 2.0 access token, if the login is not the client certificate.
     pub token: Option<SecretSource>,
-    /// Whether `ttl` is asked for as `end_time`; the certificate profile must allow it
+    /// Whether to send `ttl` as `end_time`; the certificate profile must allow it
     /// [default: true].
     #[serde(default = "yes")]
     pub send_end_time: bool,
@@ -59,7 +59,7 @@ impl Checked {
         if words.token.is_none() && connection.certificate.is_none() {
             return Err(wrong(
                 "client_certificate",
-                "EJBCA's API takes no order without a login: give client_certificate and \
+                "EJBCA's API requires a login: give client_certificate and \
                  client_key, or token",
             ));
         }

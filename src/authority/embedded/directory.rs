@@ -8,7 +8,7 @@
 //! issued.jsonl            0600; one JSON object for each certificate
 //! intermediate.pem        made last: with it the CA is complete
 //! revoked.jsonl           0600; one JSON object for each revocation, with the first of them
-//! ca.crl                  the list of all that are revoked, PEM, written with each
+//! ca.crl                  the revocation list, PEM, written with each
 //! ```
 
 use std::fs;
@@ -233,7 +233,7 @@ fn read_certificate(dir: &Path, name: &str) -> Result<Option<Certificate>, CaErr
     let certificates = pem::certificates(&text).map_err(|error| unusable(error.to_string()))?;
     let [der] = certificates.as_slice() else {
         return Err(unusable(format!(
-            "it holds {} certificates instead of one",
+            "it contains {} certificates instead of one",
             certificates.len()
         )));
     };

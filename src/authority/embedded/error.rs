@@ -22,7 +22,7 @@ const REFUSED: Code = Code::new("embedded-ca-refused");
 pub enum CaError {
     #[error("opening the CA in {}: there is none", dir.display())]
     Missing { dir: PathBuf },
-    #[error("making a CA in {}: it holds {found}, which is no part of one", dir.display())]
+    #[error("creating a CA in {}: it contains {found}, which does not belong to a CA", dir.display())]
     Foreign { dir: PathBuf, found: String },
     #[error("opening the CA in {}: it {what}", dir.display())]
     Damaged { dir: PathBuf, what: String },
@@ -56,24 +56,26 @@ impl CaError {
             Self::Missing { .. } => "make one with: certbake ca init --ca-dir DIR",
             Self::Foreign { .. } => "give an empty or a new directory",
             Self::Damaged { .. } => {
-                "put the missing file back from a copy, or move the directory away and make a new CA"
+                "restore the missing file from a copy, or move the directory away and make a new CA"
             }
             Self::Exposed { .. } => {
-                "if nobody else had it: chmod 600; otherwise make a new CA and replace its certificates"
+                "if nobody else could read it: chmod 600; otherwise make a new CA and replace its certificates"
             }
             Self::Reading { denied: true, .. } => "run as the user who owns the CA directory",
             Self::Reading { .. } => {
-                "look at what stands there, or move the directory away and make a new CA"
+                "check what is there, or move the directory away and make a new CA"
             }
             Self::Io(ImageError::Busy { .. }) => {
-                "another run is making this CA; try again when it has ended"
+                "another run is making this CA; retry when it has ended"
             }
             Self::Io(ImageError::NotADirectory { .. } | ImageError::NotAFile { .. }) => {
-                "give a directory, or a path where nothing stands yet"
+                "give a directory, or a path that does not exist yet"
             }
-            Self::Io(_) => "make the directory writable for this user, on a file system with room",
+            Self::Io(_) => {
+                "make the directory writable for this user, on a file system with free space"
+            }
             Self::Key(_) | Self::Signing(_) => {
-                "this is a fault of certbake or of the system; please report it"
+                "this is a bug in certbake or a fault of the system: please report it"
             }
         }
     }
@@ -115,11 +117,11 @@ pub enum IssueError {
     AsksForCa,
     #[error("the request asks for {}, and this CA certifies clientAuth and serverAuth only", .0.join(", "))]
     Usage(Vec<String>),
-    #[error("the request names nobody: it has neither a subject nor a subject alternative name")]
+    #[error("the request has no name: neither a subject nor a subject alternative name")]
     Nameless,
-    #[error("the CA's intermediate ended at {}", rfc3339(*at))]
+    #[error("the CA's intermediate expired at {}", rfc3339(*at))]
     IntermediateEnded { at: OffsetDateTime },
-    #[error("the certificate would not say what the request says")]
+    #[error("the certificate would not match the request")]
     Unfaithful,
     #[error("signing: {0}")]
     Signing(String),
@@ -140,13 +142,16 @@ impl IssueError {
         match self {
             Self::Log(_) => AuthorityError::Unreachable(finding(
                 UNUSABLE,
-                "make the CA directory writable, with room; nothing was issued",
+                "make the CA directory writable, with free space; nothing was issued",
             )),
             Self::IntermediateEnded { .. } => AuthorityError::Refused(finding(
                 REFUSED,
                 "renew the intermediate: docs/authorities/embedded.md says how",
             )),
-            _ => AuthorityError::Refused(finding(REFUSED, "ask for what this CA certifies")),
+            _ => AuthorityError::Refused(finding(
+                REFUSED,
+                "change the request to what this CA certifies",
+            )),
         }
     }
 }

@@ -67,7 +67,7 @@ impl CaDirectory {
         params.not_before = terms.now - BACKDATED;
         params.not_after = self.end(terms, &mut findings)?;
         let serial = serial().ok_or_else(|| {
-            IssueError::Signing("the system's random source gave nothing".to_owned())
+            IssueError::Signing("the system's random number generator failed".to_owned())
         })?;
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         let signed = params
@@ -122,7 +122,7 @@ impl CaDirectory {
         Finding::warning(
             ISSUER_ENDS,
             format!(
-                "shortened to {}: the CA's intermediate, {issuer}, ends then",
+                "shortened to {}: the CA's intermediate, {issuer}, expires then",
                 Span::from(last - terms.now)
             ),
         )
@@ -138,13 +138,13 @@ fn capped(terms: &Terms<'_>) -> Finding {
     Finding::warning(
         foresight::CAPPED,
         format!(
-            "{} was asked for, and the CA grants {} at most",
+            "{} was requested, but the CA grants {} at most",
             terms.ttl, terms.max_ttl
         ),
     )
     .fact("asked_seconds", terms.ttl.as_seconds())
     .fact(foresight::MOST_GRANTED, terms.max_ttl.as_seconds())
-    .hint("ask for less, or raise max_ttl in the CA's settings")
+    .hint("ask for a shorter ttl, or raise max_ttl in the CA's settings")
 }
 
 /// What of the usages asked for is given. A request that names none is for a client.

@@ -127,7 +127,7 @@ fn signing(error: &dyn std::fmt::Display) -> CaError {
 /// A name that cannot begin a common name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "a CA's name has 1 to {} characters, none of them a control character",
+    "a CA's name must have 1 to {} characters, without control characters",
     CaName::LONGEST
 )]
 pub struct CaNameError;

@@ -53,10 +53,10 @@ pub const TTL: Span = Span::seconds(30 * 86_400);
 struct Words {
     /// The CA's directory; a relative path starts at the configuration file.
     dir: PathBuf,
-    /// Longest lifetime granted: a longer one asked for is shortened to it [default: 90d].
+    /// Longest lifetime granted; a longer requested one is shortened to it [default: 90d].
     #[serde(default = "max_ttl")]
     max_ttl: Span,
-    /// Whether a CA is made where the directory has none [default: true].
+    /// Whether to create a CA if the directory has none [default: true].
     #[serde(default = "create")]
     create: bool,
 }
@@ -74,7 +74,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     if words.max_ttl.as_seconds() == 0 {
         return Err(SettingsError {
             key: "max_ttl".to_owned(),
-            reason: "a certificate needs a lifetime longer than 0s".to_owned(),
+            reason: "the lifetime must be longer than 0s".to_owned(),
         });
     }
     let embedded = Arc::new(Embedded {

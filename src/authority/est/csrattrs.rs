@@ -90,10 +90,12 @@ pub fn unmet(wanted: &[Vec<u8>], request: &[u8]) -> Option<Finding> {
     Some(
         Finding::note(
             DEMANDED,
-            format!("the CA wants to see in requests what ours does not hold: {list}"),
+            format!("the CA wants requests to contain what certbake's does not: {list}"),
         )
         .fact("missing", missing)
-        .hint("should it refuse: choose the key algorithm it names, or have the demand dropped"),
+        .hint(
+            "if it refuses: choose the key algorithm it names, or have the CA drop the requirement",
+        ),
     )
 }
 

@@ -210,7 +210,7 @@ async fn post(
 }
 
 fn pending(asked: u32, wait: Duration) -> AuthorityError {
-    let summary = "the CA has taken the request and not decided on it before the deadline";
+    let summary = "the CA accepted the request but did not decide on it before the deadline";
     AuthorityError::Unreachable(Box::new(delivered::pending(summary, asked, wait).hint(
         "have the CA approve such requests by itself, or give the order a longer deadline: a \
          later run makes a new key, and its request is another one",

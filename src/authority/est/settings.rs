@@ -12,7 +12,7 @@ use crate::secret_source::SecretSource;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Words {
-    /// The additional path segment by which some servers tell profiles or CAs apart.
+    /// The additional path segment that selects one of the server's profiles or CAs.
     pub label: Option<String>,
     /// The user name for HTTP Basic.
     pub username: Option<String>,
@@ -65,7 +65,10 @@ fn base(url: &Url, label: Option<&str>) -> Result<Url, SettingsError> {
         // What a URL would take for something else, or leave out.
         let special = |c: char| matches!(c, '/' | '\\' | '?' | '#' | '%') || c.is_control();
         if matches!(label, "" | "." | "..") || label.contains(special) {
-            return Err(wrong("label", "it is one path segment, without / \\ ? # %"));
+            return Err(wrong(
+                "label",
+                "it must be one path segment, without / \\ ? # %",
+            ));
         }
         path = format!("{path}/{label}");
     }

@@ -84,9 +84,9 @@ impl Told {
 
     fn refused(&self, said: Option<String>) -> Box<Finding> {
         let hint = match said {
-            Some(_) => "the words are the last lines that the program wrote to standard error",
+            Some(_) => "the message is the last lines that the program wrote to standard error",
             None => {
-                "the program wrote nothing to standard error: have it say why before it ends with 1"
+                "the program wrote nothing to standard error: have it say why before it exits with 1"
             }
         };
         self.finding(REFUSED, format!("{} refused", self.program), said, hint)
@@ -96,9 +96,12 @@ impl Told {
     fn busy(&self, said: Option<String>) -> Box<Finding> {
         self.finding(
             BUSY,
-            format!("{} asked to be tried again, to the end", self.program),
+            format!(
+                "{} kept asking for a retry until the deadline",
+                self.program
+            ),
             said,
-            "try again later, or give the order a longer deadline",
+            "retry later, or give the order a longer deadline",
         )
         .into()
     }
@@ -107,7 +110,7 @@ impl Told {
         self.finding(
             PENDING,
             format!(
-                "{} has taken the request and not decided on it before the deadline",
+                "{} accepted the request but did not decide on it before the deadline",
                 self.program
             ),
             said,
@@ -120,17 +123,17 @@ impl Told {
     /// A status that the agreement does not have.
     fn other(&self, status: i32, said: Option<String>) -> Box<Finding> {
         let hint = match status {
-            126 => "126 is a shell's word for a command that cannot be run: look into the script",
+            126 => "126 is a shell's code for a command that cannot be run: look in the script",
             127 => {
                 "127 is a shell's word for a command that it does not find: the program has PATH, \
                  HOME and LANG, and what env names, and nothing else"
             }
-            _ => "a program ends with 0 (issued), 1 (refused), 2 (try again) or 3 (pending)",
+            _ => "a program must exit with 0 (issued), 1 (refused), 2 (try again) or 3 (pending)",
         };
         self.finding(
             FAILED,
             format!(
-                "{} ended with the exit status {status}, which means nothing here",
+                "{} ended with the exit status {status}, which has no meaning here",
                 self.program
             ),
             said,
@@ -142,13 +145,13 @@ impl Told {
 
     fn killed(&self, signal: i32, said: Option<String>) -> Box<Finding> {
         let hint = if signal == 9 {
-            "somebody killed it, or the kernel for want of memory (dmesg tells): try again"
+            "somebody killed it, or the kernel did for lack of memory (see dmesg): retry"
         } else {
-            "run it by hand with the same request: it crashed, or somebody ended it"
+            "run it by hand with the same request: it crashed, or somebody killed it"
         };
         self.finding(
             FAILED,
-            format!("{} was ended by {}", self.program, signal_name(signal)),
+            format!("{} was killed by {}", self.program, signal_name(signal)),
             said,
             hint,
         )
@@ -164,7 +167,7 @@ impl Told {
                 self.finding(
                     TIMED_OUT,
                     format!(
-                        "{} had not ended in time and was killed, with all that it started",
+                        "{} did not finish in time and was killed, with everything it started",
                         self.program
                     ),
                     self.said(&complaint),
@@ -251,7 +254,7 @@ fn signal_name(signal: i32) -> String {
 }
 
 /// # Errors
-/// [`AuthorityError::Settings`] when there is no such program, or it may not be run.
+/// [`AuthorityError::Settings`] when there is no such program, or it is not executable.
 pub fn can_be_run(program: &Path, path: &str) -> Result<(), AuthorityError> {
     let shown = program.display().to_string();
     let candidates: Vec<PathBuf> = if shown.contains('/') {
@@ -276,23 +279,23 @@ fn not_started(program: &str, error: &io::Error) -> AuthorityError {
     let (reason, hint) = match error.kind() {
         io::ErrorKind::NotFound if program.contains('/') => (
             "there is no such program".to_owned(),
-            "check the path; of a script, check the interpreter in its first line too",
+            "check the path; for a script, check the interpreter in its first line too",
         ),
         io::ErrorKind::NotFound => (
             "there is no such program in PATH".to_owned(),
-            "install it, or give its whole path",
+            "install it, or give its full path",
         ),
         io::ErrorKind::PermissionDenied => (
-            "it may not be run".to_owned(),
+            "it is not executable".to_owned(),
             "make it executable (chmod +x); its file system must not be mounted noexec",
         ),
         io::ErrorKind::WouldBlock => (
             os_error::in_words(error),
-            "raise the limit, or end other programs",
+            "raise the process limit, or stop other programs",
         ),
         _ => (
             os_error::in_words(error),
-            "a script says in its first line what runs it, such as #!/bin/sh",
+            "name the interpreter in the script's first line, such as #!/bin/sh",
         ),
     };
     AuthorityError::Settings(Box::new(

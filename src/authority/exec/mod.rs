@@ -219,7 +219,7 @@ fn why(error: &AuthorityError) -> &'static str {
     if error.clone().into_finding().code == PENDING {
         "it is pending"
     } else {
-        "it asked to be tried again"
+        "it asked for a retry"
     }
 }
 

@@ -25,12 +25,12 @@ const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Words {
-    /// The program that has a request signed, and its arguments; no shell reads them. A name with a
-    /// slash starts at the configuration file, one without is looked up in `PATH`.
+    /// The program that signs a request, and its arguments, without a shell. A name with a slash is
+    /// relative to the configuration file, one without is looked up in `PATH`.
     pub command: Vec<String>,
-    /// The program that takes a certificate back, and its arguments.
+    /// The program that revokes a certificate, and its arguments.
     pub revoke: Option<Vec<String>>,
-    /// What the program finds in its environment beside `PATH`, `HOME`, `LANG` and `CERTBAKE_…`.
+    /// The program's environment, in addition to `PATH`, `HOME`, `LANG` and `CERTBAKE_…`.
     #[serde(default)]
     pub env: BTreeMap<String, Given>,
     /// For one run of the program [default: 60s].
@@ -140,7 +140,7 @@ fn argv(key: &str, mut words: Vec<String>, directory: &Path) -> Result<Vec<Strin
     let Some(program) = words.first_mut().filter(|program| !program.is_empty()) else {
         return Err(wrong(
             key,
-            "it names no program: write [\"./sign\", \"argument\"]",
+            "it has no program: write [\"./sign\", \"argument\"]",
         ));
     };
     if program.contains('/') {
@@ -148,7 +148,7 @@ fn argv(key: &str, mut words: Vec<String>, directory: &Path) -> Result<Vec<Strin
         *program = path
             .to_str()
             .map(str::to_owned)
-            .ok_or_else(|| wrong(key, "the folder of the configuration is not named in UTF-8"))?;
+            .ok_or_else(|| wrong(key, "the path of the configuration's folder is not UTF-8"))?;
     }
     Ok(words)
 }
@@ -159,12 +159,15 @@ fn variable(name: &str) -> Result<(), SettingsError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(plain)
     {
-        return Err(wrong(&key, "it is no name of an environment variable"));
+        return Err(wrong(
+            &key,
+            "it is not a valid name of an environment variable",
+        ));
     }
     if name.starts_with("CERTBAKE_") {
         return Err(wrong(
             &key,
-            "names that begin with CERTBAKE_ are set by certbake",
+            "names that begin with CERTBAKE_ are reserved for certbake",
         ));
     }
     Ok(())

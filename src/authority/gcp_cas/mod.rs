@@ -240,11 +240,11 @@ impl Preflight for GcpCas {
             found.push(
                 Finding::warning(
                     foresight::CAPPED,
-                    format!("{asked} is asked for, and the pool would grant {granted}"),
+                    format!("{asked} is requested, but the pool would grant {granted}"),
                 )
                 .fact("asked_seconds", asked.as_seconds())
                 .fact(foresight::MOST_GRANTED, granted.as_seconds())
-                .hint("ask for no more, or have the pool's maximum lifetime or its CA's end moved"),
+                .hint("ask for a shorter ttl, or have the pool's maximum lifetime raised or its CA renewed"),
             );
         }
         if depth == Depth::Whole {

@@ -65,7 +65,7 @@ impl Checked {
             ),
         ] {
             if value.is_some_and(|value| !is_identifier(value)) {
-                return Err(wrong(key, "it is the name alone: letters, digits, - and _"));
+                return Err(wrong(key, "give only the name: letters, digits, - and _"));
             }
         }
         let location = format!("projects/{}/locations/{}", words.project, words.location);
@@ -99,7 +99,7 @@ fn login(
     match (token, credentials) {
         (Some(_), Some(_)) => Err(wrong(
             "access_token",
-            "credentials are given too: give only one of them",
+            "credentials are also given: give only one of them",
         )),
         (Some(token), None) => Ok(Login::Token(token.relative_to(settings.directory))),
         (None, Some(path)) => Ok(Login::File(settings.directory.join(path))),
@@ -131,7 +131,7 @@ fn template(name: &str, location: &str) -> Result<String, SettingsError> {
         ] if [project, place, template].into_iter().all(is_identifier) => Ok(full),
         _ => Err(wrong(
             "certificate_template",
-            "it is a name, or projects/P/locations/L/certificateTemplates/NAME",
+            "give a name, or projects/P/locations/L/certificateTemplates/NAME",
         )),
     }
 }

@@ -200,23 +200,23 @@ pub fn turned_down(
                 .to_owned()
         }
         (_, "ACCESS_TOKEN_SCOPE_INSUFFICIENT") => format!(
-            "we came with {who}, whose token is not for this: give the machine the scope \
+            "certbake presented {who}, whose token does not cover this: give the machine the scope \
              cloud-platform"
         ),
-        ("UNAUTHENTICATED", _) => format!("we came with {who}, which Google does not accept"),
+        ("UNAUTHENTICATED", _) => format!("certbake presented {who}, which Google does not accept"),
         ("PERMISSION_DENIED", _) => format!(
-            "we came with {who}: grant it {} on {pool}, as roles/privateca.certificateRequester does",
+            "certbake presented {who}: grant it {} on {pool}, as roles/privateca.certificateRequester does",
             permission.unwrap_or("privateca.certificates.create")
         ),
-        ("NOT_FOUND", _) => format!("check that {pool} is there, and the template and CA named"),
+        ("NOT_FOUND", _) => format!("check that {pool} exists, and the template and CA in the settings"),
         ("ALREADY_EXISTS", _) => {
-            "a certificate of this name is there already: run again, which takes another".to_owned()
+            "a certificate of this name already exists: run again, which uses a new name".to_owned()
         }
         ("FAILED_PRECONDITION", _) => {
-            "check that the pool has an enabled CA, and that its issuance policy fits".to_owned()
+            "check that the pool has an enabled CA, and that its issuance policy allows this request".to_owned()
         }
         ("INVALID_ARGUMENT", _) => {
-            "the issuance policy of the pool, or the template, does not take this request as it is"
+            "the issuance policy of the pool, or the template, does not accept this request as it is"
                 .to_owned()
         }
         _ => return error,

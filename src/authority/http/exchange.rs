@@ -71,7 +71,7 @@ impl Exchange<'_> {
                 }
                 Verdict::Busy => {
                     if busy
-                        .pause(response.retry_after(), "it asked to be tried again")
+                        .pause(response.retry_after(), "it asked for a retry")
                         .is_err()
                     {
                         return Err(self.busy(&what, &request, &response, json.as_ref()));
@@ -153,10 +153,10 @@ impl Exchange<'_> {
             (None, None, Some(text)) => asked.join(text),
             _ => return Ok(None),
         };
-        let url = url.map_err(|_| unusable("the place to ask again is no URL"))?;
+        let url = url.map_err(|_| unusable("the polling location is not a URL"))?;
         // Our login goes there too.
         if url.origin() != self.settings.connection.url.origin() {
-            return Err(unusable("it sends us to another host to ask again"));
+            return Err(unusable("it points to another host for polling"));
         }
         Ok(Some(url))
     }
@@ -192,7 +192,7 @@ impl Exchange<'_> {
         response: &Response,
         json: Option<&Value>,
     ) -> AuthorityError {
-        let hint = "the answer is one that errors.refused of the settings takes for a no";
+        let hint = "the answer matches errors.refused in the settings";
         let said = self.said(request, response, json);
         AuthorityError::Refused(told(what, response, said, REFUSED, hint))
     }
@@ -204,8 +204,8 @@ impl Exchange<'_> {
         response: &Response,
         json: Option<&Value>,
     ) -> AuthorityError {
-        let hint = "the answer is one that errors.busy of the settings takes for \"try again\", and \
-                    it came to the end: try again later";
+        let hint =
+            "the answer matches errors.busy in the settings, until the deadline: retry later";
         let said = self.said(request, response, json);
         AuthorityError::Unreachable(told(what, response, said, BUSY, hint))
     }
@@ -215,7 +215,8 @@ fn await_decision(waits: &mut Waits, wait: Duration) -> Result<(), AuthorityErro
     waits
         .pause(Some(wait), "the order is pending")
         .map_err(|wait| {
-            let summary = "the API has taken the request and not decided on it before the deadline";
+            let summary =
+                "the API accepted the request but did not decide on it before the deadline";
             AuthorityError::Unreachable(Box::new(
                 delivered::pending(summary, waits.asked, wait).hint(
                     "have such requests approved at once, or give the order a longer deadline: a \
@@ -300,6 +301,6 @@ fn collect(value: &Value, found: &mut Vec<Certificate>) -> Result<(), String> {
             Ok(())
         }
         Value::Array(several) => several.iter().try_for_each(|one| collect(one, found)),
-        _ => Err("it is neither text nor a list of it".to_owned()),
+        _ => Err("it is neither a string nor a list of strings".to_owned()),
     }
 }

@@ -15,7 +15,7 @@ impl Pointer {
         if !text.is_empty() && !text.starts_with('/') {
             return Err(wrong(
                 key,
-                "a JSON pointer starts with a slash: /data/certificate",
+                "a JSON pointer must start with a slash: /data/certificate",
             ));
         }
         Ok(Self(text))
@@ -43,13 +43,13 @@ impl Rule {
         if words.status.is_empty() && words.pointer.is_none() {
             return Err(wrong(
                 key,
-                "it says neither status nor pointer: it would match nothing",
+                "it has neither status nor pointer: it would match nothing",
             ));
         }
         if words.pointer.is_none() && !words.equals.is_empty() {
             return Err(wrong(
                 &format!("{key}.equals"),
-                "pointer does not say which value is meant",
+                "it needs pointer, which says what to compare",
             ));
         }
         Ok(Self {

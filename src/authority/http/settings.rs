@@ -82,7 +82,7 @@ impl Checked {
         if words.token.is_some() && words.password.is_some() {
             return Err(wrong(
                 "token",
-                "username and password are given too: one login decides",
+                "username and password are also given: give only one login",
             ));
         }
         let relative = |source: SecretSource| source.relative_to(settings.directory);
@@ -177,11 +177,11 @@ impl Call {
     ) -> Result<Self, SettingsError> {
         let at = |name: &str| format!("{key}.{name}");
         let method = method(words.method.as_deref())
-            .ok_or_else(|| wrong(&at("method"), "it is GET, POST, PUT, PATCH or DELETE"))?;
+            .ok_or_else(|| wrong(&at("method"), "it must be GET, POST, PUT, PATCH or DELETE"))?;
         if !words.path.is_empty() && !words.path.starts_with(['/', '?', '{']) {
             return Err(wrong(
                 &at("path"),
-                "it starts with a slash: the host is that of url",
+                "it must start with a slash: the host comes from url",
             ));
         }
         let is_form = words.form.is_some();
@@ -195,7 +195,10 @@ impl Call {
         });
         let content = match (words.body, words.form) {
             (Some(_), Some(_)) => {
-                return Err(wrong(&at("form"), "body is given too: one of them is sent"));
+                return Err(wrong(
+                    &at("form"),
+                    "body is also given: give only one of them",
+                ));
             }
             (Some(body), None) => {
                 let shape = if content_type.contains("json") {
@@ -281,7 +284,7 @@ fn headers(
         // RFC 9110 section 5.1.
         let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         if name.is_empty() || !name.chars().all(is_token) {
-            return Err(wrong(&key, "it is no name of a header"));
+            return Err(wrong(&key, "it is not a valid header name"));
         }
         let header = match given.relative_to(settings.directory) {
             Given::Secret { source, prefix } => Header::Secret { source, prefix },

@@ -166,7 +166,7 @@ fn unknown_name(name: &str, scope: &Value) -> String {
     let meant = nearest(name, known.iter().map(String::as_str))
         .map(|meant| format!(" Did you mean {meant}?"))
         .unwrap_or_default();
-    format!("there is no {name}.{meant} There are: {}", known.join(", "))
+    format!("there is no {name}.{meant} Available: {}", known.join(", "))
 }
 
 /// What a template may name, members of tables with their table.
@@ -205,7 +205,7 @@ fn percent_encoded(out: &mut Output<'_>, _: &State<'_, '_>, value: &Word) -> Res
     if matches!(value.kind(), ValueKind::Seq | ValueKind::Map) || text == "." || text == ".." {
         return Err(Error::new(
             ErrorKind::InvalidOperation,
-            "this cannot be a part of a URL",
+            "this cannot be part of a URL",
         ));
     }
     out.write_str(&encoded(&text)).map_err(Error::from)

@@ -22,12 +22,12 @@ pub struct Words {
     /// Sent with every request: text is a template.
     #[serde(default)]
     pub headers: BTreeMap<String, Given>,
-    /// What templates name as `secrets.<name>`, for APIs that want a credential in the body.
+    /// Secrets for templates, as `secrets.<name>`, for APIs that need a credential in the body.
     #[serde(default)]
     pub secrets: BTreeMap<String, SecretSource>,
     /// The request that has a certificate signed.
     pub request: Call,
-    /// Where the certificate stands in what is answered; without it, the whole answer is it.
+    /// Where the certificate is in the answer; without it, the whole answer is the certificate.
     #[serde(default)]
     pub answer: Answer,
     /// When an answer means "later", and where to ask again.
@@ -35,11 +35,11 @@ pub struct Words {
     /// What refusals look like, beyond their status.
     #[serde(default)]
     pub errors: Errors,
-    /// The request that renews, with the present certificate shown by TLS.
+    /// The request that renews, with the current certificate as TLS client certificate.
     pub renew: Option<Call>,
-    /// The request that takes a certificate back.
+    /// The request that revokes a certificate.
     pub revoke: Option<Call>,
-    /// A place whose answer tells that the API is there and takes our login.
+    /// A URL whose answer shows that the API is up and accepts the login.
     pub preflight: Option<Look>,
 }
 
@@ -55,7 +55,7 @@ pub struct Call {
     pub path: String,
     /// The type of the body [default: application/json].
     pub content_type: Option<String>,
-    /// The body; in JSON a value brings its quotes along.
+    /// The body; in JSON a value includes its quotes.
     pub body: Option<String>,
     /// The fields of a form, instead of `body`.
     pub form: Option<BTreeMap<String, String>>,
@@ -68,11 +68,11 @@ pub struct Call {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "HttpAnswer")]
 pub struct Answer {
-    /// The certificate, or all of the chain.
+    /// The certificate, or the whole chain.
     pub certificate: Option<String>,
     /// The issuers above it.
     pub chain: Option<String>,
-    /// Roots that the API vouches for, used where no `anchors` are pinned.
+    /// Roots that the API provides, used if no `anchors` are pinned.
     pub anchors: Option<String>,
 }
 
@@ -90,11 +90,11 @@ pub struct Pending {
     /// What that value may be.
     #[serde(default)]
     pub equals: Vec<serde_json::Value>,
-    /// JSON pointer to the URL to ask again, whole or relative.
+    /// JSON pointer to the URL to ask again, absolute or relative.
     pub location: Option<String>,
-    /// Template of the path below `url`; `answer` is what came.
+    /// Template of the path below `url`; `answer` is the answer.
     pub path: Option<String>,
-    /// Between two questions, where the server names no time [default: 5s].
+    /// Pause between two polls, if the server sends no `Retry-After` [default: 5s].
     pub interval: Option<Span>,
 }
 
@@ -102,11 +102,11 @@ pub struct Pending {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "HttpErrors")]
 pub struct Errors {
-    /// JSON pointer to the sentence that says why.
+    /// JSON pointer to the error message.
     pub message: Option<String>,
     /// Answers that mean no, whatever their status.
     pub refused: Option<Rule>,
-    /// Answers that mean "try again": the request is sent again, until the deadline.
+    /// Answers that mean "try again": certbake retries the request until the deadline.
     pub busy: Option<Rule>,
 }
 

@@ -98,7 +98,7 @@ impl Signer {
     /// `more`.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
+    /// When the system's random number generator failed.
     pub fn token(&self, more: &[(&str, Value)], claims: &Value) -> Result<Secret, SignerError> {
         let mut header = json!({ "alg": self.alg(), "typ": "JWT" });
         for (name, value) in more {
@@ -111,7 +111,7 @@ impl Signer {
     /// RFC 7515 section 7.2.2: `payload` under a header that has `alg` and `more`, as one object.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
+    /// When the system's random number generator failed.
     pub fn flattened(&self, more: &[(&str, Value)], payload: &Value) -> Result<Value, SignerError> {
         let mut header = json!({ "alg": self.alg() });
         for (name, value) in more {
@@ -158,7 +158,7 @@ pub enum SignerError {
     Public,
     #[error("it is not ECDSA P-256/P-384/P-521, Ed25519 or RSA")]
     Kind,
-    #[error("the system's random source gave nothing")]
+    #[error("the system's random number generator failed")]
     Signing,
 }
 

@@ -120,10 +120,10 @@ impl Kubernetes {
             return Err(AuthorityError::Refused(Box::new(
                 Finding::error(
                     answer::REFUSED,
-                    format!("the request {name} was deleted before its certificate came"),
+                    format!("the request {name} was deleted before its certificate was issued"),
                 )
                 .fact("request", name)
-                .hint("whoever deletes requests in this cluster should leave those of certbake"),
+                .hint("find out what deletes requests in this cluster, and exclude certbake's"),
             )));
         }
         if response.status != 200 {
@@ -188,7 +188,7 @@ impl Kubernetes {
                 AuthorityError::Refused(finding) => seen && finding.code == answer::LOGIN_REFUSED,
                 _ => false,
             };
-            let why = "the API server is away";
+            let why = "the API server cannot be reached";
             if !passes || waits.pause(None, why).is_err() {
                 return Err(answer::told(error, |finding| finding.fact("request", name)));
             }
@@ -208,7 +208,7 @@ impl Kubernetes {
             )
         } else {
             (
-                format!("the signer failed at the request {name}{said}"),
+                format!("the signer failed on the request {name}{said}"),
                 format!("the log of the signer {} says more", self.settings.signer),
             )
         };
@@ -236,10 +236,10 @@ impl Kubernetes {
             )
         } else {
             (
-                format!("nobody has approved the request {name} before the deadline"),
+                format!("nobody approved the request {name} before the deadline"),
                 format!(
                     "kubectl certificate approve {name} (within the order's deadline), or run an \
-                     approver for {signer}: Kubernetes approves none of these by itself"
+                     approver for {signer}: Kubernetes does not approve these automatically"
                 ),
             )
         };
@@ -281,7 +281,7 @@ impl Kubernetes {
 fn standing(what: &str, response: &Response) -> Result<Standing, AuthorityError> {
     let standing: Standing = delivered::json(what, response)?;
     if !standing.is_one() {
-        let reason = "it is no CertificateSigningRequest";
+        let reason = "it is not a CertificateSigningRequest";
         return Err(answer::unusable(what, reason, response));
     }
     Ok(standing)

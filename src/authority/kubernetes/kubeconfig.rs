@@ -196,8 +196,7 @@ impl Cluster {
     fn seen_from(mut self, file: PathBuf) -> Result<Self, String> {
         if self.insecure_skip_tls_verify {
             return Err(
-                "insecure-skip-tls-verify is set: whoever answers would get the login; give the \
-                 cluster's certificate-authority instead"
+                "insecure-skip-tls-verify is set, so any server could get the login: give the cluster's certificate-authority instead"
                     .to_owned(),
             );
         }
@@ -221,19 +220,19 @@ impl User {
         let refused = [
             (
                 self.username.is_some(),
-                "a user name with a password: no API server takes them any more",
+                "a user name with a password, which API servers no longer accept",
             ),
             (
                 self.auth_provider.is_some(),
-                "an auth-provider: Kubernetes 1.26 removed them; its exec plugin does the same",
+                "an auth-provider, which Kubernetes 1.26 removed: use its exec plugin",
             ),
             (
                 self.stands_in_for.is_some(),
-                "impersonation (as), which certbake does not speak",
+                "impersonation (as), which certbake does not support",
             ),
         ];
         if let Some((_, why)) = refused.iter().find(|(is_so, _)| *is_so) {
-            return Err(format!("the user comes with {why}"));
+            return Err(format!("the user has {why}"));
         }
         self.token_file = beside(self.token_file, file);
         self.client_certificate = beside(self.client_certificate, file);
@@ -342,7 +341,7 @@ users:
             (
                 "    certificate-authority: pki/ca.crt",
                 "    insecure-skip-tls-verify: true",
-                "whoever answers",
+                "any server could get the login",
             ),
             (
                 "    certificate-authority: pki/ca.crt",

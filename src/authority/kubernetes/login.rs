@@ -98,7 +98,7 @@ fn of_user(
         (None, None) => None,
         _ => {
             return Err(fault(
-                "the user of the kubeconfig has a client certificate without its key, or the reverse",
+                "the kubeconfig's user has a client certificate without its key, or a key without its certificate",
                 "give it both",
             ));
         }
@@ -116,7 +116,7 @@ fn of_user(
         (Some(_), None) => "the token of the kubeconfig",
         (None, Some(_)) => "the client certificate of the kubeconfig",
         (Some(_), Some(_)) => "token and client certificate of the kubeconfig",
-        (None, None) => "no login, for the kubeconfig's user has none",
+        (None, None) => "no login: the kubeconfig's user has none",
     };
     Ok(Shown {
         token,
@@ -132,13 +132,15 @@ fn by_program(exec: &Exec, cluster: &Cluster, deadline: Instant) -> Result<Shown
     let spoken = ["v1", "v1beta1"].map(|v| format!("client.authentication.k8s.io/{v}"));
     if !spoken.contains(&exec.api_version) {
         return Err(fault(
-            &format!("the credential plugin {name} speaks an apiVersion that certbake does not"),
-            "update it: its kubeconfig should say client.authentication.k8s.io/v1",
+            &format!(
+                "the credential plugin {name} uses an apiVersion that certbake does not support"
+            ),
+            "update it, and set client.authentication.k8s.io/v1 in the kubeconfig",
         ));
     }
     if exec.interactive_mode == "Always" {
         return Err(fault(
-            &format!("the credential plugin {name} wants a terminal (interactiveMode: Always)"),
+            &format!("the credential plugin {name} needs a terminal (interactiveMode: Always)"),
             "use a login for machines: a token, a client certificate",
         ));
     }
@@ -253,7 +255,7 @@ fn credential(name: &str, output: &[u8]) -> Result<Shown, AuthorityError> {
         _ => {
             return Err(fault(
                 &format!(
-                    "the credential plugin {name} gave a client certificate without its key, or the reverse"
+                    "the credential plugin {name} gave a client certificate without its key, or a key without its certificate"
                 ),
                 BY_HAND,
             ));
@@ -266,7 +268,7 @@ fn credential(name: &str, output: &[u8]) -> Result<Shown, AuthorityError> {
     Ok(Shown {
         token: token.map(Secret::from),
         certificate,
-        who: format!("what the credential plugin {name} gave"),
+        who: format!("the credential from the plugin {name}"),
     })
 }
 
@@ -279,11 +281,11 @@ fn client_certificate(chain: &[u8], key: &Secret) -> Result<ClientCertificate, A
     };
     let chain = pem::certificates(chain).map_err(|error| unusable(error.to_string()))?;
     if chain.is_empty() {
-        return Err(unusable("it holds no certificate".to_owned()));
+        return Err(unusable("it contains no certificate".to_owned()));
     }
     let der = pem::private_key(key.expose())
         .map_err(|error| unusable(error.to_string()))?
-        .ok_or_else(|| unusable("its key is no unencrypted private key".to_owned()))?;
+        .ok_or_else(|| unusable("its key is not an unencrypted private key".to_owned()))?;
     let key = PrivateKey::from_der(&der).map_err(|error| unusable(error.to_string()))?;
     Ok(ClientCertificate {
         chain,
@@ -305,7 +307,7 @@ fn token_in(path: &Path) -> Result<Secret, AuthorityError> {
     let token = content.trim_ascii();
     if token.is_empty() {
         return Err(fault(
-            &format!("{} holds no token", path.display()),
+            &format!("{} contains no token", path.display()),
             "in a pod: check automountServiceAccountToken",
         ));
     }
@@ -333,8 +335,8 @@ fn decoded(member: &str, base64: &str) -> Result<Vec<u8>, AuthorityError> {
         .decode(base64.as_bytes())
         .map_err(|_| {
             fault(
-                &format!("{member} of the kubeconfig is not base64"),
-                "write it anew",
+                &format!("{member} in the kubeconfig is not base64"),
+                "correct it in the kubeconfig",
             )
         })
 }

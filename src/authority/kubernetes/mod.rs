@@ -122,7 +122,7 @@ impl Kubernetes {
             return Err(AuthorityError::Settings(Box::new(
                 Finding::error(
                     TOO_SHORT,
-                    format!("Kubernetes signs for {SHORTEST} at least, and {ttl} is asked for"),
+                    format!("Kubernetes signs for {SHORTEST} at least, but {ttl} is requested"),
                 )
                 .fact("asked_seconds", ttl.as_seconds())
                 .fact("least_seconds", SHORTEST.as_seconds())
@@ -205,17 +205,20 @@ impl Preflight for Kubernetes {
         if self.settings.delete_after
             && let Some(lack) = self.lacks(&session, "delete", order.deadline)?
         {
-            let summary = format!("the request will be left there: {}", lack.summary);
+            let summary = format!("the request will be left in the cluster: {}", lack.summary);
             found.push(Finding::warning(LEFT, summary).hint(lack.hint));
         }
         if self.settings.is_of_the_cluster() {
             found.push(
                 Finding::note(
                     BY_HAND,
-                    format!("Kubernetes approves no request for {} by itself", self.settings.signer),
+                    format!(
+                        "Kubernetes does not approve requests for {} automatically",
+                        self.settings.signer
+                    ),
                 )
                 .fact("signer_name", self.settings.signer.clone())
-                .hint("somebody has to approve it within the order's deadline, or an approver must run"),
+                .hint("approve it within the order's deadline, or run an approver"),
             );
         }
         let looked_at = [
@@ -231,11 +234,11 @@ impl Preflight for Kubernetes {
 fn not_allowed(verb: &str, who: &str, reason: &str) -> Finding {
     let finding = Finding::error(
         answer::LOGIN_REFUSED,
-        format!("this login may not {verb} certificatesigningrequests"),
+        format!("this login is not allowed to {verb} certificatesigningrequests"),
     )
     .fact("verb", verb)
     .hint(format!(
-        "we came with {who}: grant it {verb} on certificatesigningrequests.certificates.k8s.io by a \
+        "certbake presented {who}: grant it {verb} on certificatesigningrequests.certificates.k8s.io by a \
          ClusterRole and a ClusterRoleBinding"
     ));
     let reason = crate::line::harmless(reason.as_bytes(), 200);

@@ -29,15 +29,15 @@ pub struct Words {
     pub kubeconfig: Option<PathBuf>,
     /// A context of the kubeconfig other than its current one.
     pub context: Option<String>,
-    /// Where a pod's token and CA are mounted, to come as that service account.
+    /// Where a pod's token and CA are mounted, to log in as that service account.
     pub service_account: Option<PathBuf>,
     /// With `url`: a bearer token.
     pub token: Option<SecretSource>,
-    /// With `url`: PEM file, the roots of the API server's certificate, where `anchors` are others.
+    /// With `url`: PEM file, the roots of the API server's certificate, if they differ from `anchors`.
     pub cluster_ca: Option<PathBuf>,
-    /// Key usages in Kubernetes' words; without them, what the certificate is for.
+    /// Key usages in Kubernetes' terms; the default follows from the certificate's usage.
     pub usages: Option<Vec<String>>,
-    /// Whether the request is deleted once the certificate has come [default: false].
+    /// Whether to delete the request once the certificate is issued [default: false].
     #[serde(default)]
     pub delete_after: bool,
 }
@@ -81,7 +81,7 @@ impl Checked {
             return Err(wrong(
                 "anchors",
                 format!(
-                    "the API hands out no roots of {}: give them as PEM",
+                    "the API does not provide the roots of {}: give them as PEM",
                     checked.signer
                 ),
             ));
@@ -119,7 +119,7 @@ fn connection(settings: &Settings<'_>, target: &Target) -> Result<Connection, Se
             if table.contains_key(key) {
                 return Err(wrong(
                     key,
-                    "the kubeconfig or the service account tells it: it goes with url alone",
+                    "it comes from the kubeconfig or the service account: give it only with url",
                 ));
             }
         }
@@ -150,7 +150,7 @@ fn target(settings: &Settings<'_>, words: &Words) -> Result<Target, SettingsErro
         ("cluster_ca", words.cluster_ca.is_some()),
     ] {
         if is_set && !given {
-            return Err(wrong(key, "it goes with url alone"));
+            return Err(wrong(key, "give it only with url"));
         }
     }
     match (given, &words.kubeconfig, &words.service_account) {
@@ -162,7 +162,7 @@ fn target(settings: &Settings<'_>, words: &Words) -> Result<Target, SettingsErro
         (false, None, None) => found(settings, words),
         _ => Err(wrong(
             "kubeconfig",
-            "url, kubeconfig and service_account each say where the API server is: give only one of them",
+            "url, kubeconfig and service_account each locate the API server: give only one of them",
         )),
     }
 }
@@ -204,8 +204,7 @@ fn found(settings: &Settings<'_>, words: &Words) -> Result<Target, SettingsError
     }
     Err(wrong(
         "kubeconfig",
-        "where the API server is, is not said: give kubeconfig or url, or set KUBECONFIG (there is no \
-         ~/.kube/config, and this is no pod)",
+        "no API server is given: give kubeconfig or url, or set KUBECONFIG (there is no ~/.kube/config, and this is not a pod)",
     ))
 }
 
@@ -246,7 +245,7 @@ fn pod(settings: &Settings<'_>, folder: &Path) -> Result<Target, SettingsError> 
             .ok_or_else(|| {
                 wrong(
                     "service_account",
-                    format!("{name} is not set: this is no pod"),
+                    format!("{name} is not set: this is not a pod"),
                 )
             })
     };
@@ -276,7 +275,7 @@ fn roots(path: &Path) -> Result<Vec<Vec<u8>>, String> {
 fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let found = pem::certificates(text).map_err(|error| error.to_string())?;
     if found.is_empty() {
-        return Err("it holds no PEM certificate".to_owned());
+        return Err("it contains no PEM certificate".to_owned());
     }
     Ok(found)
 }
@@ -295,7 +294,7 @@ fn check_signer(name: &str) -> Result<(), SettingsError> {
     if !is_qualified {
         return Err(wrong(
             "signer_name",
-            "it is domain/name, as in example.com/images",
+            "write domain/name, as in example.com/images",
         ));
     }
     if name.starts_with("kubernetes.io/") && !BUILT_IN.contains(&name) {

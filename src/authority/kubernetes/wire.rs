@@ -152,25 +152,27 @@ pub fn turned_down(
     let failure: Failure = serde_json::from_slice(&response.body).unwrap_or_default();
     let hint = match failure.reason.as_str() {
         "Unauthorized" => {
-            format!("we came with {who}, which the API server does not accept: is it out of date?")
+            format!(
+                "certbake presented {who}, which the API server does not accept: it may have expired"
+            )
         }
         "Forbidden" if failure.message.contains("system:masters") => {
-            "no certificate is signed for the group system:masters: ask for another organization"
+            "Kubernetes signs no certificate for the group system:masters: ask for another organization"
                 .to_owned()
         }
         // Either nothing was shown, or what stands in front of the API server kept it.
         "Forbidden" if failure.message.contains("\"system:anonymous\"") => format!(
-            "the API server saw no login, and we came with {who}: log in by a token or a client \
+            "the API server saw no login, and certbake presented {who}: log in by a token or a client \
              certificate; grant nothing to system:anonymous"
         ),
         // The path is nothing of the API, so a rule about paths was asked.
         "Forbidden" if failure.message.contains(" path \"/") => NO_API.to_owned(),
         "Forbidden" => format!(
-            "we came with {who}: grant the user named above that verb, as in kubectl create clusterrole \
+            "certbake presented {who}: grant the user named above that verb, as in kubectl create clusterrole \
              certbake --verb=create,get --resource=certificatesigningrequests.certificates.k8s.io"
         ),
         "Invalid" | "BadRequest" => {
-            "the API server does not take this request as it is: signer, usages or lifetime"
+            "the API server does not accept this request as it is: check signer, usages and lifetime"
                 .to_owned()
         }
         // Where no API is, it says so in plain text.

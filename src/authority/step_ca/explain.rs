@@ -71,11 +71,10 @@ pub fn turned_down(
             AuthorityError::Refused(Box::new(forbidden(*finding, session, &said)))
         }
         (404, AuthorityError::Refused(finding)) => AuthorityError::Refused(Box::new(
-            finding.hint("check the URL: step-ca serves its API at the top, https://host:port, unless a proxy moves it"),
+            finding.hint("check the URL: step-ca serves its API at the root, https://host:port, unless a proxy moves it"),
         )),
         (500.., AuthorityError::Unreachable(finding)) => {
-            let hint = "the CA has a fault that it tells in its log alone: a full disk or a broken database \
-                        behind it, a key it cannot reach. Try again when it is mended; each attempt takes a new token";
+            let hint = "the CA has an error, which only its log explains: a full disk, a broken database, or a key that it cannot reach. Retry when it is fixed; each attempt needs a new token";
             AuthorityError::Unreachable(Box::new(with_facts(*finding).hint(hint)))
         }
         (_, other) => other,
@@ -99,13 +98,12 @@ fn unauthorized(session: &Session, presented: &Presented<'_>) -> String {
         Presented::Renewal(_) => {
             return "the CA renews an expired certificate only where its provisioner has \
                     allowRenewalAfterExpiry, renewal is not disabled, and the certificate is not revoked: \
-                    otherwise order anew with a provisioner's login"
+                    otherwise order a new one with a provisioner's login"
                 .to_owned();
         }
         Presented::Certificate => {
             return "the CA does not renew this certificate: renewal is disabled for its provisioner \
-                    (disableRenewal), the certificate is revoked, or its provisioner is gone. Order anew \
-                    with a provisioner's login"
+                    (disableRenewal), the certificate is revoked, or its provisioner is gone. Order a new one with a provisioner's login"
                 .to_owned();
         }
     };
@@ -119,7 +117,7 @@ fn unauthorized(session: &Session, presented: &Presented<'_>) -> String {
         .find_map(|audience| audience.split_once("://")?.1.split(['/', ':']).next())
         .unwrap_or_default();
     let names = format!(
-        "The CA takes tokens only for its own names (dnsNames in its ca.json): ask whether \"{host}\" is one"
+        "The CA accepts tokens only for its own names (dnsNames in its ca.json): check whether \"{host}\" is one"
     );
     match &session.bearer {
         Bearer::Given(given) if given.is_id_token => format!(
@@ -128,12 +126,10 @@ fn unauthorized(session: &Session, presented: &Presented<'_>) -> String {
             claims.aud.join(", ")
         ),
         Bearer::Given(_) => format!(
-            "step-ca does not say why; a token is refused when it was used before, when it was made before \
-             the CA was started, or by a provisioner that is gone. Have a new one made. {names}"
+            "step-ca does not say why; it refuses a token that was used before, was made before the CA started, or belongs to a removed provisioner. Make a new one. {names}"
         ),
         _ => format!(
-            "step-ca does not say why, and the key was right a moment ago. {names}, and whether the provisioner was \
-             changed meanwhile"
+            "step-ca does not say why, and the key was right a moment ago. {names}, and whether the provisioner has changed"
         ),
     }
 }
@@ -147,13 +143,12 @@ fn skew(session: &Session, token: &Token) -> Option<String> {
     if issued - leeway > now {
         let ahead = span(issued - now);
         return Some(format!(
-            "by the CA's clock the token comes from {ahead} in the future: have the clock set, of the CA or of the \
-             machine that made the token"
+            "by the CA's clock the token was made {ahead} in the future: correct the clock of the CA or of the machine that made the token"
         ));
     }
     (end + leeway < now).then(|| {
         format!(
-            "by the CA's clock the token expired {} ago: have a new one made just before, or compare the clocks",
+            "by the CA's clock the token expired {} ago: make a new one just before the run, or compare the clocks",
             span(now - end)
         )
     })
@@ -170,17 +165,17 @@ fn forbidden(finding: Finding, session: &Session, said: &str) -> Finding {
         || said.contains("validity window of the provisioning credential")
     {
         return finding.hint(
-            "what an X5C login gets never outlives its own certificate: ask for a shorter ttl, or renew that certificate first",
+            "a certificate from an X5C login never outlives the login's own certificate: ask for a shorter ttl, or renew that certificate first",
         );
     }
     if said.contains("valid common name") || said.contains("does not contain the valid") {
         return finding
-            .hint("the token is for other names than the request: have it made for exactly these");
+            .hint("the token's names differ from the request's: make it for exactly the names of the order");
     }
     if said.contains("not allowed") || said.contains("not permitted") {
-        return finding.hint("the CA's policy (x509 allow and deny, or its name constraints) excludes a name: ask who runs it");
+        return finding.hint("the CA's policy (x509 allow and deny, or its name constraints) excludes a name: ask the CA's operators");
     }
     finding.hint(
-        "the CA's own words say what it does not allow; ask who runs it, or order what it allows",
+        "its message says what the CA does not allow: ask its operators, or order what it allows",
     )
 }

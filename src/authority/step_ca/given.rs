@@ -49,15 +49,15 @@ impl Given {
         let text = read_secret(&self.source)?;
         let claims = claims(&text).ok_or_else(|| {
             unusable(
-                &format!("what {} gives is not a token", self.source),
-                "a token is three parts of base64 with dots between them: step ca token prints one",
+                &format!("the content of {} is not a token", self.source),
+                "give a token of three base64 parts with dots between them: step ca token prints one",
             )
         })?;
         let token = Token { text, claims };
         if self.spent().contains(&digest::sha256(token.text.expose())) {
             return Err(unusable(
                 &format!(
-                    "the token of {} was spent on an earlier order of this run",
+                    "the token of {} was already used for an earlier order of this run",
                     self.source
                 ),
                 "a token is good for one certificate: give a source that makes one each time \
@@ -106,10 +106,10 @@ impl Token {
         if is_one_time && !claims.aud.iter().any(is_for) {
             return Err(self.misfit(
                 &format!(
-                    "the token is made for {}, not for {operation}",
+                    "the token is for {}, not for {operation}",
                     claims.aud.join(", ")
                 ),
-                "have one made for this operation: step ca token NAME",
+                "make one for this operation: step ca token NAME",
             ));
         }
         if let (Some(bound), Some(der)) = (
@@ -118,8 +118,8 @@ impl Token {
         ) && *bound != BASE64URL_NOPAD.encode(&digest::sha256(der))
         {
             return Err(self.misfit(
-                "the token is bound to another signing request than ours",
-                "have it made without that: certbake makes a new key, and so a new request, each time",
+                "the token is bound to another signing request",
+                "make it without that binding: certbake makes a new key and a new request each time",
             ));
         }
         if is_one_time && let Some(asked) = &purpose.sans {
@@ -136,7 +136,7 @@ impl Token {
         {
             return Err(self.misfit(
                 "the token has expired",
-                "tokens live for minutes: have one made just before, or give a source that makes one (cmd:…)",
+                "tokens live for minutes: make one just before the run, or give a source that makes one (cmd:…)",
             ));
         }
         if let Some(start) = at(self.claims.nbf.or(self.claims.iat))
@@ -171,7 +171,7 @@ impl Token {
         let list = |names: &[String]| set(names).into_iter().collect::<Vec<_>>().join(", ");
         Err(self.misfit(
             &format!(
-                "the token is for \"{}\" with the names {}, the order for \"{subject}\" with {}",
+                "the token is for \"{}\" with the names {}, but the order is for \"{subject}\" with {}",
                 claims.sub,
                 list(&of_token),
                 match list(asked) {
@@ -179,8 +179,7 @@ impl Token {
                     names => names,
                 },
             ),
-            "have the token made for the same names (step ca token NAME --san …), or order what it says; \
-             without --san, its subject is also its only DNS name",
+            "make the token for the same names (step ca token NAME --san …), or order the token's names; without --san, its subject is also its only DNS name",
         ))
     }
 

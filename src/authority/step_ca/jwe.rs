@@ -178,17 +178,17 @@ fn cbc(key: &[u8], parts: &Parts) -> Result<Zeroizing<Vec<u8>>, JweError> {
 /// A locked key that could not be opened.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum JweError {
-    #[error("it is not a JSON Web Encryption under a password")]
+    #[error("it is not a password-encrypted JWE")]
     Malformed,
     #[error(
-        "it is encrypted by {0}, which certbake does not know (it knows PBES2 with A128GCM, A256GCM and A128CBC-HS256)"
+        "it is encrypted with {0}, which certbake does not support (supported: PBES2 with A128GCM, A256GCM and A128CBC-HS256)"
     )]
     Algorithm(String),
     #[error("its key derivation asks for more than ten million rounds")]
     TooCostly,
     #[error("the password does not open it")]
     WrongPassword,
-    #[error("the password opens it, but it was altered afterwards")]
+    #[error("the password opens it, but it has been altered")]
     Altered,
 }
 

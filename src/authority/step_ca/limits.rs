@@ -50,18 +50,18 @@ impl Refused {
                 let backdating = if known.is_some() {
                     ""
                 } else {
-                    ", the minute or so by which it backdates included"
+                    ", including the minute or so of backdating"
                 };
                 finding
                     .fact("maximum_seconds", most.as_seconds())
                     .hint(format!(
-                        "ask for a ttl of at most {most}{backdating}, or have maxTLSCertDuration of the provisioner raised"
+                        "ask for a ttl of at most {most}{backdating}, or raise maxTLSCertDuration of the provisioner"
                     ))
             }
             Self::Below(least) => finding
                 .fact("minimum_seconds", least.as_seconds())
                 .hint(format!(
-                    "ask for a ttl of at least {least}, or have minTLSCertDuration of the provisioner lowered"
+                    "ask for a ttl of at least {least}, or lower minTLSCertDuration of the provisioner"
                 )),
         }
     }
@@ -99,7 +99,7 @@ pub fn foresee(ttl: Option<Span>, provisioner: &Provisioner) -> Option<Finding> 
             Refused::Above(most).explain(
                 finding(
                     Finding::error,
-                    format!("{ttl} is asked for, and the provisioner \"{name}\" allows {most} at most: the CA will refuse"),
+                    format!("{ttl} is requested, but the provisioner \"{name}\" allows {most} at most: the CA will refuse"),
                 ),
                 Some(provisioner),
                 Some(ttl),
@@ -108,7 +108,7 @@ pub fn foresee(ttl: Option<Span>, provisioner: &Provisioner) -> Option<Finding> 
         (_, Some(least)) if ttl < least => Some(Refused::Below(least).explain(
             finding(
                 Finding::error,
-                format!("{ttl} is asked for, and the provisioner \"{name}\" allows {least} at least: the CA will refuse"),
+                format!("{ttl} is requested, but the provisioner \"{name}\" allows {least} at least: the CA will refuse"),
             ),
             Some(provisioner),
             Some(ttl),
@@ -116,16 +116,16 @@ pub fn foresee(ttl: Option<Span>, provisioner: &Provisioner) -> Option<Finding> 
         (None, _) if ttl > USUAL_MOST => Some(
             finding(
                 Finding::warning,
-                format!("{ttl} is asked for, and the provisioner \"{name}\" names no maximum; step-ca's own is {USUAL_MOST}"),
+                format!("{ttl} is requested, and the provisioner \"{name}\" sets no maximum; step-ca's default is {USUAL_MOST}"),
             )
-            .hint("unless authority.claims in the CA's configuration says otherwise, it will refuse: have maxTLSCertDuration of the provisioner raised"),
+            .hint("unless authority.claims in the CA's configuration allows more, it will refuse: raise maxTLSCertDuration of the provisioner"),
         ),
         (_, None) if ttl < USUAL_LEAST => Some(
             finding(
                 Finding::warning,
-                format!("{ttl} is asked for, and the provisioner \"{name}\" names no minimum; step-ca's own is {USUAL_LEAST}"),
+                format!("{ttl} is requested, and the provisioner \"{name}\" sets no minimum; step-ca's default is {USUAL_LEAST}"),
             )
-            .hint("unless authority.claims in the CA's configuration says otherwise, it will refuse"),
+            .hint("ask for a longer ttl: unless authority.claims in the CA's configuration allows less, it will refuse"),
         ),
         _ => None,
     }
@@ -161,7 +161,7 @@ mod tests {
         assert!(known.hint.contains("at most 1d,"), "{}", known.hint);
         let told = refused.explain(finding, None, ttl);
         assert_eq!(told.facts["maximum_seconds"], 86_460);
-        assert!(told.hint.contains("backdates"), "{}", told.hint);
+        assert!(told.hint.contains("backdating"), "{}", told.hint);
         let least = "requested duration of 1m0s is less than the authorized minimum certificate duration of 5m0s.";
         assert_eq!(
             Refused::read(least),

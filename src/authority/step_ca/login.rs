@@ -142,11 +142,11 @@ fn jwk_signer(
         return Err(AuthorityError::Settings(Box::new(
             Finding::error(
                 KEY_UNUSABLE,
-                format!("the key is not that of the provisioner \"{name}\""),
+                format!("the key does not belong to the provisioner \"{name}\""),
             )
             .fact("key_id", thumbprint)
             .fact("expected_key_id", expected)
-            .hint("give the key of this provisioner, or name the provisioner of this key"),
+            .hint("give this provisioner's key, or set provisioner to the one that has this key"),
         )));
     }
     Ok(signer)
@@ -160,8 +160,7 @@ fn unlocked(text: &str, password: &Secret, what: &str) -> Result<Signer, Authori
                 format!("the password does not open {what}"),
             )
             .hint(
-                "give the password that was set when the provisioner was made (step ca provisioner add, \
-                 or --provisioner-password-file of step ca init); a line end after it is not part of it",
+                "give the password set when the provisioner was created (step ca provisioner add, or --provisioner-password-file of step ca init); a newline at its end is ignored",
             ),
         )),
         other => key_unusable(what, &other.to_string()),

@@ -129,14 +129,14 @@ impl Renew for StepCa {
         }
         if !keeps_its_key {
             return Err(refused(
-                "the current certificate has expired, and an expired one is renewed with its own key alone",
-                "renew with the same key, or order anew with a provisioner's login",
+                "the current certificate has expired, and only its own key can renew it",
+                "renew with the same key, or order a new one with a provisioner's login",
             ));
         }
         if self.settings.connection.certificate.is_some() {
             return Err(refused(
-                "the current certificate has expired, and client_certificate would be renewed in its place",
-                "leave client_certificate out to renew by the expired certificate's key, or order anew",
+                "the current certificate has expired, and client_certificate would be renewed instead",
+                "leave client_certificate out to renew by the expired certificate's key, or order a new one",
             ));
         }
         let session =
@@ -162,7 +162,7 @@ impl Revoke for StepCa {
         }
         let Some(key) = revocation.key else {
             return Err(token::unusable(
-                "a certificate is taken back by a provisioner's key or by its own, and neither is here",
+                "revoking needs the provisioner's key or the certificate's own, and neither is given",
                 "give the certificate's private key, or the provisioner's password",
             ));
         };

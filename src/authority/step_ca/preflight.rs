@@ -94,7 +94,7 @@ fn outlives_login(session: &Session, order: &Order) -> Option<Finding> {
     Some(
         Finding::error(
             TTL_NOT_ALLOWED,
-            format!("{ttl} is asked for, and the certificate of the X5C login ends in {left}: the CA will refuse"),
+            format!("{ttl} is requested, but the X5C login's certificate expires in {left}: the CA will refuse"),
         )
         .fact("asked_seconds", ttl.as_seconds())
         .fact("maximum_seconds", left.as_seconds())
@@ -110,11 +110,11 @@ fn renewal(session: &Session) -> Option<Finding> {
         Finding::note(
             explain::RENEWAL,
             format!(
-                "what the provisioner \"{}\" signs cannot be renewed, only ordered anew",
+                "certificates of the provisioner \"{}\" cannot be renewed, only reordered",
                 provisioner.name
             ),
         )
         .fact("provisioner", provisioner.name.clone())
-        .hint("where instances renew by themselves, have disableRenewal of the provisioner switched off")
+        .hint("if instances renew by themselves, turn off disableRenewal of the provisioner")
     })
 }

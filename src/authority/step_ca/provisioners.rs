@@ -108,17 +108,17 @@ pub fn choose(
     let there_are = if names.is_empty() {
         format!("the CA has no provisioner of type {kind}")
     } else {
-        format!("of type {kind} there are: {}", names.join(", "))
+        format!("available of type {kind}: {}", names.join(", "))
     };
     let Some(name) = name else {
         return match of_kind[..] {
             [one] => Ok(one.clone()),
             [] => unusable(
                 there_are,
-                format!("have one made: step ca provisioner add NAME --type {kind}"),
+                format!("create one: step ca provisioner add NAME --type {kind}"),
             ),
             _ => unusable(
-                "which provisioner of the CA is meant is not said".to_owned(),
+                "the CA has several provisioners, and none is chosen".to_owned(),
                 format!("set provisioner; {there_are}"),
             ),
         };
@@ -132,7 +132,7 @@ pub fn choose(
                 "the provisioner \"{name}\" is of type {}, not {kind}",
                 other.kind
             ),
-            format!("log in the way its type wants it, or take another; {there_are}"),
+            format!("use the login that its type needs, or choose another; {there_are}"),
         );
     }
     let meant = nearest(name, names.iter().copied())
@@ -173,7 +173,7 @@ pub fn encrypted_key(
         return Err(AuthorityError::Settings(Box::new(
             Finding::error(
                 UNUSABLE,
-                format!("the CA does not keep the private key of the provisioner \"{name}\""),
+                format!("the CA does not store the private key of the provisioner \"{name}\""),
             )
             .fact("name", name.clone())
             .fact("key_id", kid)
@@ -235,7 +235,7 @@ mod tests {
             typo.hint
         );
         let none = fault(&all, Some("zzz"));
-        assert_eq!(none.hint, "of type JWK there are: builder, ops");
+        assert_eq!(none.hint, "available of type JWK: builder, ops");
         let wrong = fault(&all, Some("acme"));
         assert!(
             wrong.summary.contains("is of type ACME, not JWK"),

@@ -93,9 +93,9 @@ fn answered(
     Ok(vec![
         Finding::note(
             PASSIVE,
-            "step-ca does not renew the certificate any more, and tells peers only where its CRL is on",
+            "step-ca no longer renews the certificate, but peers learn of it only if its CRL is enabled",
         )
-        .hint("unless the CA has a CRL (crl.enabled) that your services read, they accept the certificate until it ends"),
+        .hint("enable the CA's CRL (crl.enabled) and have your services check it: otherwise they accept the certificate until it expires"),
     ])
 }
 

@@ -224,7 +224,11 @@ pub fn certificates(
     let texts = pems.iter().filter(|text| !text.is_empty());
     let all = delivered::certificates(what, response, texts.map(String::as_bytes))?;
     if all.is_empty() {
-        return Err(answer::unusable(what, "it holds no certificate", response));
+        return Err(answer::unusable(
+            what,
+            "it contains no certificate",
+            response,
+        ));
     }
     Ok(all)
 }

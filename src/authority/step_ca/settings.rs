@@ -16,20 +16,20 @@ use crate::secret_source::SecretSource;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Words {
-    /// Name of the JWK or X5C provisioner; may be left out where the CA has one of that type.
+    /// Name of the JWK or X5C provisioner; may be left out if the CA has only one of that type.
     #[serde(alias = "username")]
     pub provisioner: Option<String>,
-    /// Opens the JWK provisioner's key, which the CA hands out encrypted, or `key`.
+    /// Opens the JWK provisioner's key, which the CA provides encrypted, or `key`.
     pub password: Option<SecretSource>,
     /// The JWK provisioner's private key itself: a JWK, encrypted by `password` or plain, or PEM.
     pub key: Option<SecretSource>,
-    /// A one-time token that somebody else made (`step ca token`). It is good for one certificate.
+    /// A ready-made one-time token (`step ca token`), good for one certificate.
     pub token: Option<SecretSource>,
     /// An OpenID Connect id token, for an OIDC provisioner.
     pub id_token: Option<SecretSource>,
     /// PEM file: the certificate for an X5C provisioner, with its intermediates.
     pub x5c_certificate: Option<PathBuf>,
-    /// PEM file: its key, readable by nobody else; without it, the certificate's file holds both.
+    /// PEM file: its key, readable only by its owner; without it, the certificate's file contains both.
     pub x5c_key: Option<PathBuf>,
 }
 
@@ -125,18 +125,21 @@ fn login(
     .filter_map(|(key, given)| given.then_some(key))
     .collect();
     if let [one, other, ..] = given[..] {
-        let reason = format!("one login is used, and here are two: {one} and {other}");
+        let reason = format!("two logins are given, {one} and {other}: keep one");
         return Err(wrong(other, reason));
     }
     if words.x5c_key.is_some() && words.x5c_certificate.is_none() {
-        return Err(wrong("x5c_key", "there is no x5c_certificate for it"));
+        return Err(wrong(
+            "x5c_key",
+            "it needs x5c_certificate, which is not given",
+        ));
     }
     let belongs = jwk || words.x5c_certificate.is_some();
     if words.provisioner.is_some() && !belongs {
         let reason = if given.is_empty() {
-            "how to log in to it is not said: give password (a JWK provisioner) or x5c_certificate"
+            "no login is given: give password (a JWK provisioner) or x5c_certificate"
         } else {
-            "a ready-made token names its provisioner itself"
+            "leave it out: a ready-made token names its own provisioner"
         };
         return Err(wrong("provisioner", reason));
     }
@@ -162,7 +165,7 @@ fn login(
         _ => {
             return Err(wrong(
                 "password",
-                "how to log in is not said: give password (a JWK provisioner), token, id_token, \
+                "no login is given: give password (a JWK provisioner), token, id_token, \
                  x5c_certificate, or client_certificate (the current certificate)",
             ));
         }

@@ -79,7 +79,7 @@ impl<'a> Purpose<'a> {
         let common_name = order.request.subject.common_name.as_ref();
         let Some(subject) = common_name.or(sans.first()).cloned() else {
             return Err(unusable(
-                "step-ca signs for a subject, and the order has neither a common name nor another",
+                "step-ca needs a subject, and the order has neither a common name nor another name",
                 "set common_name",
             ));
         };
@@ -157,7 +157,7 @@ impl Signed {
         let failed = |error: SignerError| {
             unusable(
                 &format!("a token could not be signed: {error}"),
-                "try again; the system's random source is at fault",
+                "retry: the system's random number generator failed",
             )
         };
         let random = random::<32>("a token needs a number of its own")?;

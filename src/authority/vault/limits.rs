@@ -84,7 +84,7 @@ impl Limits {
             let name = issuer.title();
             Finding::warning(
                 CAPPED,
-                format!("{asked} was asked for, and the issuer \"{name}\" ends in {left}"),
+                format!("{asked} was requested, but the issuer \"{name}\" expires in {left}"),
             )
             .fact("asked_seconds", asked.as_seconds())
             .fact(foresight::MOST_GRANTED, left.as_seconds())
@@ -102,7 +102,7 @@ fn cut(order: &Order, most: Option<i64>, who: &str, name: &str, raise: &str) -> 
     (asked > most).then(|| {
         Finding::warning(
             CAPPED,
-            format!("{asked} was asked for, and {who} \"{name}\" grants {most} at most"),
+            format!("{asked} was requested, but {who} \"{name}\" grants {most} at most"),
         )
         .fact("asked_seconds", asked.as_seconds())
         .fact(foresight::MOST_GRANTED, most.as_seconds())

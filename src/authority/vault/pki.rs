@@ -63,7 +63,7 @@ pub fn sign(
     }
     let signed = answer
         .data
-        .ok_or_else(|| answer::unusable(&what, "it holds no certificate", &response))?;
+        .ok_or_else(|| answer::unusable(&what, "it contains no certificate", &response))?;
     let mut issued = sorted(&what, &signed, &response, order)?;
     issued.findings = warnings(answer.warnings.unwrap_or_default());
     issued.findings.extend(leased.then(|| on_lease(settings)));
@@ -78,7 +78,7 @@ fn on_lease(settings: &Checked) -> Finding {
     let Checked { mount, role, .. } = settings;
     Finding::warning(
         ON_LEASE,
-        "Vault will revoke this certificate when the token that ordered it ends: the role ties it to a lease",
+        "Vault will revoke this certificate when the token that ordered it expires: the role ties it to a lease",
     )
     .fact("role", role.as_str())
     .hint(format!(
@@ -179,7 +179,7 @@ fn certificates<'a>(texts: impl Iterator<Item = &'a String>) -> Result<Vec<Certi
         found.extend(received::certificates(text.as_bytes())?);
     }
     if found.is_empty() {
-        return Err("it holds no certificate".to_owned());
+        return Err("it contains no certificate".to_owned());
     }
     Ok(found)
 }
@@ -203,7 +203,7 @@ pub fn warnings(warnings: Vec<String>) -> Vec<Finding> {
             } else {
                 (
                     SAID,
-                    "Vault signed all the same; whoever runs it can say what it means",
+                    "Vault signed anyway; ask its operators what this means",
                 )
             };
             Finding::warning(code, format!("Vault says: {said}"))

@@ -72,9 +72,9 @@ fn untried(date: Option<OffsetDateTime>) -> Vec<Finding> {
     vec![
         Finding::note(
             LOGIN_UNTRIED,
-            "the login was not tried: the wrapped secret id is there, and can be unwrapped once",
+            "the login was not tried: the wrapped secret id exists, and can be unwrapped only once",
         )
-        .hint("the order that follows will unwrap it; what the token may do is seen then"),
+        .hint("nothing to do: the order will unwrap it, and only then shows what the token may do"),
         foresight::answers("", date, &looked_at),
     ]
 }
@@ -92,7 +92,7 @@ fn healthy(server: &Server, deadline: Instant) -> Result<Option<OffsetDateTime>,
         472 | 473 => Err(turned_down.in_general("no login")),
         501 => Err(turned_down.refused(
             answer::REFUSED,
-            "this Vault is not initialised: `vault operator init`, or it is another one than you mean",
+            "this Vault is not initialised: run `vault operator init`, or check the URL",
         )),
         503 => Err(turned_down.sealed()),
         // Whatever else: a proxy may well hide this page.
@@ -129,14 +129,16 @@ fn lasting(token: &TokenFacts, order: &Order) -> Option<Finding> {
     let (severity, until) = match token.ttl.unsigned_abs() {
         0 => return None,
         seconds if seconds < left.as_secs() => (Severity::Warning, "before the order's deadline"),
-        seconds if seconds < BUILD.as_secs() => (Severity::Note, "which a long build outlasts"),
+        seconds if seconds < BUILD.as_secs() => {
+            (Severity::Note, "which may be too soon for a long build")
+        }
         _ => return None,
     };
     Some(
         Finding::new(
             TOKEN_ENDS,
             severity,
-            format!("the token ends in {ends}, {until}"),
+            format!("the token expires in {ends}, {until}"),
         )
         .fact("ends_in_seconds", token.ttl)
         .hint("get a new token just before certbake runs, or let it log in (auth.method)"),
@@ -173,7 +175,7 @@ fn permitted(
     if denied {
         let finding = Finding::error(
             answer::LOGIN_REFUSED,
-            format!("this login may not have requests signed at {path}"),
+            format!("this login is not allowed to sign at {path}"),
         )
         .fact("path", path.as_str());
         return Err(refusal::forbidden(

@@ -69,7 +69,7 @@ impl TurnedDown<'_> {
     pub fn sealed(&self) -> AuthorityError {
         let mut finding = self.finding(
             SEALED,
-            "have Vault unsealed (`vault operator unseal`), or look why its auto-unseal does not work",
+            "unseal Vault (`vault operator unseal`), or find out why auto-unseal does not work",
         );
         finding.summary = format!("Vault is sealed: {}", finding.summary);
         AuthorityError::Unreachable(Box::new(finding))
@@ -84,15 +84,15 @@ impl TurnedDown<'_> {
             ),
             405 => self.refused(
                 answer::REFUSED,
-                "what is mounted there is another engine, or an older Vault: check mount",
+                "another engine is mounted there, or Vault is older: check mount",
             ),
             412 => self.unreachable(
                 answer::BUSY,
-                "this standby has not caught up with the active node: try again, or ask the active node",
+                "this standby has not caught up with the active node: retry, or use the active node's address",
             ),
             472 => self.unreachable(
                 answer::BUSY,
-                "this is a secondary for disaster recovery, which signs nothing: give the address of the primary",
+                "this is a disaster recovery secondary, which does not sign: give the primary's address",
             ),
             473 => self.unreachable(
                 answer::BUSY,
@@ -141,7 +141,7 @@ impl TurnedDown<'_> {
             )
         } else if self.says("beyond the expiration of the CA") {
             format!(
-                "the issuing CA ends before the certificate would: ask for a shorter ttl, renew the CA, or \
+                "the issuing CA expires before the certificate would: ask for a shorter ttl, renew the CA, or \
                  set leaf_not_after_behavior (`vault read {mount}/issuer/default`)"
             )
         } else if self.says("keys of type") || self.says("-bit key") {
@@ -149,13 +149,11 @@ impl TurnedDown<'_> {
                 "choose another key_algorithm, or change key_type and key_bits of the role: {read}"
             )
         } else if self.says("not allowed by this role") {
-            format!(
-                "have the name added to allowed_domains of the role, or ask for another: {read}"
-            )
+            format!("add the name to allowed_domains of the role, or ask for another: {read}")
         } else if self.says("use_csr_common_name") || self.says("common name") {
             format!("set common_name, or require_cn=false in the role: {read}")
         } else {
-            format!("its own words say why; the role is shown by {read}")
+            format!("its message says why; {read} shows the role")
         }
     }
 
@@ -212,7 +210,7 @@ pub fn forbidden(
             answer::LOGIN_REFUSED,
             "unknown",
             format!(
-                "we came with {}, and whether that is still good could not be found out",
+                "certbake presented {}, and could not find out whether that is still valid",
                 session.login
             ),
         ),
@@ -220,7 +218,7 @@ pub fn forbidden(
             answer::REFUSED,
             "path",
             format!(
-                "the token is good, and there is no PKI engine at \"{mount}\" (Vault answers 403 for that as \
+                "the token is valid, but there is no PKI engine at \"{mount}\" (Vault answers 403 for that as \
                  well): check mount and namespace, and `vault secrets list`"
             ),
         ),
@@ -228,8 +226,7 @@ pub fn forbidden(
             answer::LOGIN_REFUSED,
             "policy",
             format!(
-                "the token is good, but none of its policies ({}) allows this, or the path is misspelt; a \
-                 policy for it: path \"{path}\" {{ capabilities = [\"update\"] }}",
+                "the token is valid, but none of its policies ({}) allows this, or the path is misspelt; a policy for it: path \"{path}\" {{ capabilities = [\"update\"] }}",
                 policies.join(", ")
             ),
         ),

@@ -74,7 +74,7 @@ impl Role {
                 .flatten()
                 .any(|given| given == oid);
         let purpose = order.request.usage.purpose();
-        (!granted).then(|| format!("gives certificates without {purpose}, which is wanted (client_flag, server_flag, ext_key_usage)"))
+        (!granted).then(|| format!("issues certificates without {purpose}, which this order needs (client_flag, server_flag, ext_key_usage)"))
     }
 
     fn key(&self, order: &Order) -> Option<String> {
@@ -94,14 +94,14 @@ impl Role {
             } else {
                 String::new()
             };
-            format!("wants a key of type {wanted}{least}, and ours is {key}")
+            format!("requires a key of type {wanted}{least}, but the order's is {key}")
         })
     }
 
     fn names(&self, order: &Order) -> Option<String> {
         let has = |pick: fn(&AltName) -> bool| order.request.names.iter().any(pick);
         if self.require_cn == Some(true) && order.request.subject.common_name.is_none() {
-            return Some("wants a common name (require_cn)".to_owned());
+            return Some("requires a common name (require_cn)".to_owned());
         }
         if self.allow_ip_sans == Some(false) && has(|name| matches!(name, AltName::Ip(_))) {
             return Some("allows no IP addresses (allow_ip_sans)".to_owned());

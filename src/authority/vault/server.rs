@@ -141,12 +141,12 @@ pub fn read<T: DeserializeOwned>(
     response: &Response,
 ) -> Result<Answer<T>, AuthorityError> {
     serde_json::from_slice(&response.body)
-        .map_err(|_| answer::unusable(what, "it is not what Vault answers with", response))
+        .map_err(|_| answer::unusable(what, "it is not an answer from Vault", response))
 }
 
 /// The part of an answer that all but logins have.
 pub fn data<T: DeserializeOwned>(what: &str, response: &Response) -> Result<T, AuthorityError> {
     read(what, response)?
         .data
-        .ok_or_else(|| answer::unusable(what, "it holds no data", response))
+        .ok_or_else(|| answer::unusable(what, "it contains no data", response))
 }

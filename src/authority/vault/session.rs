@@ -107,7 +107,7 @@ impl Session {
             },
             // A role may leave out the policy "default", by which tokens look themselves up.
             403 if self.came_by_login() && !is_invalid => TokenState::Good {
-                policies: vec!["which it may not list".to_owned()],
+                policies: vec!["not readable by it".to_owned()],
             },
             403 => TokenState::Bad,
             _ => TokenState::Unknown,
@@ -124,7 +124,7 @@ impl Session {
 
     pub fn renewal_hint(&self) -> &'static str {
         if self.came_by_login() {
-            "the token of the login has ended or was revoked meanwhile: give its role a longer token_ttl"
+            "the login's token has expired or was revoked in the meantime: give its role a longer token_ttl"
         } else {
             "the token is wrong, has expired or was revoked, or is of another server or namespace: get a \
              new one, or let certbake log in (auth.method = \"approle\", \"jwt\", …)"
@@ -143,11 +143,11 @@ impl Session {
             return Some(
                 Finding::note(
                     TOKEN_KEPT,
-                    "the token of the login is left as it is: the role ties certificates to it \
+                    "the login's token is not revoked: the role ties certificates to it \
                      (generate_lease), and revoking it would revoke what was just issued",
                 )
                 .fact("ends_in_seconds", ends)
-                .hint("when it ends, the certificate is revoked all the same: set generate_lease=false in the role"),
+                .hint("when it expires, Vault revokes the certificate anyway: set generate_lease=false in the role"),
             );
         }
         let deadline = Instant::now() + FAREWELL;
@@ -174,10 +174,10 @@ impl Session {
         Some(
             Finding::warning(
                 TOKEN_KEPT,
-                format!("the token of the login could not be revoked: {reason}"),
+                format!("the login's token could not be revoked: {reason}"),
             )
             .fact("ends_in_seconds", ends)
-            .hint("it ends by itself; let the policy \"default\" stand in its role, so that it may revoke itself"),
+            .hint("it expires by itself; keep the policy \"default\" in its role, so that it may revoke itself"),
         )
     }
 }

@@ -20,9 +20,9 @@ pub struct Words {
     pub mount: Option<String>,
     /// The role that signs.
     pub role: String,
-    /// The issuer by name or id, where it is not the one that the role names.
+    /// The issuer by name or id, if it is not the role's own.
     pub issuer: Option<String>,
-    /// The namespace that holds login and mount: `team/build`.
+    /// The namespace of login and mount: `team/build`.
     pub namespace: Option<String>,
     /// How to log in.
     pub auth: Option<Method>,
@@ -55,8 +55,7 @@ impl Checked {
         if matches!(connection.trust, Pinning::Fingerprint(_)) {
             return Err(wrong(
                 "trust",
-                "Vault does not hand out the root of its own TLS certificate, so no fingerprint can \
-                 be compared: give anchors (the root as PEM)",
+                "Vault does not send the root of its own TLS certificate, so certbake cannot compare a fingerprint: give anchors (the root as PEM)",
             ));
         }
         // Its API's own version stands in every path; people copy it along with the address.
@@ -125,15 +124,15 @@ fn method(
         (Some(auth), None, None) => Ok(auth),
         (Some(_), ..) => Err(wrong(
             "auth",
-            "a login is given twice: here, and by username or password",
+            "two logins are given, this and username or password: keep one",
         )),
         (None, Some(username), Some(password)) => Ok(Method::userpass(username, password)),
-        (None, Some(_), None) => Err(wrong("password", "username is given without it")),
+        (None, Some(_), None) => Err(wrong("password", "username needs it, and it is not given")),
         (None, None, Some(token)) => Ok(Method::token(token)),
         (None, None, None) if shows_certificate => Ok(Method::cert()),
         (None, None, None) => Err(wrong(
             "auth",
-            "how to log in is not said: write auth = { method = \"token\", token = \"env:VAULT_TOKEN\" }, \
+            "no login is given: write auth = { method = \"token\", token = \"env:VAULT_TOKEN\" }, \
              or another method: approle, jwt, kubernetes, cert, userpass, aws",
         )),
     }
@@ -145,7 +144,10 @@ pub fn path(key: &str, text: &str) -> Result<String, SettingsError> {
     if path.split('/').all(is_segment) {
         Ok(path.to_owned())
     } else {
-        Err(wrong(key, "it is a path as Vault lists it, without ? # %"))
+        Err(wrong(
+            key,
+            "it must be a path as Vault lists it, without ? # %",
+        ))
     }
 }
 
@@ -154,7 +156,7 @@ pub fn segment(key: &str, text: String) -> Result<String, SettingsError> {
     if is_segment(&text) {
         Ok(text)
     } else {
-        Err(wrong(key, "it is one name, without / ? # %"))
+        Err(wrong(key, "it must be one name, without / ? # %"))
     }
 }
 

@@ -12,10 +12,10 @@ use crate::command::authorities::Plan;
 /// List the kinds of certificate authorities, or show every setting of one
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// Only this kind, with all that its [ca.NAME] table takes
+    /// Only this kind, with every setting of its [ca.NAME] table
     #[arg(value_name = "KIND")]
     pub kind: Option<String>,
-    /// For people or for programs
+    /// Output for people or for programs
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     pub report: Format,
 }

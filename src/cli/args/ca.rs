@@ -38,36 +38,36 @@ pub struct Directory {
 
 #[derive(ClapArgs, Clone, Copy, Debug)]
 pub struct Shape {
-    /// For people or for programs
+    /// Output for people or for programs
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     pub report: Format,
 }
 
 /// Make a CA: a root, and an intermediate that signs
 ///
-/// A CA that is there already stays as it is; one that was half made is completed.
+/// An existing CA stays as it is; a half-made one is completed.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Init {
     #[command(flatten)]
     pub directory: Directory,
-    /// What the names of its certificates begin with [default: certbake and 8 digits of its key]
+    /// Prefix of its certificates' names [default: certbake and 8 digits of its key]
     #[arg(long, value_name = "NAME")]
     pub name: Option<CaName>,
     /// Key of the root and of the intermediate: ecdsa-p256, ecdsa-p384, ed25519, rsa-2048, rsa-3072,
     /// rsa-4096
     #[arg(long, value_name = "ALGORITHM", default_value_t)]
     pub key_algorithm: KeyAlgorithm,
-    /// How long the root lasts
+    /// Lifetime of the root
     #[arg(long, value_name = "SPAN", allow_hyphen_values = true, default_value_t = NewCa::default().root_lifetime)]
     pub root_lifetime: Span,
-    /// How long the intermediate lasts, within the root's life
+    /// Lifetime of the intermediate, within the root's
     #[arg(long, value_name = "SPAN", allow_hyphen_values = true, default_value_t = NewCa::default().intermediate_lifetime)]
     pub intermediate_lifetime: Span,
     #[command(flatten)]
     pub shape: Shape,
 }
 
-/// Show a CA's certificates and how long they last
+/// Show a CA's certificates and when they expire
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Show {
     #[command(flatten)]
@@ -87,8 +87,8 @@ pub struct IssueLog {
 
 /// Serve a CA as EST over HTTPS (RFC 7030), for a lab or a test
 ///
-/// Says where it listens on standard output and logs each request on standard error. SIGTERM and
-/// SIGINT end it when the requests in flight are answered.
+/// Prints its address on standard output and logs each request on standard error. On SIGTERM and
+/// SIGINT, it answers the requests in flight and exits.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Serve {
     #[command(flatten)]
@@ -96,13 +96,13 @@ pub struct Serve {
     /// Where to listen; port 0 lets the system choose
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8443", value_parser = address)]
     pub listen: SocketAddr,
-    /// DNS name or IP address that clients call the server by; may be given several times
+    /// DNS name or IP address that clients use for the server; may be given several times
     #[arg(long, value_name = "NAME")]
     pub server_name: Vec<String>,
-    /// Users, their passwords and what they may ask for: a file of [user.NAME] tables
+    /// File of [user.NAME] tables: users, their passwords and what they may request
     #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "password"])]
     pub users: Option<PathBuf>,
-    /// A single user, who may ask for any name
+    /// A single user, who may request any name
     #[arg(long, value_name = "NAME", requires = "password")]
     pub user: Option<String>,
     /// Where that user's password comes from: env:NAME, file:PATH, fd:N or cmd:…
@@ -111,7 +111,7 @@ pub struct Serve {
     /// PEM file of the roots whose client certificates may log in
     #[arg(long, value_name = "FILE")]
     pub client_anchors: Option<PathBuf>,
-    /// Answer under this additional path segment too
+    /// Also answer under this additional path segment
     #[arg(long, value_name = "LABEL")]
     pub label: Option<String>,
     /// Lifetime granted; a user's max_ttl may shorten it
@@ -199,10 +199,7 @@ fn positive(flag: &str, span: Span) -> Result<(), UsageError> {
     if span.as_seconds() > 0 {
         return Ok(());
     }
-    Err(UsageError::new(
-        flag,
-        "a certificate needs a lifetime longer than 0s",
-    ))
+    Err(UsageError::new(flag, "the lifetime must be longer than 0s"))
 }
 
 fn server_name(text: &str) -> Result<AltName, UsageError> {
@@ -219,7 +216,7 @@ fn user_name(name: String) -> Result<String, UsageError> {
     if name.is_empty() || name.contains(':') || name.chars().any(char::is_control) {
         return Err(UsageError::new(
             "--user",
-            "a user's name is not empty and holds no colon",
+            "a user's name must not be empty or contain a colon",
         ));
     }
     Ok(name)

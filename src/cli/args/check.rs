@@ -8,9 +8,9 @@ use super::shared::ReportArgs;
 
 /// Check certificates offline: in an image, in files, in folders
 ///
-/// In one of three ways: --root checks what an image carries, by the records in it (and by a
-/// configuration file where one is given); --cert checks one credential; paths check every
-/// certificate below them, on all cores. The findings and exit codes are those of provision.
+/// In one of three ways: --root checks an image against its records (and a configuration file, if
+/// given); --cert checks one credential; paths check every certificate below them, on all cores.
+/// The findings and exit codes are those of provision.
 #[derive(ClapArgs, Clone, Debug, Default)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -62,16 +62,16 @@ pub struct CredentialArgs {
 #[derive(ClapArgs, Clone, Debug, Default)]
 #[command(next_help_heading = "What is demanded")]
 pub struct DemandArgs {
-    /// Roots that every chain must lead to
+    /// Roots to which every certificate must chain
     #[arg(long, value_name = "FILE")]
     pub anchors: Vec<PathBuf>,
-    /// client or server [default: client where there are anchors]
+    /// client or server [default: client if there are anchors]
     #[arg(long, value_name = "USAGE")]
     pub usage: Option<String>,
     /// A DNS name or IP address that peers look for; uri:… and email:… must match exactly
     #[arg(long, value_name = "NAME")]
     pub name: Vec<String>,
-    /// Least validity left: 21d, or 66% of the lifetime
+    /// Minimum validity left: 21d, or 66% of the lifetime
     #[arg(
         long,
         value_name = "SPAN|PERCENT",
@@ -79,14 +79,14 @@ pub struct DemandArgs {
         env = "CERTBAKE_MIN_VALIDITY"
     )]
     pub min_validity: Option<String>,
-    /// Most intermediates that peers allow (nginx: ssl_verify_depth, Apache: SSLVerifyDepth)
+    /// Maximum number of intermediates (nginx: ssl_verify_depth, Apache: SSLVerifyDepth)
     #[arg(long, value_name = "COUNT")]
     pub max_depth: Option<usize>,
-    /// Refuse what only strict peers refuse (Python 3.13, Java), and with --usage server what only
-    /// linters of public authorities do (zlint); without it these are warnings and notes
+    /// Fail on what only strict peers refuse (Python 3.13, Java) and, with --usage server, only linters
+    /// of public CAs (zlint); without it these are warnings and notes
     #[arg(long)]
     pub strict: bool,
-    /// Judge by this moment instead of now: 2026-05-01T00:00:00Z
+    /// Check as of this moment instead of now: 2026-05-01T00:00:00Z
     #[arg(long, value_name = "RFC3339")]
     pub at: Option<String>,
 }

@@ -10,10 +10,10 @@ use crate::command::init::Plan;
 /// Write a configuration file with every setting explained
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// Where to; - is standard output
+    /// File to write; - is standard output
     #[arg(value_name = "FILE", default_value = "certbake.toml")]
     pub file: PathBuf,
-    /// Replace the file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub force: bool,
 }

@@ -10,18 +10,18 @@ use crate::command::inspect::{Input, Plan};
 
 /// Show what is in files: certificates, keys, requests, chains, key stores
 ///
-/// Reads PEM, DER, PKCS#7 and PKCS#12, whatever the files are called, and says how what is in them
-/// belongs together. Never shows a private key. Judges nothing: that is `certbake check`.
+/// Reads PEM, DER, PKCS#7 and PKCS#12, whatever the files are called, and shows how their contents
+/// belong together. Never shows a private key. Does not validate: use `certbake check` for that.
 #[derive(ClapArgs, Clone, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// What to look at; - is standard input
+    /// Files to show; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Where the password of keys and key stores is: env:NAME, file:PATH, fd:N or cmd:…
     #[arg(long, value_name = "SOURCE")]
     pub password: Option<String>,
-    /// For people or for programs; `certbake schema inspection` says what programs read
+    /// Output for people or for programs; `certbake schema inspection` says what programs read
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     pub report: Format,
 }

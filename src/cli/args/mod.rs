@@ -13,7 +13,7 @@ pub mod shared;
 
 use clap::{Parser, Subcommand};
 
-/// Bake fresh mTLS client certificates into machine images; fail the build when they would not last
+/// Bake fresh mTLS client certificates into machine images; fail the build if they would not last
 #[derive(Debug, Parser)]
 #[command(
     name = "certbake",
@@ -35,13 +35,13 @@ pub struct Cli {
 pub enum Verb {
     /// Ask a CA for fresh certificates and land them in an image root
     Provision(Box<provision::Args>),
-    /// Find what would make provision fail, without asking for a certificate
+    /// Find what would make provision fail, without requesting a certificate
     Doctor(Box<doctor::Args>),
     /// Check certificates offline: in an image, in files, in folders
     Check(Box<check::Args>),
     /// Show what is in files: certificates, keys, requests, chains, key stores
     Inspect(inspect::Args),
-    /// Have a certificate revoked by the authority that issued it
+    /// Have a certificate revoked by the CA that issued it
     Revoke(Box<revoke::Args>),
     /// Write a configuration file with every setting explained
     Init(init::Args),

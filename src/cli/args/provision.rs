@@ -15,10 +15,10 @@ use crate::authority::CATALOGUE;
 #[derive(ClapArgs, Clone, Debug, Default)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Do everything except asking for a certificate and writing
+    /// Do everything except requesting a certificate and writing
     #[arg(long, display_order = 10)]
     pub dry_run: bool,
-    /// When the run fails after certificates were issued, have them revoked
+    /// If the run fails after certificates were issued, have them revoked
     #[arg(
         long,
         env = "CERTBAKE_REVOKE_ON_FAILURE",
@@ -31,10 +31,10 @@ pub struct Args {
     pub plan: PlanArgs,
 }
 
-/// What is to be baked, where, and how it is reported.
+/// What to bake, where, and how to report it.
 #[derive(ClapArgs, Clone, Debug, Default)]
 pub struct PlanArgs {
-    /// Configuration file [default: certbake.toml where it exists and no --ca is given]
+    /// Configuration file [default: certbake.toml if it exists and no --ca is given]
     #[arg(long, value_name = "FILE", env = "CERTBAKE_CONFIG")]
     pub config: Option<PathBuf>,
     /// Only this identity; may be given several times
@@ -81,13 +81,13 @@ pub struct CaArgs {
         help = ca_help()
     )]
     pub ca: Vec<String>,
-    /// URL of the authority
+    /// URL of the CA
     #[arg(long, value_name = "URL", env = "CERTBAKE_CA_URL")]
     pub ca_url: Option<String>,
-    /// PEM file of the roots that its certificates must lead to
+    /// PEM file of the roots to which its certificates must chain
     #[arg(long, value_name = "FILE", env = "CERTBAKE_CA_ANCHORS")]
     pub ca_anchors: Option<PathBuf>,
-    /// How to trust its server without --ca-anchors: "system", "file:PATH" (PEM), or "sha256:…" of the root
+    /// How to trust its server without --ca-anchors: "system", "file:PATH" (PEM), or the root's "sha256:…"
     #[arg(long, value_name = "TRUST", env = "CERTBAKE_CA_TRUST")]
     pub ca_trust: Option<String>,
     /// User name to log in with
@@ -108,7 +108,7 @@ pub struct CaArgs {
     /// Directory of the embedded CA
     #[arg(long, value_name = "DIR", env = "CERTBAKE_CA_DIR")]
     pub ca_dir: Option<PathBuf>,
-    /// Any other setting of the authority, as in the file: KEY=VALUE
+    /// Any other setting of the CA, as in the file: KEY=VALUE
     #[arg(long, value_name = "KEY=VALUE")]
     pub ca_set: Vec<String>,
 }
@@ -150,7 +150,7 @@ pub struct SubjectArgs {
 #[derive(ClapArgs, Clone, Debug, Default)]
 #[command(next_help_heading = "Policy")]
 pub struct PolicyArgs {
-    /// Lifetime to ask for: 30d, 36h
+    /// Lifetime to request: 30d, 36h
     #[arg(
         long,
         value_name = "SPAN",
@@ -158,7 +158,7 @@ pub struct PolicyArgs {
         env = "CERTBAKE_TTL"
     )]
     pub ttl: Option<String>,
-    /// Least validity that the build accepts: 21d, or 66% of the lifetime
+    /// Minimum validity that the build accepts: 21d, or 66% of the lifetime
     #[arg(
         long,
         value_name = "SPAN|PERCENT",
@@ -166,7 +166,7 @@ pub struct PolicyArgs {
         env = "CERTBAKE_MIN_VALIDITY"
     )]
     pub min_validity: Option<String>,
-    /// Refuse a certificate that is valid for longer
+    /// Refuse a certificate that is valid for longer than this
     #[arg(
         long,
         value_name = "SPAN",
@@ -174,10 +174,10 @@ pub struct PolicyArgs {
         env = "CERTBAKE_MAX_VALIDITY"
     )]
     pub max_validity: Option<String>,
-    /// When less than --ttl is granted: fail or warn [default: fail]
+    /// If less than --ttl is granted: fail or warn [default: fail]
     #[arg(long, value_name = "ACTION", env = "CERTBAKE_ON_SHORTENED")]
     pub on_shortened: Option<String>,
-    /// Greatest difference allowed between the authority's clock and this one [default: 5m]
+    /// Maximum difference between the CA's clock and this machine's [default: 5m]
     #[arg(
         long,
         value_name = "SPAN",

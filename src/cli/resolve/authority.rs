@@ -75,8 +75,8 @@ impl<'a> Authorities<'a> {
         for (at, name) in names.iter().enumerate() {
             if names[..at].contains(name) {
                 return Err(self
-                    .about_names(draft, format!("`{name}` is named twice"))
-                    .hint("each authority is tried once, in the order in which they are named"));
+                    .about_names(draft, format!("`{name}` is given twice"))
+                    .hint("remove one: each CA is tried once, in the given order"));
             }
         }
         self.one_by_flags(&names)?;
@@ -125,7 +125,7 @@ impl<'a> Authorities<'a> {
         match given {
             Some(origin) => Err(UsageError::new(
                 origin,
-                "describes one authority, but several are to be tried",
+                "describes one CA, but several are to be tried",
             )
             .hint("describe each as [ca.NAME] in the configuration file")),
             None => Ok(()),
@@ -146,12 +146,12 @@ impl<'a> Authorities<'a> {
         match names.as_slice() {
             [one] => Ok(vec![(*one).clone()]),
             [] => Err(draft
-                .error("ca", "no authority is described")
+                .error("ca", "no CA is configured")
                 .hint("add a [ca.NAME] table, or give --ca")),
             several => {
                 let several: Vec<_> = several.iter().map(|name| name.as_str()).collect();
                 Err(draft
-                    .error("ca", "which authority is meant is not said")
+                    .error("ca", "there are several CAs, and none is chosen")
                     .hint(format!("set ca = \"…\" to one of: {}", several.join(", "))))
             }
         }
@@ -274,9 +274,9 @@ impl<'a> Authorities<'a> {
             .map_err(|reason| {
                 self.error(words, "anchors", reason)
                     .hint(if words.kind == "embedded" {
-                        "leave anchors out while the CA is not made: it vouches for its own root"
+                        "leave anchors out until the CA exists: it supplies its own root"
                     } else {
-                        "give the PEM file of the roots that its certificates must lead to"
+                        "give the PEM file of the roots to which its certificates must chain"
                     })
             })?;
         let ders: Vec<Vec<u8>> = anchors
@@ -370,7 +370,7 @@ fn read_anchors(path: &Path) -> Result<Anchors, String> {
         .map_err(|error| format!("reading {}: {error}", path.display()))?;
     if certificates.is_empty() {
         return Err(format!(
-            "{} holds no PEM certificate{}",
+            "{} contains no PEM certificate{}",
             path.display(),
             pem::instead_of_certificates(&text)
         ));

@@ -43,7 +43,7 @@ fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
         .as_ref()
         .filter(|_| root_flag || (args.credential.cert.is_none() && args.paths.is_empty()));
     match (root, &args.credential.cert, args.paths.as_slice()) {
-        (None, None, []) => Err(UsageError::new("", "nothing says what to check").hint(
+        (None, None, []) => Err(UsageError::new("", "nothing to check is given").hint(
             "give --root DIR for an image, --cert FILE for one credential, or files and folders",
         )),
         (Some(root), None, []) => {
@@ -79,7 +79,7 @@ fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
         }
         _ => Err(UsageError::new(
             "",
-            "--root, --cert and paths are three ways of checking, and more than one is given",
+            "--root, --cert and paths exclude each other, and more than one is given",
         )
         .hint("run certbake check once for each")),
     }
@@ -99,7 +99,7 @@ fn no_leftovers(owners: &[Belonging], matches: &ArgMatches) -> Result<(), UsageE
             if let Some(origin) = origin_of(matches, flag) {
                 return Err(UsageError::new(
                     origin,
-                    format!("it belongs to {owner}, which is not given"),
+                    format!("it requires {owner}, which is not given"),
                 ));
             }
         }
@@ -156,11 +156,8 @@ fn moment(text: &str) -> Result<OffsetDateTime, UsageError> {
     // An offset may lead out of the years that have four digits.
     let moment = moment.and_then(|moment| moment.checked_to_offset(UtcOffset::UTC));
     moment.ok_or_else(|| {
-        UsageError::new(
-            "--at",
-            format!("\"{text}\" is not a moment as RFC 3339 writes it"),
-        )
-        .hint("for example 2026-05-01T00:00:00Z")
+        UsageError::new("--at", format!("\"{text}\" is not an RFC 3339 time"))
+            .hint("for example 2026-05-01T00:00:00Z")
     })
 }
 

@@ -25,7 +25,7 @@ pub fn plan(draft: &Draft<'_>, authorities: &mut Authorities<'_>) -> Result<Iden
     let names = names(draft)?;
     if words.common_name.is_none() && names.is_empty() {
         return Err(draft
-            .error("common_name", "the certificate would name nobody")
+            .error("common_name", "the certificate would have no name")
             .hint("give a common name, or at least one dns, ip, uri or email name"));
     }
     let subject = subject(draft)?;
@@ -61,13 +61,13 @@ fn safe_name(draft: &Draft<'_>) -> Result<(), UsageError> {
     };
     if name == record::RESERVED {
         return Err(draft
-            .error(key, format!("`{name}` cannot be the name of an identity: certbake's own journal is called so"))
-            .hint("give the identity another name; --identity names it apart from the common name"));
+            .error(key, format!("`{name}` cannot be the name of an identity: certbake's own journal has this name"))
+            .hint("choose another name; --identity sets a name other than the common name"));
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 100 || name.starts_with('.') || !name.chars().all(plain) {
         return Err(draft.error(key, format!("`{name}` cannot be the name of an identity"))
-            .hint("use up to 100 letters, digits, hyphens, dots and underscores, not starting with a dot; --identity names it apart from the common name"));
+            .hint("use up to 100 letters, digits, hyphens, dots and underscores, not starting with a dot; --identity sets a name other than the common name"));
     }
     Ok(())
 }
@@ -124,11 +124,11 @@ fn subject(draft: &Draft<'_>) -> Result<Subject, UsageError> {
                 .error(
                     key,
                     format!(
-                        "\"{}\" cannot stand in a subject: 1 to {most} printable characters",
+                        "\"{}\" cannot be in a subject: use 1 to {most} printable characters",
                         value.escape_debug()
                     ),
                 )
-                .hint("a longer name belongs among the alternative names (dns, uri)"));
+                .hint("put a longer name among the alternative names (dns, uri)"));
         }
         if *key == "country" && !value.bytes().all(|b| b.is_ascii_uppercase()) {
             return Err(draft.error(
@@ -150,8 +150,8 @@ pub(super) fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
     ] {
         if span == Some(Span::seconds(0)) {
             return Err(draft
-                .error(key, "no time at all is given")
-                .hint("write a length of time such as \"21d\" or \"36h\", or leave it out"));
+                .error(key, "the duration is zero")
+                .hint("write a duration such as \"21d\" or \"36h\", or leave it out"));
         }
     }
     if let (Some(ttl), Some(most)) = (words.ttl, words.max_validity)
@@ -160,7 +160,7 @@ pub(super) fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
         return Err(draft
             .error(
                 "max_validity",
-                format!("the ttl of {ttl} is longer than the {most} allowed"),
+                format!("the ttl of {ttl} is longer than the {most} that max_validity allows"),
             )
             .hint("lower ttl or raise max_validity"));
     }
@@ -170,7 +170,7 @@ pub(super) fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
         return Err(draft
             .error(
                 "max_validity",
-                format!("the floor of {floor} is longer than the {most} allowed, so that no certificate can be right"),
+                format!("the floor of {floor} is longer than the {most} that max_validity allows, so no certificate can meet both"),
             )
             .hint("lower the floor or raise max_validity"));
     }
@@ -193,7 +193,7 @@ fn floor(draft: &Draft<'_>) -> Result<Option<Floor>, UsageError> {
     let words = &draft.identity;
     match (&words.min_validity, &words.use_by) {
         (Some(_), Some(_)) => Err(draft
-            .error("use_by", "min_validity and use_by both state the floor")
+            .error("use_by", "min_validity and use_by both set the floor")
             .hint("keep one of them")),
         (Some(text), None) => {
             let floor: Floor = text
@@ -202,7 +202,7 @@ fn floor(draft: &Draft<'_>) -> Result<Option<Floor>, UsageError> {
             Ok(Some(floor))
         }
         (None, Some(facts)) if facts.is_empty() => Err(draft
-            .error("use_by", "no facts are stated")
+            .error("use_by", "no durations are given")
             .hint("for example image_max_age = \"30d\", instance_life = \"7d\", rollout = \"1d\"")),
         (None, Some(facts)) => {
             let floor = Floor::Sum(
@@ -220,7 +220,7 @@ fn floor(draft: &Draft<'_>) -> Result<Option<Floor>, UsageError> {
             if sum > Span::LONGEST {
                 return Err(draft.error(
                     "use_by",
-                    format!("the facts add up to {sum}, which is longer than a hundred years"),
+                    format!("the durations add up to {sum}, which is longer than a hundred years"),
                 ));
             }
             Ok(Some(floor))

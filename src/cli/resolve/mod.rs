@@ -142,7 +142,7 @@ fn drafts<'a>(
 /// A single identity described by flags alone.
 fn alone<'a>(args: &Args, matches: &ArgMatches) -> Result<Draft<'a>, UsageError> {
     if args.ca.ca.is_empty() {
-        return Err(UsageError::new("", "there is neither a configuration file nor --ca")
+        return Err(UsageError::new("", "there is no configuration file, and --ca is not given")
             .hint("write a file with `certbake init`, or describe one identity by flags: --ca est --ca-url …"));
     }
     let name = match args.identity.as_slice() {
@@ -154,8 +154,8 @@ fn alone<'a>(args: &Args, matches: &ArgMatches) -> Result<Draft<'a>, UsageError>
         [one] => one.clone(),
         _ => {
             return Err(
-                UsageError::new("--identity", "flags alone describe a single identity")
-                    .hint("name one, or use a configuration file"),
+                UsageError::new("--identity", "flags can describe only one identity")
+                    .hint("give one, or use a configuration file"),
             );
         }
     };
@@ -172,7 +172,7 @@ fn chosen<'a>(
     let all = &source.file.identity;
     if all.is_empty() {
         return Err(source
-            .error(&["identity"], "the file describes no identity")
+            .error(&["identity"], "the file has no identity")
             .hint("add an [identity.NAME] table; `certbake init` writes an example"));
     }
     if args.identity.is_empty() {

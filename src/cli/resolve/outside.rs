@@ -30,7 +30,7 @@ impl Beside<'_> {
             Some(draft) => draft.error("record", reason),
             None => UsageError::new(REPORT, reason),
         };
-        error.hint("give it a path of its own; nothing was asked for and nothing written")
+        error.hint("give it its own path; nothing was requested and nothing written")
     }
 }
 
@@ -60,13 +60,13 @@ pub fn nothing_is_overwritten(
             return Err(file.refused(&format!("is {CONFIGURATION}")));
         }
         if let Some((_, other)) = seen.iter().find(|(other, _)| *other == place) {
-            return Err(file.refused(&format!("is to hold {other} already")));
+            return Err(file.refused(&format!("is already the path of {other}")));
         }
         let paths = baked.iter().map(|(path, _)| path);
         if let Some(path) = root.as_ref().and_then(|root| place.among(root, paths)) {
             let what = baked.iter().find(|(other, _)| other == path);
             let what = what.map(|(_, what)| what.as_str()).unwrap_or_default();
-            return Err(file.refused(&format!("is {path} in the image, which holds {what}")));
+            return Err(file.refused(&format!("is {path} in the image, where {what} goes")));
         }
         seen.push((place, &file.what));
     }
@@ -97,7 +97,7 @@ pub fn inputs_are_spared(
             .is_some_and(|root| place.is_in(root, &records))
         {
             return Err(file.refused(&format!(
-                "is in {records} in the image, where records stand"
+                "is in {records} in the image, which is for records"
             )));
         }
     }

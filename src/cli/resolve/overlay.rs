@@ -221,7 +221,7 @@ fn key_store(
             // A variable may be there for other identities of a whole build.
             Some(origin) if origin.starts_with("--") => Err(UsageError::new(
                 origin,
-                "it belongs to --pkcs12, which is not given",
+                "it requires --pkcs12, which is not given",
             )),
             _ => Ok(()),
         };

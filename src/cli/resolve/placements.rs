@@ -38,7 +38,7 @@ pub fn plan(draft: &Draft<'_>) -> Result<Vec<Placement>, UsageError> {
     }
     if placements.is_empty() {
         return Err(draft
-            .error("placements", "nothing says where the certificate goes")
+            .error("placements", "no placement is given for the certificate")
             .hint("give paths inside the image: full_chain and private_key in its placements table, or --cert /etc/app/tls/client.crt --key /etc/app/tls/client.key"));
     }
     if !placements
@@ -48,7 +48,7 @@ pub fn plan(draft: &Draft<'_>) -> Result<Vec<Placement>, UsageError> {
         return Err(draft
             .error(
                 "placements",
-                "the private key goes nowhere, so the certificate could not be used",
+                "no placement is given for the private key, so the certificate could not be used",
             )
             .hint("add private_key, combined or pkcs12 (--key, --combined, --pkcs12)"));
     }
@@ -59,7 +59,7 @@ pub fn plan(draft: &Draft<'_>) -> Result<Vec<Placement>, UsageError> {
         return Err(draft
             .error(
                 "placements",
-                "the certificate goes nowhere, so the private key could not be used",
+                "no placement is given for the certificate, so the private key could not be used",
             )
             .hint("add full_chain, certificate, combined or pkcs12 (--cert, --leaf, --combined, --pkcs12)"));
     }
@@ -124,8 +124,8 @@ fn placement(
         } else {
             key
         };
-        return Err(draft.error(key, format!("mode {mode} of the private key {path} allows more than 0640, by which its owner reads and writes it and its group reads it"))
-            .hint("use 0600, or 0640 with a group of its own; danger_readable_key = true allows it all the same"));
+        return Err(draft.error(key, format!("mode {mode} of the private key {path} allows more than 0640 (owner reads and writes, group reads)"))
+            .hint("use 0600, or 0640 with a dedicated group; danger_readable_key = true overrides this"));
     }
     Ok(Placement {
         content,
@@ -154,7 +154,7 @@ fn owner(
     text.parse().map_err(|error: OwnerError| {
         draft
             .error(key, format!("the {which} {text:?} {error}"))
-            .hint("a name in the image, or a number; owner and group are given apart")
+            .hint("give a name from the image, or a number; owner and group are separate settings")
     })
 }
 
@@ -179,9 +179,9 @@ pub fn no_two_share_a_path(
             return Err(draft
                 .error(
                     &format!("placements.{}", content.replace('-', "_")),
-                    format!("{path} is already to hold the {earlier}{of_whom}"),
+                    format!("{path} is already the path of the {earlier}{of_whom}"),
                 )
-                .hint("give each file a path of its own"));
+                .hint("give each file its own path"));
         }
     }
     Ok(())

@@ -89,8 +89,8 @@ fn certificate(args: &Args, record: Option<&Record>) -> Result<Certificate, Usag
         }
         (None, Some(pem)) => (pem.as_bytes().to_vec(), "the record".to_owned()),
         (None, None) => {
-            return Err(UsageError::new("--cert", "the record holds no certificate, and none is given")
-                .hint("records hold it since certbake 0.1: give the certificate's file with --cert; the image has it where the record's placements say"));
+            return Err(UsageError::new("--cert", "the record has no certificate, and none is given")
+                .hint("give the certificate's file with --cert: the record's placements say where it is in the image"));
         }
     };
     let unusable = |reason: String| UsageError::new("--cert", format!("reading {from}: {reason}"));
@@ -100,16 +100,16 @@ fn certificate(args: &Args, record: Option<&Record>) -> Result<Certificate, Usag
         let all = pem::certificates(&bytes).map_err(|error| unusable(error.to_string()))?;
         all.into_iter().next()
     };
-    let der = der.ok_or_else(|| unusable("it holds no certificate".to_owned()))?;
+    let der = der.ok_or_else(|| unusable("it contains no certificate".to_owned()))?;
     let certificate = Certificate::from_der(der).map_err(|error| unusable(error.to_string()))?;
     match record {
         Some(record) if record.certificate.fingerprint != certificate.fingerprint() => {
             Err(UsageError::new(
                 "--cert",
-                format!("{from} holds another certificate than the record is about"),
+                format!("{from} is not the certificate of the record"),
             )
             .hint(format!(
-                "the record is about serial {}, and this is serial {}",
+                "the record is of serial {}, but this is serial {}",
                 record.certificate.serial,
                 certificate.facts().serial
             )))
@@ -124,7 +124,7 @@ fn read_key(path: &Path) -> Result<PrivateKey, UsageError> {
     let text = zeroize::Zeroizing::new(text);
     let der = pem::private_key(&text)
         .map_err(|error| unusable(&error.to_string()))?
-        .ok_or_else(|| unusable("it holds no unencrypted private key"))?;
+        .ok_or_else(|| unusable("it contains no unencrypted private key"))?;
     PrivateKey::from_der(&der).map_err(|error| unusable(&error.to_string()))
 }
 
@@ -145,13 +145,16 @@ fn issuer(
         ([], Some(record)) => record.authority.name.clone(),
         ([], None) => {
             return Err(
-                UsageError::new("--ca", "who issued the certificate is not said")
+                UsageError::new("--ca", "the CA that issued the certificate is not given")
                     .hint("give --ca, or the record with --record"),
             );
         }
         _ => {
-            return Err(UsageError::new("--ca", "a certificate has one issuer")
-                .hint("give the one that issued it"));
+            return Err(UsageError::new(
+                "--ca",
+                "several CAs are given, but a certificate has one issuer",
+            )
+            .hint("give only the CA that issued it"));
         }
     };
     if args.ca.ca.is_empty() {
@@ -163,13 +166,11 @@ fn issuer(
         Some(record) if record.authority.kind != kind => Err(UsageError::new(
             if args.ca.ca.is_empty() { "ca" } else { "--ca" },
             format!(
-                "the certificate was issued by {} ({}), and `{name}` is of kind {kind}",
+                "the certificate was issued by {} ({}), but `{name}` is of kind {kind}",
                 record.authority.name, record.authority.kind
             ),
         )
-        .hint(
-            "only its issuer can revoke a certificate: name the authority that the record names",
-        )),
+        .hint("only its issuer can revoke a certificate: give the CA that the record names")),
         _ => Ok(candidate),
     }
 }
@@ -179,9 +180,9 @@ fn described(name: &str, source: Option<&Source>) -> Result<(), UsageError> {
     let Some(source) = source else {
         return Err(UsageError::new(
             "",
-            format!("the record names the authority `{name}`, and nothing describes it"),
+            format!("the record names the CA `{name}`, which is not configured"),
         )
-        .hint("give the configuration file it was baked with (--config), or describe the authority by flags: --ca KIND --ca-url …"));
+        .hint("give the configuration file it was baked with (--config), or describe the CA by flags: --ca KIND --ca-url …"));
     };
     if source.file.ca.contains_key(name) {
         return Ok(());
@@ -190,10 +191,10 @@ fn described(name: &str, source: Option<&Source>) -> Result<(), UsageError> {
     Err(source
         .error(
             &["ca"],
-            format!("the record names the authority `{name}`, which is not described here"),
+            format!("the record names the CA `{name}`, which is not configured here"),
         )
         .hint(format!(
-            "there are: {}; --ca says which of them it is now",
+            "configured are: {}; say with --ca which of them it is now",
             there.join(", ")
         )))
 }

@@ -44,7 +44,7 @@ impl fmt::Display for Initialised {
         if self.made && self.had_root {
             writeln!(
                 f,
-                "made a new intermediate in {}, under the root that was there",
+                "made a new intermediate in {}, under the existing root",
                 self.ca.directory
             )?;
         } else if self.made {
@@ -52,7 +52,7 @@ impl fmt::Display for Initialised {
         } else {
             writeln!(
                 f,
-                "there is a CA in {} already: nothing changed",
+                "there is already a CA in {}: nothing changed",
                 self.ca.directory
             )?;
         }

@@ -91,7 +91,7 @@ impl fmt::Display for Log {
         if self.unreadable > 0 {
             writeln!(
                 f,
-                "unreadable lines: {}, cut short by a run that was killed or a disk that was full; what they were about never left the CA",
+                "unreadable lines: {}, truncated by a killed run or a full disk; their certificates never left the CA",
                 self.unreadable
             )?;
         }

@@ -95,7 +95,7 @@ fn users(path: &Path) -> Result<Users, Failure> {
         }
         let mut finding = Finding::error(USERS, format!("reading the users: {error}"))
             .in_file(path.display().to_string())
-            .hint("docs/est-server.md shows what the file may say");
+            .hint("docs/est-server.md shows the format of the file");
         if let UsersError::Text(fault) = error {
             finding.line = Some(fault.line);
             finding = finding.fact("key", fault.key);
@@ -119,7 +119,7 @@ fn anchors(path: &Path) -> Result<Vec<Certificate>, Failure> {
         .and_then(|found| {
             if found.is_empty() {
                 let instead = pem::instead_of_certificates(&text);
-                Err(format!("it holds no PEM certificate{instead}"))
+                Err(format!("it contains no PEM certificate{instead}"))
             } else {
                 Ok(found)
             }
@@ -146,7 +146,7 @@ fn unreadable(code: Code, path: &Path, error: &std::io::Error) -> Failure {
 fn cannot_start(error: ServeError) -> Failure {
     let hint = match &error {
         ServeError::Listen { .. } => {
-            "choose another address with --listen; port 0 lets the system choose"
+            "choose another address with --listen; port 0 lets the system choose the port"
         }
         _ => "see `certbake ca show` for the state of the CA",
     };

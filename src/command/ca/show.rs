@@ -15,7 +15,7 @@ pub struct Plan {
     pub dir: PathBuf,
 }
 
-/// A CA as people and programs see it. Times are RFC 3339 UTC, lengths of time are seconds.
+/// A CA as people and programs see it. Times are RFC 3339 UTC, durations are seconds.
 #[derive(Debug, Serialize)]
 pub struct Shown {
     pub directory: String,

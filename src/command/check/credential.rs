@@ -20,7 +20,7 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
         .map(|(certificate, _)| certificate)
         .collect();
     let Some(leaf) = bundle.first().cloned() else {
-        findings.push(nothing(name, "the file holds no certificate"));
+        findings.push(nothing(name, "the file contains no certificate"));
         return;
     };
     for link in read::certificates(&files.intermediates, findings) {
@@ -71,7 +71,7 @@ fn spki(path: &Path, findings: &mut Vec<Finding>) -> Option<Vec<u8>> {
     let reason = match content.key() {
         Some(Ok(key)) => return Some(key.spki().to_vec()),
         Some(Err(error)) => error.to_string(),
-        None => "there is no unencrypted private key in it".to_owned(),
+        None => "it contains no unencrypted private key".to_owned(),
     };
     findings.push(read::key_unreadable(&path.display().to_string(), &reason));
     None
@@ -85,7 +85,7 @@ fn crls(files: &CredentialFiles, findings: &mut Vec<Finding>) -> Vec<Vec<u8>> {
         };
         if content.crls.is_empty() {
             let name = path.display().to_string();
-            findings.push(read::unreadable(&name, "there is no revocation list in it"));
+            findings.push(read::unreadable(&name, "it contains no revocation list"));
         }
         crls.extend(content.crls);
     }

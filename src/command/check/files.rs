@@ -40,7 +40,7 @@ pub(super) fn check(paths: &[PathBuf], anchors: &[PathBuf], policy: &Policy, rep
             let path = path.display().to_string();
             report
                 .findings
-                .push(nothing(path, "it holds no certificate"));
+                .push(nothing(path, "it contains no certificate"));
         }
     }
     tally.findings.sort_by_key(|(item, _)| *item);

@@ -88,12 +88,12 @@ fn settle(image: &ImageRoot, report: &mut Report) -> Result<(), ImageError> {
 fn unrecorded(identity: &str, recorded: &[String]) -> Finding {
     Finding::error(
         RECORD_MISSING,
-        format!("the image carries no record of {identity}"),
+        format!("the image has no record of {identity}"),
     )
     .about(identity)
     .in_file(record::path(identity))
     .fact("recorded", recorded.to_vec())
-    .hint("run `certbake provision` on this image, or look for a wrong --root or --identity")
+    .hint("run `certbake provision` on this image, or check --root and --identity")
 }
 
 /// One identity on its way through the checks.
@@ -285,7 +285,7 @@ impl<'a> Identity<'a> {
             self.findings.extend(self.closed());
             summary.checks = verify::checks_by_record(
                 policy.floor.is_some(),
-                "no certificate could be read: the record alone was looked at",
+                "no certificate could be read: only the record was checked",
             );
             return summary;
         };
@@ -339,9 +339,9 @@ impl<'a> Identity<'a> {
         Some(
             Finding::note(
                 TRUST_NOT_CHECKED,
-                format!("the certificate is in the key store {path} alone, which does not open without its password: files and window were held against the record, names, usage and trust were not checked"),
+                format!("the certificate is only in the key store {path}, which does not open without its password: files and window were checked against the record; names, usage and trust were not"),
             )
-            .hint("place the certificate beside the store too (full_chain), or check it where the password is known"),
+            .hint("also place the certificate beside the store (full_chain), or check it where the password is known"),
         )
     }
 

@@ -110,7 +110,7 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
 fn trust_not_checked(what: &str) -> Finding {
     Finding::note(
         TRUST_NOT_CHECKED,
-        format!("no anchors were given: whether {what} can be trusted was not checked"),
+        format!("no anchors were given: trust in {what} was not checked"),
     )
     .hint("give the roots that peers trust: --anchors FILE")
 }
@@ -119,7 +119,5 @@ fn trust_not_checked(what: &str) -> Finding {
 fn nothing(at: impl Into<String>, what: &str) -> Finding {
     Finding::error(NOTHING, format!("there is nothing to check: {what}"))
         .in_file(at)
-        .hint(
-            "look for a wrong path or an empty match; a check that looked at nothing is a failure",
-        )
+        .hint("check the path or the pattern; a check that finds no certificate fails")
 }

@@ -20,10 +20,10 @@ pub(super) fn compare(
     let mode = found.mode.to_string();
     if mode != placement.mode {
         findings.push(
-            Finding::error(MODE, format!("the mode of {path} is {mode}, and it was placed with {}", placement.mode))
+            Finding::error(MODE, format!("the mode of {path} is {mode}; it was placed with {}", placement.mode))
                 .fact("mode", mode)
                 .fact("recorded_mode", placement.mode.as_str())
-                .hint("a later build step changed it: set it back with chmod, or order that step before certbake"),
+                .hint("a later build step changed it: restore it with chmod, or run that step before certbake"),
         );
     }
     if (found.uid, found.gid) != (placement.uid, placement.gid) {
@@ -31,7 +31,7 @@ pub(super) fn compare(
             Finding::error(
                 OWNER,
                 format!(
-                    "{path} belongs to {}:{}, and it was placed for {}:{}",
+                    "{path} belongs to {}:{}; it was placed for {}:{}",
                     found.uid, found.gid, placement.uid, placement.gid
                 ),
             )
@@ -39,16 +39,21 @@ pub(super) fn compare(
             .fact("gid", found.gid)
             .fact("recorded_uid", placement.uid)
             .fact("recorded_gid", placement.gid)
-            .hint("a later build step changed it: set it back with chown, or order that step before certbake"),
+            .hint("a later build step changed it: restore it with chown, or run that step before certbake"),
         );
     }
     let sha256 = digest::sha256_hex(bytes);
     if placement.sha256 != sha256 {
         findings.push(
-            Finding::error(CHANGED, format!("{path} is not the {what} that was placed"))
-                .fact("recorded_sha256", placement.sha256.as_str())
-                .fact("sha256", sha256)
-                .hint("a later build step replaced it: run `certbake provision` again, after that step"),
+            Finding::error(
+                CHANGED,
+                format!("{path} has changed since it was placed as {what}"),
+            )
+            .fact("recorded_sha256", placement.sha256.as_str())
+            .fact("sha256", sha256)
+            .hint(
+                "a later build step replaced it: run `certbake provision` again, after that step",
+            ),
         );
     }
     findings

@@ -63,7 +63,7 @@ pub(super) struct Fault {
 }
 
 /// What to do about most of them.
-const WRITE_AGAIN: &str = "look at it with `certbake inspect`; write it again from where it came";
+const WRITE_AGAIN: &str = "look at it with `certbake inspect`, then copy it again from its source";
 
 impl Fault {
     pub(super) fn finding(self, path: &str, text: &[u8]) -> Finding {
@@ -80,9 +80,9 @@ impl Fault {
 pub(super) fn unopened(path: &str, error: &io::Error) -> Finding {
     let hint = match error.kind() {
         io::ErrorKind::NotFound => {
-            "check the path; a pattern such as *.pem is for the shell to expand, so leave it without quotes"
+            "check the path; the shell expands a pattern such as *.pem, so do not quote it"
         }
-        io::ErrorKind::PermissionDenied => "check who may read it",
+        io::ErrorKind::PermissionDenied => "check its owner and permissions",
         _ => "check the path",
     };
     unreadable(path, &os_error::in_words(error)).hint(hint)
@@ -100,7 +100,7 @@ pub(super) fn key_unreadable(path: &str, reason: &str) -> Finding {
     Finding::error(KEY_UNREADABLE, format!("reading {path}: {reason}"))
         .in_file(path)
         .fact("reason", reason)
-        .hint("give the file that holds the key itself; `certbake inspect` opens an encrypted one and says what a file holds")
+        .hint("give the file with the key itself; `certbake inspect` opens an encrypted key and says what a file contains")
 }
 
 /// The line, from 1, on which the `block`-th PEM block begins.
@@ -177,7 +177,7 @@ pub(super) fn content(bytes: &[u8]) -> Result<Content, Fault> {
 
 const MESSAGE: &str = "it is a PKCS#7 message";
 const OUT_OF_PEM_MESSAGE: &str =
-    "take the certificates out of it and check those: openssl pkcs7 -in FILE -print_certs -out NEW";
+    "extract its certificates and check those: openssl pkcs7 -in FILE -print_certs -out NEW";
 
 /// A DER file says nothing about its kind: it is the one that it can be read as.
 fn der(bytes: &[u8]) -> Result<Content, Fault> {
@@ -195,14 +195,14 @@ fn der(bytes: &[u8]) -> Result<Content, Fault> {
                 return Err(Fault {
                     block: None,
                     reason: MESSAGE.to_owned(),
-                    hint: "take the certificates out of it and check those: openssl pkcs7 -inform DER -in FILE -print_certs -out NEW",
+                    hint: "extract its certificates and check those: openssl pkcs7 -inform DER -in FILE -print_certs -out NEW",
                 });
             }
             Err(_) if pkcs12::is_key_store(bytes) => {
                 return Err(Fault {
                     block: None,
-                    reason: "it is a PKCS#12 key store, whose password nobody gave".to_owned(),
-                    hint: "take the certificates out of it and check those: openssl pkcs12 -in FILE -nokeys -out NEW",
+                    reason: "it is a PKCS#12 key store, and no password was given".to_owned(),
+                    hint: "extract its certificates and check those: openssl pkcs12 -in FILE -nokeys -out NEW",
                 });
             }
             Err(_) => {
@@ -251,7 +251,7 @@ pub(super) fn certificates(
         };
         if content.certificates.is_empty() {
             let path = path.as_ref().display().to_string();
-            findings.push(unreadable(&path, "there is no certificate in it"));
+            findings.push(unreadable(&path, "it contains no certificate"));
         }
         certificates.extend(
             content

@@ -25,7 +25,7 @@ pub(super) fn name(findings: &mut [Finding], records: &[Record]) {
         };
         let successor = &successor.identity;
         let hint = format!(
-            "{successor} has been placed there since: where it has taken the place of {identity}, remove the record of {identity} from the image; else give each of the two paths of its own"
+            "{successor} has been placed there since: if it replaces {identity}, remove the record of {identity} from the image; if not, give each its own paths"
         );
         *finding = finding
             .clone()

@@ -61,7 +61,7 @@ fn one(candidate: &Candidate, said: &[&Foresight<'_>], seen: &mut Seen) {
     );
     if candidate.opened.preflight.is_none() {
         let why = format!(
-            "reach, login and limits: {} tells nothing before an order",
+            "reach, login and limits: {} reveals nothing before an order",
             place.kind
         );
         return seen.look(name, "reach", LookState::NotLookedAt, why);
@@ -102,11 +102,11 @@ fn order(name: &str, said: &Foresight<'_>, seen: &mut Seen) {
         .filter_map(Value::as_str)
         .collect();
     if !looked_at.is_empty() {
-        let said = format!("looked at {}", looked_at.join(", "));
+        let said = format!("checked {}", looked_at.join(", "));
         seen.look(name, "order", LookState::Fine, said);
     }
     if !login(said).is_empty() && !looked_at.contains(&foresight::LOGIN) {
-        let why = format!("whether it takes {}: only an order tells", login(said));
+        let why = format!("whether it accepts {}: only an order shows", login(said));
         seen.look(name, "login", LookState::NotLookedAt, why);
     }
 }
@@ -121,16 +121,16 @@ const fn unwell(error: &AuthorityError) -> &'static str {
     match error {
         AuthorityError::Refused(_) => "says no",
         AuthorityError::Unreachable(_) => "does not answer",
-        AuthorityError::Unusable(_) => "answers with what is unusable",
+        AuthorityError::Unusable(_) => "sends an unusable answer",
         AuthorityError::Settings(_) => "its settings cannot be used",
     }
 }
 
-/// `answers within 41ms; we come with the user name "bob"`.
+/// `answers within 41ms; certbake presents the user name "bob"`.
 fn answers(said: &Foresight<'_>) -> String {
     let to = match login(said) {
         "" => String::new(),
-        login => format!("; we come with {login}"),
+        login => format!("; certbake presents {login}"),
     };
     format!("answers within {}ms{to}", said.took.as_millis().max(1))
 }
@@ -140,14 +140,22 @@ fn clock(name: &str, said: &Foresight<'_>, seen: &mut Seen) {
         return;
     };
     if offset.unsigned_abs() <= AGREEING {
-        return seen.look(name, "clock", LookState::Fine, "its clock and ours agree");
+        return seen.look(
+            name,
+            "clock",
+            LookState::Fine,
+            "its clock agrees with this machine's",
+        );
     }
     let direction = if offset.is_negative() {
         "behind"
     } else {
         "ahead of"
     };
-    let words = format!("its clock is {} {direction} ours", Span::from(offset.abs()));
+    let words = format!(
+        "its clock is {} {direction} this machine's",
+        Span::from(offset.abs())
+    );
     let beyond = said.identity.policy.max_clock_offset;
     let state = match beyond {
         Some(most) if offset.abs() > most.duration() => LookState::Wrong,

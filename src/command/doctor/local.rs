@@ -67,7 +67,7 @@ fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
     match rehearse(&root, identities) {
         Ok(files) if well => {
             let said = format!(
-                "{files} files can be written in {}, records among them, and their owners are there",
+                "{files} files can be written in {}, records included, and their owners exist",
                 path.display()
             );
             seen.look("image", "files", LookState::Fine, said);
@@ -76,14 +76,14 @@ fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
             "image",
             "files",
             LookState::Wrong,
-            "not everything can land",
+            "not every file can be written",
         ),
         Err(stop) => {
             seen.look(
                 "image",
                 "files",
                 LookState::Wrong,
-                "not everything can land",
+                "not every file can be written",
             );
             if well {
                 seen.found(stop.outcome, stop.findings);
@@ -91,8 +91,7 @@ fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
         }
     }
     if let Ok(Some(_)) = image::pending(&root) {
-        let said =
-            "holds a run that was interrupted: the next provision takes it back or completes it";
+        let said = "holds an interrupted run: the next provision undoes or completes it";
         seen.look("image", "journal", LookState::Fine, said);
     }
 }
@@ -130,7 +129,7 @@ fn secret(source: &SecretSource, seen: &mut Seen) {
         SecretSource::Descriptor(_) => unread(source, seen),
         // The login runs it, and perhaps it gives something that can be used once.
         SecretSource::Command(_) => {
-            let said = format!("{source}: it is run where the authority is asked");
+            let said = format!("{source}: it runs when the CA is asked");
             seen.look("secrets", "read", LookState::NotLookedAt, said);
         }
         SecretSource::Environment(_) | SecretSource::File(_) => match source.read() {
@@ -138,7 +137,7 @@ fn secret(source: &SecretSource, seen: &mut Seen) {
                 "secrets",
                 "read",
                 LookState::Fine,
-                format!("{source} is there"),
+                format!("{source} can be read"),
             ),
             Err(error) => {
                 let said = format!("{source} cannot be used");
@@ -150,7 +149,7 @@ fn secret(source: &SecretSource, seen: &mut Seen) {
 }
 
 fn unread(source: &SecretSource, seen: &mut Seen) {
-    let said = format!("{source}: a descriptor gives what it holds once");
+    let said = format!("{source}: a descriptor can be read only once");
     seen.look("secrets", "read", LookState::NotLookedAt, said);
 }
 

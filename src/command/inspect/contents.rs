@@ -57,7 +57,7 @@ impl Reader<'_> {
                     "a broken PEM block",
                     error.to_string(),
                     match error.reason {
-                        pem::NO_LINES => "have its line ends kept: in a shell by printf '%s\\n' \"$NAME\", with the quotes; where it holds \\n, by printf '%b'",
+                        pem::NO_LINES => "keep its line breaks: in a shell, printf '%s\\n' \"$NAME\" with the quotes; if it contains a literal \\n, printf '%b'",
                         _ => "copy the block again, whole, from BEGIN to END",
                     },
                 ),
@@ -71,8 +71,8 @@ impl Reader<'_> {
             self.der(&der);
         } else if bytes.windows(11).any(|eleven| eleven == b"-----BEGIN ") {
             self.unreadable(
-                "its PEM blocks do not begin at the start of a line",
-                "remove the blanks or quotes before every line of the blocks",
+                "its PEM blocks do not start at the beginning of a line",
+                "remove the spaces or quotes before every line of the blocks",
             );
         } else {
             self.unreadable(
@@ -92,10 +92,10 @@ impl Reader<'_> {
         } else {
             self.unreadable(
                 format!(
-                    "it is {} bytes of a kind that certbake does not know",
+                    "it is {} bytes in a format that certbake does not know",
                     bytes.len()
                 ),
-                "PEM, DER, PKCS#7 and PKCS#12 are read",
+                "give PEM, DER, PKCS#7 or PKCS#12",
             );
         }
     }
@@ -120,7 +120,7 @@ impl Reader<'_> {
             Block::HeaderEncryptedKey(_) => {
                 self.piece(Content::EncryptedPrivateKey);
                 self.unreadable(
-                    "its private key is encrypted by PEM headers, OpenSSL's old way, which certbake does not open",
+                    "its private key is encrypted with PEM headers, OpenSSL's old format, which certbake does not open",
                     "openssl pkcs8 -topk8 -in FILE -out NEW rewrites it as encrypted PKCS#8",
                 );
             }
@@ -150,7 +150,7 @@ impl Reader<'_> {
                 }
                 Err(BerError::Cut { missing }) if rest.len() == bytes.len() => {
                     self.unreadable(
-                        format!("it is a DER file cut after {} bytes: {missing} bytes or more are missing", bytes.len()),
+                        format!("it is a DER file truncated after {} bytes: at least {missing} bytes are missing", bytes.len()),
                         "copy or download it again, in binary mode",
                     );
                     return;
@@ -191,7 +191,7 @@ impl Reader<'_> {
         } else if let (true, Err(error)) = (is_built_as_one(der), Certificate::from_der(der)) {
             self.unreadable(
                 format!(
-                    "it is built as a certificate, a request or a revocation list, but {}",
+                    "it has the structure of a certificate, a request or a revocation list, but {}",
                     error.reason
                 ),
                 "`openssl x509 -inform DER -in FILE -text` may say more",
@@ -241,14 +241,14 @@ impl Reader<'_> {
                     self.certificate(entry.certificate, entry.alias, entry.trusted);
                 }
                 if self.contents.pieces.is_empty() {
-                    self.unreadable("it is a PKCS#12 key store without certificates and private keys", "");
+                    self.unreadable("it is a PKCS#12 key store without certificates or private keys", "");
                 }
             }
             Err(Pkcs12Error::WrongPassword) if self.password.is_none() => self.contents.troubles.push(Trouble::StoreLocked),
             Err(Pkcs12Error::WrongPassword) => self.contents.troubles.push(Trouble::WrongPassword { what: "key store" }),
             Err(error) => self.unreadable(
                 error.to_string(),
-                "openssl pkcs12 -in FILE -out ALL.pem, then openssl pkcs12 -export -in ALL.pem -out NEW.p12, writes it anew",
+                "openssl pkcs12 -in FILE -out ALL.pem, then openssl pkcs12 -export -in ALL.pem -out NEW.p12, rewrites it",
             ),
         }
     }
@@ -275,7 +275,7 @@ impl Reader<'_> {
                     },
                     error => Trouble::unreadable(
                         format!("its private key is encrypted, and {error}"),
-                        "openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW writes it anew",
+                        "openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW rewrites it",
                     ),
                 });
             }
@@ -306,7 +306,7 @@ impl Reader<'_> {
         match found {
             Some(content) => self.piece(content),
             None => {
-                let summary = format!("item {} is labelled as {what}, but is none", self.next());
+                let summary = format!("item {} is labelled as {what}, but is not one", self.next());
                 self.broken("a block that is not what its label says", summary, "");
             }
         }

@@ -79,18 +79,18 @@ const UTF16: Words = (
 const TEXTS: &[(&str, Words)] = &[
     ("<!doctype html", HTML),
     ("<html", HTML),
-    ("<", ("XML", "take the certificate out of it")),
+    ("<", ("XML", "extract the certificate from it")),
     ("{", JSON),
     ("[{", JSON),
 ];
 
 const HTML: Words = (
-    "an HTML page: what was downloaded is an error or a login page, not the file",
+    "an HTML page: the download is an error or a login page, not the file",
     "download it again with `curl --fail`",
 );
 const JSON: Words = (
     "JSON, perhaps the answer of an API",
-    "take the PEM out of it: jq -r '.certificate' FILE, with the right name for `.certificate`",
+    "extract the PEM: jq -r '.certificate' FILE, with the right name for `.certificate`",
 );
 
 /// By the label of their PEM block.
@@ -98,7 +98,7 @@ const LABELS: &[(&str, Words)] = &[
     ("OPENSSH PRIVATE KEY", OPENSSH),
     (
         "DSA PRIVATE KEY",
-        ("a DSA key, which TLS does not use any more", ""),
+        ("a DSA key, which TLS no longer uses", ""),
     ),
     (
         "ATTRIBUTE CERTIFICATE",

@@ -119,7 +119,7 @@ fn misordered<'a>(file: &File, seen: impl Iterator<Item = &'a Seen>) -> Option<F
     let expected: Vec<String> = chain.certificates().map(Certificate::title).collect();
     let delivered: Vec<String> = delivered.into_iter().map(Certificate::title).collect();
     Some(
-        Finding::warning(MISORDERED, "its certificates are not a chain in order: the leaf first, each followed by its issuer")
+        Finding::warning(MISORDERED, "its certificates are not in order: the leaf first, then each issuer after the certificate it signed")
             .hint(format!("put them in this order: {}", expected.join(", ")))
             .fact("delivered", delivered)
             .fact("expected", expected)
@@ -146,7 +146,7 @@ fn orphans(file: &File, certificates: usize) -> Vec<Finding> {
                 ),
             )
             .fact("item", item.item)
-            .hint("look at the key and the certificate that were made together")
+            .hint("give the key and the certificate that were made together")
             .in_file(&file.file)
         })
         .collect()

@@ -42,20 +42,20 @@ impl Trouble {
 
     pub fn finding(self) -> Finding {
         const GIVE_ONE: &str =
-            "name where its password is: --password env:NAME, file:PATH, fd:N or cmd:…";
+            "say where its password is: --password env:NAME, file:PATH, fd:N or cmd:…";
         match self {
             Self::Unopened(error) => {
                 let hint = match error.kind() {
-                    io::ErrorKind::IsADirectory => "name the files in it",
-                    _ => "check the path and who may read it",
+                    io::ErrorKind::IsADirectory => "give the files in it instead",
+                    _ => "check the path, its owner and permissions",
                 };
                 Finding::error(UNREADABLE, format!("reading it: {}", os_error::in_words(&error))).hint(hint)
             }
             Self::Unreadable { summary, hint } => Finding::error(UNREADABLE, summary).hint(hint),
-            Self::StoreLocked => Finding::error(PASSWORD_NEEDED, "it is a PKCS#12 key store under a password").hint(GIVE_ONE),
-            Self::KeyLocked => Finding::note(PASSWORD_NEEDED, "its private key is under a password").hint(GIVE_ONE),
+            Self::StoreLocked => Finding::error(PASSWORD_NEEDED, "it is a PKCS#12 key store with a password").hint(GIVE_ONE),
+            Self::KeyLocked => Finding::note(PASSWORD_NEEDED, "its private key is encrypted").hint(GIVE_ONE),
             Self::WrongPassword { what } => Finding::error(PASSWORD_WRONG, format!("the password does not open the {what}"))
-                .hint("check that the source gives the password of this file; a line end after it is not part of it"),
+                .hint("check that the source gives the password of this file; a newline at its end is ignored"),
         }
     }
 }

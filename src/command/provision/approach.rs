@@ -236,7 +236,10 @@ fn passed_over(candidate: &Candidate, next: &Candidate, why: &Finding) -> Findin
     let (name, next) = (candidate.place().name, next.place().name);
     let mut finding = Finding::warning(
         PASSED_OVER,
-        format!("{name} was passed over and {next} asked: {}", why.summary),
+        format!(
+            "{name} was passed over and {next} asked instead: {}",
+            why.summary
+        ),
     )
     .fact("passed_over", name)
     .fact("asked_instead", next)

@@ -51,13 +51,13 @@ pub fn not_for_java(store: &Pkcs12, password: &Secret) -> Option<Finding> {
         return None;
     }
     let summary = format!(
-        "the key store's password ({}) has characters beyond ASCII: Java does not open the store",
+        "the key store's password ({}) has non-ASCII characters: Java cannot open the store",
         store.password
     );
     Some(
         Finding::warning(PASSWORD_NOT_ASCII, summary)
             .fact("source", store.password.to_string())
-            .hint("where Java is to read it, give a password of ASCII characters"),
+            .hint("if Java is to read the store, use an ASCII password"),
     )
 }
 
@@ -69,7 +69,7 @@ pub fn password(store: &Pkcs12) -> Result<Secret, Finding> {
         Err(error) => Err(Finding::error(PKCS12_UNWRITABLE, error.to_string())
             .fact("source", store.password.to_string())
             .fact("alias", store.alias.as_str())
-            .hint("nothing was asked for: give a password of ordinary characters, letters and digits are read alike everywhere")),
+            .hint("nothing was requested: use a password of plain letters and digits, which every program reads alike")),
     }
 }
 

@@ -133,14 +133,14 @@ fn refused(identity: &str, other: &str, paths: Vec<String>) -> Finding {
         .fact("paths", paths)
         .fact("placed_by", other)
         .hint(format!(
-            "where {identity} takes the place of {other}, remove {record} from the image and run again; else give each of the two paths of its own"
+            "if {identity} replaces {other}, remove {record} from the image and run again; if not, give each its own paths"
         ))
 }
 
 /// What another identity has placed cannot be spared where its record cannot be read.
 fn unknown(other: &str, unread: Finding) -> Finding {
     let summary = format!(
-        "which files are those of {other} is not known: {}",
+        "cannot tell which files belong to {other}: {}",
         unread.summary
     );
     Finding {
@@ -149,7 +149,7 @@ fn unknown(other: &str, unread: Finding) -> Finding {
         ..unread
     }
     .hint(format!(
-        "mend its record or, when {other} has gone, remove it: as it is, `certbake check` fails on this image"
+        "repair its record, or remove it if {other} no longer exists: until then `certbake check` fails on this image"
     ))
 }
 
@@ -174,17 +174,21 @@ fn left_behind(
     let first = paths.first()?.clone();
     let (name, stand) = (
         &identity.name,
-        if paths.len() == 1 { "stands" } else { "stand" },
+        if paths.len() == 1 {
+            "is left in the image"
+        } else {
+            "are left in the image"
+        },
     );
     let summary = format!(
-        "{} still {stand} in the image from the run before, and {name} is not placed there any more",
+        "{} {stand} from the previous run, and {name} is no longer placed there",
         paths.join(" and ")
     );
     let finding = Finding::warning(LEFT_BEHIND, summary)
         .about(name)
         .in_file(first)
         .fact("paths", paths)
-        .hint("nothing renews it there: have what reads it read the new place, and remove it from the image; this is told once");
+        .hint("nothing renews it there: point whatever reads it to the new path, then remove it from the image; this is reported once");
     Some(finding)
 }
 

@@ -83,15 +83,10 @@ fn differs(places: &mut Places<'_>, file: &LandedFile) -> Option<Finding> {
     Some(
         Finding::error(
             LANDED_DIFFERS,
-            format!(
-                "{} does not stand in the image as it was written: {what}",
-                file.path
-            ),
+            format!("{} in the image is not as written: {what}", file.path),
         )
         .in_file(file.path.as_str())
-        .hint(
-            "something else writes to this image while it is built; let certbake run alone, last",
-        ),
+        .hint("something else is writing to this image: run certbake alone, as the last step"),
     )
 }
 
@@ -101,7 +96,7 @@ fn read_back(places: &mut Places<'_>, file: &LandedFile) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let bytes = zeroize::Zeroizing::new(bytes);
     if digest::sha256_hex(&bytes) != file.sha256 {
-        return Err("its content is another".to_owned());
+        return Err("its content differs".to_owned());
     }
     if (metadata.mode, metadata.uid, metadata.gid) != (file.mode, file.uid, file.gid) {
         return Err(format!(

@@ -34,7 +34,7 @@ use order::Ordered;
 const DRY_RUN: Code = Code::new("dry-run");
 const TTL_BELOW_FLOOR: Code = Code::new("ttl-below-floor");
 
-/// How long revoking what was not landed may take: the build has failed, and waits.
+/// How long revoking what was not written may take: the build has failed, and waits.
 const TAKING_BACK: Duration = Duration::from_secs(20);
 
 /// Bakes every identity of the plan, all or none.
@@ -86,7 +86,7 @@ impl Stop {
     pub(super) fn panicked() -> Self {
         Self::new(
             Outcome::Internal,
-            Finding::error(INTERNAL, "a thread ended by itself")
+            Finding::error(INTERNAL, "a thread ended unexpectedly")
                 .hint("this is a bug in certbake: please report it"),
         )
     }
@@ -154,7 +154,7 @@ fn land(
 
 /// Has every certificate revoked that was issued and will not land.
 fn take_back(ordered: &[Ordered], context: &Context<'_>) -> Vec<Finding> {
-    context.progress.step("revoking what was not landed");
+    context.progress.step("revoking what was not written");
     let findings = together(ordered.iter().collect(), |ordered: &Ordered| {
         let credential = &ordered.credential;
         let (leaf, key) = (credential.leaf(), credential.key());
@@ -182,7 +182,7 @@ pub(super) fn unreachable_floor(identity: &Identity) -> Option<Finding> {
     (required > ttl).then(|| {
         Finding::error(
             TTL_BELOW_FLOOR,
-            format!("a certificate of {ttl} cannot stay valid for the {required} that the build demands"),
+            format!("a certificate with a ttl of {ttl} cannot stay valid for the {required} that the build requires"),
         )
         .about(&identity.name)
         .fact("ttl_seconds", ttl.as_seconds())
@@ -190,7 +190,7 @@ pub(super) fn unreachable_floor(identity: &Identity) -> Option<Finding> {
         .fact("floor_seconds", required.as_seconds())
         .fact("floor", floor.to_string())
         .fact("floor_from", identity.policy.floor_origin.clone())
-        .hint(format!("ask for a ttl above {required}, or lower the floor; nothing was asked for and nothing written"))
+        .hint(format!("ask for a ttl above {required}, or lower the floor; nothing was requested and nothing written"))
     })
 }
 
@@ -282,8 +282,11 @@ fn rehearse(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(
         report.findings.extend(findings);
     }
     report.findings.push(
-        Finding::note(DRY_RUN, "nothing was asked for and nothing was written")
-            .hint("run it again without --dry-run"),
+        Finding::note(
+            DRY_RUN,
+            "no certificate was requested and nothing was written",
+        )
+        .hint("run it again without --dry-run"),
     );
     Ok(())
 }

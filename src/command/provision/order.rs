@@ -113,12 +113,12 @@ fn as_it_lands(chain: &Chain) -> Vec<Certificate> {
 
 fn unassembled(error: &CredentialError) -> Finding {
     match error {
-        CredentialError::NotACertificate { position, .. } => Finding::error(NOT_A_CERTIFICATE, format!("the authority's answer is not a certificate: {error}"))
+        CredentialError::NotACertificate { position, .. } => Finding::error(NOT_A_CERTIFICATE, format!("the CA's answer is not a certificate: {error}"))
             .fact("position", *position)
-            .hint("ask who runs the authority what it answers with; certbake expects DER or PEM certificates"),
-        CredentialError::OtherKey { subjects } => Finding::error(KEY_MISMATCH, "the authority's answer is not for the key that was sent")
+            .hint("ask the CA's operators what it sends; certbake expects DER or PEM certificates"),
+        CredentialError::OtherKey { subjects } => Finding::error(KEY_MISMATCH, "the CA's certificate is not for the key in the request")
             .fact("certificates", subjects.clone())
-            .hint("the authority answered with somebody else's certificate, or made a key of its own: use a path that signs a request"),
+            .hint("the CA sent somebody else's certificate, or made a key of its own: use an endpoint that signs your request"),
     }
 }
 
@@ -136,6 +136,6 @@ fn chain_not_placed(identity: &Identity, credential: &Credential) -> Option<Find
     Some(
         Finding::warning(CHAIN_NOT_PLACED, format!("the certificate lands without its issuer {}", names.join(", ")))
             .fact("intermediates", names)
-            .hint("servers that know only the root will answer unknown_ca: place full_chain (--cert) instead of certificate (--leaf)"),
+            .hint("servers that trust only the root will answer unknown_ca: place full_chain (--cert) instead of certificate (--leaf)"),
     )
 }

@@ -1,4 +1,4 @@
-//! What `provision` is to do: every path, name, length of time and secret source already read.
+//! What `provision` is to do: every path, name, duration and secret source already read.
 
 use std::path::PathBuf;
 

@@ -224,7 +224,7 @@ pub fn can_be_copied(identity: &Identity) -> Result<(), Finding> {
         Finding::error(RECORD_UNWRITABLE, summary)
             .about(&identity.name)
             .in_file(file.display().to_string())
-            .hint("nothing was asked for and nothing written: correct the path (--record, or record in the file)")
+            .hint("nothing was requested and nothing written: correct the path (--record, or record in the file)")
     })
 }
 
@@ -240,7 +240,7 @@ pub fn write_outside(plan: &Plan, records: &[Vec<u8>]) -> Result<(), Stop> {
                 Finding::error(RECORD_UNWRITABLE, format!("the record could not be copied outside the image: {reason}"))
                     .about(&identity.name)
                     .in_file(file.display().to_string())
-                    .hint("the image itself is complete and holds its record; correct the path, and copy the record from there"),
+                    .hint("the image itself is complete and contains its record: correct the path, and copy the record from the image"),
             )
         })?;
     }

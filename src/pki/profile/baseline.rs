@@ -10,10 +10,10 @@ use super::{Part, Rule, Subject};
 /// Where the rule of the common name stands, the one whose breach users notice.
 pub const OF_COMMON_NAME: &str = "CA/Browser Forum BR section 7.1.4.3";
 
-/// What linters of public authorities refuse.
+/// What linters of public CAs refuse.
 pub const BASELINE: &[Rule] = &[
     (
-        "has a common name that looks like a host name or an address and is none of its alternative names, letter for letter",
+        "has a common name that looks like a host name or an address but is not, letter for letter, among its alternative names",
         OF_COMMON_NAME,
         stray_common_name,
     ),

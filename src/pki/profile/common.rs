@@ -14,22 +14,22 @@ pub const COMMON: &[Rule] = &[
         padded_serial,
     ),
     (
-        "has a name marked as UTF-8 that is not",
+        "has a name marked as UTF-8 that is not valid UTF-8",
         "RFC 5280 section 4.1.2.4",
         name_that_is_no_utf8,
     ),
     (
-        "is a certificate authority's and may not sign certificates by its key usage",
+        "is a CA certificate whose key usage does not allow signing certificates",
         "RFC 5280 section 4.2.1.3",
         unsigning_ca,
     ),
     (
-        "is not a certificate authority's by its basic constraints",
+        "is not a CA certificate by its basic constraints",
         "RFC 5280 section 4.2.1.9",
         anchor_that_is_no_ca,
     ),
     (
-        "has a critical extension that is not known",
+        "has an unknown critical extension",
         "RFC 5280 section 4.2",
         anchor_with_unknown_critical_extension,
     ),

@@ -14,7 +14,7 @@ pub const INTERNET: &[Rule] = &[
         bad_serial,
     ),
     (
-        "is a certificate authority's and has an empty subject",
+        "is a CA certificate and has an empty subject",
         "RFC 5280 section 4.1.2.6",
         nameless_ca,
     ),
@@ -29,12 +29,12 @@ pub const INTERNET: &[Rule] = &[
         critical_authority_key_identifier,
     ),
     (
-        "is self-signed, and its authority key identifier is not its own",
+        "is self-signed, but its authority key identifier is not its own key's",
         "RFC 5280 section 4.2.1.1",
         foreign_key_identifier,
     ),
     (
-        "is a certificate authority's and has no subject key identifier",
+        "is a CA certificate and has no subject key identifier",
         "RFC 5280 section 4.2.1.2",
         no_subject_key_identifier,
     ),
@@ -44,17 +44,17 @@ pub const INTERNET: &[Rule] = &[
         critical_subject_key_identifier,
     ),
     (
-        "may sign certificates by its key usage, and is not a certificate authority's",
+        "has a key usage that allows signing certificates, but is not a CA certificate",
         "RFC 5280 section 4.2.1.9",
         signing_leaf,
     ),
     (
-        "is a certificate authority's and has no key usage",
+        "is a CA certificate and has no key usage",
         "RFC 5280 section 4.2.1.3",
         ca_without_key_usage,
     ),
     (
-        "is not a certificate authority's and says how long a chain below it may be",
+        "is not a CA certificate but has a path length",
         "RFC 5280 section 4.2.1.9",
         leaf_with_path_length,
     ),
@@ -64,27 +64,27 @@ pub const INTERNET: &[Rule] = &[
         lax_basic_constraints,
     ),
     (
-        "has neither a subject nor alternative names",
+        "has neither a subject nor subject alternative names",
         "RFC 5280 section 4.1.2.6",
         nameless_leaf,
     ),
     (
-        "has an extension of alternative names with none in it",
+        "has an empty subject alternative name extension",
         "RFC 5280 section 4.2.1.6",
         empty_alternative_names,
     ),
     (
-        "has an empty subject and alternative names not marked as critical",
+        "has an empty subject and subject alternative names not marked as critical",
         "RFC 5280 section 4.2.1.6",
         lax_alternative_names,
     ),
     (
-        "has a DNS name with characters that host names do not have",
+        "has a DNS name with characters that host names cannot contain",
         "RFC 5280 section 4.2.1.6",
         odd_dns_name,
     ),
     (
-        "is not a certificate authority's and has name constraints",
+        "is not a CA certificate but has name constraints",
         "RFC 5280 section 4.2.1.10",
         constrained_leaf,
     ),
@@ -104,7 +104,7 @@ pub const INTERNET: &[Rule] = &[
         lax_policy_constraints,
     ),
     (
-        "has a critical extension that is not known",
+        "has an unknown critical extension",
         "RFC 5280 section 4.2",
         unknown_critical_extension,
     ),
@@ -119,7 +119,7 @@ pub const INTERNET: &[Rule] = &[
         odd_rsa_key,
     ),
     (
-        "allows every usage besides those that it names",
+        "lists anyExtendedKeyUsage beside other usages",
         "CA/Browser Forum BR section 7.1.2.7.10",
         any_usage,
     ),

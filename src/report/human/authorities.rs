@@ -44,21 +44,20 @@ fn in_full(paper: &mut Paper, kind: &Kind) {
     }
     if !connection.is_empty() {
         paper.blank();
-        paper.dim("Of the connection, for every kind that is asked over HTTP:");
+        paper.dim("Of the connection, for every kind that uses HTTP:");
         paper.blank();
         for each in connection {
             setting(paper, each);
         }
     }
     paper.blank();
-    paper
-        .dim("On the command line, --ca-set KEY=VALUE gives those that have no flag of their own.");
+    paper.dim("On the command line, --ca-set KEY=VALUE sets those without a flag of their own.");
 }
 
 fn setting(paper: &mut Paper, setting: &Setting) {
     let mut words = vec![setting.of.clone()];
     if setting.required {
-        words.push("must be given".to_owned());
+        words.push("required".to_owned());
     }
     words.extend(
         setting

@@ -17,7 +17,7 @@ pub fn write(paper: &mut Paper, looks: &[Look]) {
         match look.state {
             LookState::Fine => paper.row(label, &look.said),
             LookState::Wrong => paper.row_in(label, Tone::Bad, &look.said),
-            LookState::NotLookedAt => paper.row(label, &format!("not looked at: {}", look.said)),
+            LookState::NotLookedAt => paper.row(label, &format!("not checked: {}", look.said)),
         }
         subject = &look.subject;
     }

@@ -74,7 +74,7 @@ fn success(report: &Report) -> String {
         ("provision", [one]) => format!("{} is baked{}", one.name, left(one)),
         ("provision", several) => match soonest(several) {
             Some((name, window)) => format!(
-                "{} are baked; the first to end is {name}, with {} left",
+                "{} are baked; the first to expire is {name}, with {} left",
                 identities(several.len()),
                 words::span(window.remaining_seconds)
             ),
@@ -82,10 +82,10 @@ fn success(report: &Report) -> String {
         },
         ("revoke", [one]) => format!("the certificate of {} is revoked", one.name),
         ("doctor", _) if report.count(Severity::Warning) > 0 => format!(
-            "nothing stands in the way; {} to read",
+            "nothing would stop a build; {} to read",
             words::count(report.count(Severity::Warning), "warning")
         ),
-        ("doctor", _) => "nothing stands in the way of baking".to_owned(),
+        ("doctor", _) => "nothing would stop a build".to_owned(),
         _ if report.checked.is_some() => totals(report),
         (command, _) => format!("{command}: {}", exit_codes::of(report.outcome).meaning),
     }
@@ -104,7 +104,7 @@ fn totals(report: &Report) -> String {
     .map(|(count, name)| words::count(count, name))
     .collect();
     let found = if found.is_empty() {
-        "nothing wrong with any".to_owned()
+        "nothing wrong".to_owned()
     } else {
         found.join(", ")
     };

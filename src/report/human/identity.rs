@@ -42,7 +42,7 @@ fn asked(paper: &mut Paper, identity: &IdentityReport) {
         parts.push(asked.key.clone());
         parts.extend(asked.ttl.map(|ttl| format!("for {ttl}")));
         parts.retain(|part| !part.is_empty());
-        paper.row("asked for", &parts.join(", "));
+        paper.row("requested", &parts.join(", "));
     }
     if let Some(place) = &identity.authority {
         paper.row("authority", &authority(place));
@@ -202,7 +202,7 @@ pub fn write_several(paper: &mut Paper, report: &Report, identities: &[IdentityR
     }
     if lasting.len() > IDENTITIES {
         let more = words::thousands(lasting.len() - IDENTITIES);
-        paper.row("", &format!("and {more} more that end no sooner"));
+        paper.row("", &format!("and {more} more that expire no sooner"));
     }
     paper.blank();
     let files: Vec<PlacementReport> = identities
@@ -231,7 +231,7 @@ fn row(paper: &Paper, name: &str, window: &WindowSummary, now: OffsetDateTime) -
     });
     cells.push(match window.limited_by_depth {
         0 => String::new(),
-        _ => format!("ends with {}", window.limited_by),
+        _ => format!("limited by {}", window.limited_by),
     });
     cells
 }

@@ -150,11 +150,11 @@ impl Screen {
             request.extended_key_usage.as_deref(),
         );
         if request.ca {
-            self.row("asks for", "a certificate that may issue others");
+            self.row("asks for", "a CA certificate");
         }
         let holds = match (request.signature_holds, request.signature_verifiable) {
             (true, _) => "",
-            (false, true) => ", which does not prove its key",
+            (false, true) => ", which does not match its key",
             (false, false) => ", which certbake cannot verify",
         };
         self.row("signature", &format!("{}{holds}", request.signature));
@@ -215,7 +215,7 @@ fn private_key_title(key: &PrivateKeyItem) -> String {
     let kind = key
         .key
         .as_deref()
-        .unwrap_or("of a kind that certbake does not use");
+        .unwrap_or("of a kind that certbake does not support");
     let encrypted = if key.encrypted { ", was encrypted" } else { "" };
     format!("private key, {kind}{encrypted}")
 }

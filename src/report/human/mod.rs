@@ -67,8 +67,8 @@ fn ending(paper: &mut Paper, outcome: Outcome) {
         return;
     }
     let again = match super::exit_codes::of(outcome).again {
-        Some(true) => "; trying again may help",
-        Some(false) => "; trying again will not help",
+        Some(true) => "; a retry may help",
+        Some(false) => "; a retry will not help",
         None => "",
     };
     paper.blank();

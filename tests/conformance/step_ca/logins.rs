@@ -63,7 +63,7 @@ fn a_token_of_step_is_good_once() {
             .issue(&order),
     );
     assert!(
-        finding.hint.contains("before the CA was started"),
+        finding.hint.contains("before the CA started"),
         "{}",
         finding.hint
     );

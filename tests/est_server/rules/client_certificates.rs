@@ -66,7 +66,7 @@ fn a_certificate_renews_itself_with_another_key_and_for_no_longer() {
     ] {
         let reply = lab.curl("simplereenroll", &login, Some(&base64(&request)));
         let reason = format!(
-            "a certificate of this CA renews itself alone: the request has another {other}\n"
+            "a client certificate can only renew itself: the request has another {other}\n"
         );
         assert_eq!((reply.status, reply.body), (403, reason));
     }
@@ -126,7 +126,7 @@ fn certificates_of_the_client_anchors_log_in_as_the_user_of_their_common_name() 
     assert_eq!(status, 403);
     assert_eq!(
         reason,
-        "CN=app.internal is not allowed to gateway, whose names are gateway.internal\n"
+        "CN=app.internal is not allowed for gateway, whose names are gateway.internal\n"
     );
     let (status, reason) = ask("stranger", "gateway.internal");
     assert_eq!(

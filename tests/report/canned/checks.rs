@@ -23,7 +23,7 @@ pub fn check_expired() -> Report {
             .instant("at", NOW)
             .fact("expired_for_seconds", 3 * DAY)
             .fact("subject", "CN=app-server")
-            .hint("have a new certificate issued; if it was issued just now, compare this machine's clock with the authority's"),
+            .hint("have a new certificate issued; if this one was issued just now, compare this machine's clock with the CA's"),
     ];
     report.conclude(Outcome::Window);
     report

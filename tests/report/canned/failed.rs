@@ -23,7 +23,7 @@ pub fn below_floor() -> Report {
         .instant("not_after", NOW + Duration::days(14))
         .fact("limited_by", "Lab Issuing CA")
         .fact("limited_by_depth", 1)
-        .hint("renew the intermediate at the authority; asking for a longer lifetime does not help as long as it ends first"),
+        .hint("renew the intermediate at the CA; asking for a longer lifetime does not help as long as it ends first"),
     ];
     report.conclude(Outcome::Window);
     report
@@ -40,14 +40,14 @@ pub fn flawed() -> Report {
         .about("app-server")
         .fact("missing", json!(["dns:app-server.internal"]))
         .fact("present", json!(["dns:app-server.example"]))
-        .hint("allow the name in the authority's role or profile"),
+        .hint("allow the name in the CA's role or profile"),
         Finding::error(
             Code::new("client-auth-missing"),
             "the certificate is not for TLS clients: its extended key usage has serverAuth alone",
         )
         .about("app-server")
         .fact("present", json!(["serverAuth"]))
-        .hint("ask the authority for a profile with clientAuth"),
+        .hint("ask the CA for a profile with clientAuth"),
     ];
     report.conclude(Outcome::Flawed);
     report
@@ -87,7 +87,7 @@ pub fn unreachable() -> Report {
             .fact("port", 8443)
             .fact("attempts", 4)
             .fact("elapsed_seconds", 12.5)
-            .hint("check that the authority runs and that the build machine may reach its port")
+            .hint("check that the CA runs and that the build machine may reach its port")
         })
         .to_vec();
     report.conclude(Outcome::Unreachable);

@@ -28,26 +28,31 @@ pub fn doctor() -> Report {
             "lab",
             "reach",
             LookState::Fine,
-            "answers within 41ms; we come with the user name \"builder\"",
+            "answers within 41ms; certbake presents the user name \"builder\"",
         ),
-        look("lab", "clock", LookState::Fine, "its clock and ours agree"),
+        look(
+            "lab",
+            "clock",
+            LookState::Fine,
+            "its clock agrees with this machine's",
+        ),
         look(
             "lab",
             "login",
             LookState::NotLookedAt,
-            "whether it takes the user name \"builder\": only an order tells",
+            "whether it accepts the user name \"builder\": only an order shows",
         ),
         look(
             "image",
             "files",
             LookState::Fine,
-            "3 files can be written in ./rootfs, records among them, and their owners are there",
+            "3 files can be written in ./rootfs, records included, and their owners exist",
         ),
         look(
             "secrets",
             "read",
             LookState::Fine,
-            "env:EST_PASSWORD is there",
+            "env:EST_PASSWORD can be read",
         ),
     ];
     report

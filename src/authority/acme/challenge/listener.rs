@@ -174,12 +174,12 @@ fn accept(socket: &TcpListener, stopping: &AtomicBool, converse: &Arc<Converse>)
 fn cannot_listen(address: SocketAddr, kind: Kind, error: &std::io::Error) -> AuthorityError {
     let hint = match error.kind() {
         std::io::ErrorKind::PermissionDenied => {
-            "ports below 1024 are for root, or CAP_NET_BIND_SERVICE: set listen to a higher port and have the usual one forwarded to it"
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE: set listen to a higher port and forward the usual port to it"
         }
         std::io::ErrorKind::AddrInUse => {
-            "another program listens there: stop it for the while, or set listen to another port and have the usual one forwarded to it"
+            "another program listens there: stop it during the run, or set listen to another port and forward the usual port to it"
         }
-        std::io::ErrorKind::WouldBlock => "raise the limit, or end other programs",
+        std::io::ErrorKind::WouldBlock => "raise the process limit, or stop other programs",
         _ => "set listen to an address of this machine, and a port",
     };
     AuthorityError::Settings(Box::new(

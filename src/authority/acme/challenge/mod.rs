@@ -143,13 +143,13 @@ impl Challenges {
     pub fn hint(&self) -> String {
         match &self.proof {
             Proof::Http(address) => format!(
-                "http-01: the CA asks http://NAME/.well-known/acme-challenge/ on port 80, by the address that it finds in DNS: let that reach this machine's {address} (listen)"
+                "http-01: the CA fetches http://NAME/.well-known/acme-challenge/ on port 80, at the address that DNS gives: forward that to this machine's {address} (listen)"
             ),
             Proof::TlsAlpn(address) => format!(
-                "tls-alpn-01: the CA makes a TLS connection to port 443 of the name, by the address that it finds in DNS: let that reach this machine's {address} (listen), without a proxy that ends TLS"
+                "tls-alpn-01: the CA connects by TLS to port 443, at the address that DNS gives: forward that to this machine's {address} (listen), without a proxy that terminates TLS"
             ),
             Proof::Dns { hook, .. } => format!(
-                "dns-01: the CA looks for the TXT record that {} makes: it has to return after every name server of the zone gives the record",
+                "dns-01: the CA looks for the TXT record that {} creates: the program must return only after every name server of the zone serves the record",
                 hook.first().map_or("the hook", String::as_str)
             ),
         }

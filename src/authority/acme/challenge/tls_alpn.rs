@@ -111,7 +111,7 @@ impl ResolvesServerCert for Resolver {
 fn unmade(name: &str, reason: &str) -> AuthorityError {
     AuthorityError::Settings(Box::new(
         Finding::error(UNMADE, format!("making the proof for {name}: {reason}"))
-            .hint("a name that no certificate can hold cannot be proven: check it"),
+            .hint("check the name: a certificate cannot contain it"),
     ))
 }
 

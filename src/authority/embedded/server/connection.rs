@@ -62,7 +62,7 @@ impl Connections {
             Ok(Ok(Some(stream))) => self.requests(stream, peer, told).await,
             Ok(Ok(None)) => trouble("plain HTTP on the HTTPS port".to_owned()),
             Ok(Err(error)) => trouble(format!("TLS handshake: {error}")),
-            Err(_) => trouble("TLS handshake: not ended in time".to_owned()),
+            Err(_) => trouble("TLS handshake: timed out".to_owned()),
         }
     }
 
@@ -225,7 +225,7 @@ impl Connections {
             .unwrap_or_else(|_| {
                 Answer::refusal(
                     StatusCode::INTERNAL_SERVER_ERROR,
-                    "the server has a fault; its log says more",
+                    "the server has an internal error; its log says more",
                 )
             })
     }
@@ -247,8 +247,8 @@ async fn read(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Answer> {
     let mut kept = Vec::new();
     let mut size = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame
-            .map_err(|_| Answer::refusal(StatusCode::BAD_REQUEST, "the body ended too early"))?;
+        let frame =
+            frame.map_err(|_| Answer::refusal(StatusCode::BAD_REQUEST, "the body is truncated"))?;
         let Ok(data) = frame.into_data() else {
             continue;
         };

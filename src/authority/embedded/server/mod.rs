@@ -149,7 +149,7 @@ impl fmt::Display for Event {
         match self {
             Self::Made { directory } => write!(
                 f,
-                "there was no CA in {}: made one; clients need its new root.pem",
+                "there was no CA in {}: created one; clients need its new root.pem",
                 directory.display()
             ),
             Self::Listening { address } => write!(f, "listening on https://{address}"),

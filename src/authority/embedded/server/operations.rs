@@ -146,7 +146,7 @@ impl Operations {
             return Ok(Caller::Own(own));
         }
         let Some(certificate) = asked.client.first() else {
-            return Err(unauthorized("a login is needed"));
+            return Err(unauthorized("a login is required"));
         };
         match self
             .users
@@ -310,7 +310,7 @@ fn allowed(caller: &Caller<'_>, request: &ReceivedRequest) -> Result<(), Answer>
             match allowed.refused(request) {
                 None => Ok(()),
                 Some(name) => forbidden(format!(
-                    "{name} is not allowed to {}, whose names are {allowed}",
+                    "{name} is not allowed for {}, whose names are {allowed}",
                     user.name
                 )),
             }
@@ -318,7 +318,7 @@ fn allowed(caller: &Caller<'_>, request: &ReceivedRequest) -> Result<(), Answer>
         Caller::Own(current) => match differs(current, request) {
             None => Ok(()),
             Some(what) => forbidden(format!(
-                "a certificate of this CA renews itself alone: the request has another {what}"
+                "a client certificate can only renew itself: the request has another {what}"
             )),
         },
     }

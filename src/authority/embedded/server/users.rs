@@ -153,7 +153,9 @@ fn basic(header: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 pub enum UsersError {
     #[error("{0}")]
     Text(TomlFault),
-    #[error("{name:?} cannot be a user's name: it is empty, or holds a colon or control character")]
+    #[error(
+        "{name:?} cannot be a user's name: it is empty, or contains a colon or control character"
+    )]
     Name { name: String },
     #[error("user {name}: {source}")]
     Password {

@@ -91,7 +91,7 @@ impl Asking<'_> {
             ("client_secret", user.client_secret.as_str()),
             ("refresh_token", user.refresh_token.as_str()),
         ];
-        let hint = "they have ended or were withdrawn: gcloud auth application-default login";
+        let hint = "they have expired or were revoked: run gcloud auth application-default login";
         let secret = self.post_form(
             &user.token_uri,
             &form,
@@ -147,7 +147,7 @@ impl Asking<'_> {
                 let content = contents(path).map_err(|error| {
                     unusable(
                         &format!("reading the subject token from {}: {error}", path.display()),
-                        "the job has to put its identity token there before",
+                        "the job must write its identity token there first",
                     )
                 })?;
                 (content, path.display().to_string())
@@ -182,7 +182,7 @@ impl Asking<'_> {
             .ok_or_else(|| {
                 unusable(
                     &format!(
-                        "{place} holds no subject token of the form that the credentials tell"
+                        "{place} contains no subject token in the format that the credentials specify"
                     ),
                     "compare it with format in credential_source",
                 )
@@ -273,7 +273,7 @@ fn turned_down(
     match answer::turned_down(what, request, response, who) {
         AuthorityError::Refused(mut finding) => {
             finding.code = answer::LOGIN_REFUSED;
-            let hint = format!("we came with {who}: {hint}");
+            let hint = format!("certbake presented {who}: {hint}");
             AuthorityError::Refused(Box::new(finding.hint(hint)))
         }
         other => other,
@@ -288,14 +288,14 @@ fn assertion(account: &ServiceAccount, now: OffsetDateTime) -> Result<Secret, Au
                 "the private key of {} cannot be used: {reason}",
                 shown(&account.client_email)
             ),
-            "have a new key made for the service account",
+            "create a new key for the service account",
         )
     };
     let der = pem::private_key(account.private_key.as_bytes())
         .ok()
         .flatten()
-        .ok_or_else(|| fault("it is no PEM private key"))?;
-    let signer = Signer::from_rsa(&der).map_err(|_| fault("it is no RSA key"))?;
+        .ok_or_else(|| fault("it is not a PEM private key"))?;
+    let signer = Signer::from_rsa(&der).map_err(|_| fault("it is not an RSA key"))?;
     let issued = now.unix_timestamp();
     let claims = json!({
         "iss": account.client_email,
@@ -306,13 +306,13 @@ fn assertion(account: &ServiceAccount, now: OffsetDateTime) -> Result<Secret, Au
     });
     signer
         .token(&[("kid", json!(account.private_key_id))], &claims)
-        .map_err(|_| fault("it does not sign"))
+        .map_err(|_| fault("it cannot sign"))
 }
 
 fn address(url: &str) -> Result<Url, AuthorityError> {
     Url::parse(url).map_err(|error| {
         unusable(
-            &format!("an address in the credentials is no URL: {error}"),
+            &format!("an address in the credentials is not a URL: {error}"),
             SOURCES,
         )
     })

@@ -117,11 +117,11 @@ pub fn read(path: &Path) -> Result<Credentials, AuthorityError> {
     // It may hold a key: wiped as a secret, whatever it turns out to be.
     let content = contents(path).map_err(|error| fault(&os_error::in_words(&error)))?;
     let content = Secret::new(content);
-    let kind = kind(content.expose()).ok_or_else(|| fault("it is no JSON with a type"))?;
+    let kind = kind(content.expose()).ok_or_else(|| fault("it is not JSON with a type"))?;
     if !KINDS.contains(&kind.as_str()) {
         let kind = crate::line::harmless(kind.as_bytes(), 40).unwrap_or_default();
         return Err(fault(&format!(
-            "its type is \"{kind}\", and it may be {}",
+            "its type is \"{kind}\", but it must be {}",
             KINDS.join(", ")
         )));
     }
@@ -134,7 +134,7 @@ pub fn read(path: &Path) -> Result<Credentials, AuthorityError> {
         content
     };
     let credentials: Credentials = serde_json::from_slice(content.expose())
-        .map_err(|_| fault(&format!("members of \"{kind}\" are missing or not text")))?;
+        .map_err(|_| fault(&format!("members of \"{kind}\" are missing or not strings")))?;
     match credentials.not_spoken() {
         Some(reason) => Err(fault(reason)),
         None => Ok(credentials),
@@ -156,7 +156,7 @@ impl Credentials {
         } else if source.environment_id.is_some() {
             Some("it is for AWS's signed requests, which certbake does not make")
         } else if source.file.is_some() == source.url.is_some() {
-            Some("its credential_source names neither a file nor a url, or both")
+            Some("its credential_source must have either a file or a url")
         } else {
             None
         }

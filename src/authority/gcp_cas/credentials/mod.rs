@@ -144,8 +144,12 @@ fn machine(host: Option<&str>, deadline: Instant) -> Result<Token, AuthorityErro
     let what = "GET token of the metadata server";
     let place = host.unwrap_or(METADATA_HOST);
     let path = "computeMetadata/v1/instance/service-accounts/default/token";
-    let url = Url::parse(&format!("http://{place}/{path}"))
-        .map_err(|error| unusable(&format!("GCE_METADATA_HOST is no host: {error}"), SOURCES))?;
+    let url = Url::parse(&format!("http://{place}/{path}")).map_err(|error| {
+        unusable(
+            &format!("GCE_METADATA_HOST is not a host: {error}"),
+            SOURCES,
+        )
+    })?;
     let request = Request::get(url)
         .header("metadata-flavor", "Google")
         .until(deadline);

@@ -25,7 +25,7 @@ pub const WRAPPED_ELSEWHERE: Code = Code::new("vault-secret-id-wrapped-elsewhere
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppRole {
-    /// Where this login is mounted, without `auth/`; the method's name unless said.
+    /// Where this login is mounted, without `auth/`; default: the method's name.
     #[serde(default = "usual_mount")]
     mount: String,
     /// The role id itself, or where it comes from: env:NAME, file:PATH.
@@ -34,7 +34,7 @@ pub struct AppRole {
     secret_id: Option<SecretSource>,
     /// A wrapping token (`vault write -wrap-ttl=… -f auth/approle/role/…/secret-id`), unwrapped once.
     secret_id_wrapped: Option<SecretSource>,
-    /// Where the wrapped secret id was made, when it is not `auth/<mount>/role/…/secret-id`.
+    /// Where the wrapped secret id was made, if not at `auth/<mount>/role/…/secret-id`.
     secret_id_wrapped_at: Option<String>,
     #[serde(skip)]
     #[schemars(skip)]
@@ -147,7 +147,7 @@ fn unwrap(server: &Server, wrapping: &Secret, deadline: Instant) -> Result<Secre
     let response = server.send(&request).map_err(|error| match error {
         AuthorityError::Unreachable(finding) | AuthorityError::Unusable(finding) => {
             let hint = format!(
-                "{}; the secret id may be unwrapped now and its answer lost: have a new one wrapped",
+                "{}; the secret id may now be unwrapped and the answer lost: make a new wrapped one",
                 finding.hint
             );
             AuthorityError::Unreachable(Box::new(finding.hint(hint)))
@@ -173,12 +173,11 @@ fn not_there(turned_down: &TurnedDown<'_>) -> AuthorityError {
     }
     let mut finding = turned_down.finding(
         ALREADY_UNWRAPPED,
-        "when it was made less long ago than its wrap-ttl, treat it as stolen: destroy the secret id \
-         (`vault write auth/approle/role/ROLE/secret-id-accessor/destroy …`, see Vault's audit log for who \
-         unwrapped it), then have a new one wrapped",
+        "if it is younger than its wrap-ttl, treat it as stolen: destroy the secret id \
+         (`vault write auth/approle/role/ROLE/secret-id-accessor/destroy …`, see Vault's audit log for who unwrapped it), then make a new wrapped one",
     );
     finding.summary = format!(
-        "the wrapped secret id is no longer there: somebody else has unwrapped it, or its time ran out ({})",
+        "the wrapped secret id no longer exists: somebody else has unwrapped it, or it has expired ({})",
         finding.summary
     );
     AuthorityError::Refused(Box::new(finding))
@@ -196,8 +195,7 @@ fn wrapped_elsewhere(path: &str, mount: &str) -> AuthorityError {
         .fact("creation_path", path)
         .fact("expected", format!("auth/{mount}/role/…/secret-id"))
         .hint(
-            "have a new one made and wrapped in one request; where it is meant to come from there, say so \
-             by auth.secret_id_wrapped_at",
+            "make and wrap a new one in one request; if it is meant to come from there, set auth.secret_id_wrapped_at",
         ),
     ))
 }
@@ -218,7 +216,7 @@ impl Login for AppRole {
         if self.secret_id.is_some() && self.secret_id_wrapped.is_some() {
             return Err(wrong(
                 "auth.secret_id",
-                "it is given together with secret_id_wrapped: give only one of them",
+                "secret_id_wrapped is also given: give only one of them",
             ));
         }
         if let Ok(SecretSource::File(path)) = self.role_id.parse() {

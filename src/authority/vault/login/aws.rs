@@ -26,16 +26,16 @@ const GLOBAL: &str = "us-east-1";
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Aws {
-    /// Where this login is mounted, without `auth/`; the method's name unless said.
+    /// Where this login is mounted, without `auth/`; default: the method's name.
     #[serde(default = "usual_mount")]
     mount: String,
     /// Without it, the one named as the AWS role is.
     role: Option<String>,
     /// Of the STS endpoint that Vault is configured with (sts_region); without it, the global one.
     region: Option<String>,
-    /// What Vault demands in X-Vault-AWS-IAM-Server-ID (iam_server_id_header_value).
+    /// What Vault requires in X-Vault-AWS-IAM-Server-ID (iam_server_id_header_value).
     server_id: Option<String>,
-    /// The key that signs for us [default: env:AWS_ACCESS_KEY_ID]
+    /// The access key that signs the login [default: env:AWS_ACCESS_KEY_ID]
     access_key_id: Option<SecretSource>,
     /// Its secret [default: env:AWS_SECRET_ACCESS_KEY]
     secret_access_key: Option<SecretSource>,

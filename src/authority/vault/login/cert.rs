@@ -16,7 +16,7 @@ use crate::secret_source::SecretSource;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cert {
-    /// Where this login is mounted, without `auth/`; the method's name unless said.
+    /// Where this login is mounted, without `auth/`; default: the method's name.
     #[serde(default = "usual_mount")]
     mount: String,
     /// The one role to match; without it, Vault tries all.
@@ -49,7 +49,7 @@ impl Login for Cert {
         if !shows {
             return Err(wrong(
                 "client_certificate",
-                "auth.method = \"cert\" shows a certificate by TLS: give client_certificate and client_key",
+                "auth.method = \"cert\" needs a TLS client certificate: give client_certificate and client_key",
             ));
         }
         checked_mount(&mut self.mount)
@@ -65,8 +65,7 @@ impl Login for Cert {
             },
             secrets: Vec::new(),
             words: self.words(),
-            hint: "no role accepts this client certificate (its issuer, names or dates), or something in \
-                   between ends TLS and does not hand it on"
+            hint: "no role accepts this client certificate (its issuer, names or dates), or a proxy in between terminates TLS and does not forward it"
                 .to_owned(),
         }
         .send(server, until)

@@ -21,7 +21,7 @@ use crate::secret_source::SecretSource;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Jwt {
-    /// Where this login is mounted, without `auth/`; the method's name unless said.
+    /// Where this login is mounted, without `auth/`; default: the method's name.
     #[serde(default = "usual_mount")]
     mount: String,
     /// Without it, the mount's default_role.
@@ -64,7 +64,7 @@ impl Login for Jwt {
             path: "login",
             body,
             hint: format!(
-                "its claims must be those that the role is bound to: {}",
+                "its claims must match the role's bindings: {}",
                 claims(&jwt, clock.now())
             ),
             secrets: vec![jwt],
@@ -77,7 +77,7 @@ impl Login for Jwt {
 /// What a JWT (RFC 7519) says of itself, for an error: who made it, for whom, about whom, until when.
 pub fn claims(jwt: &Secret, now: OffsetDateTime) -> String {
     let Some(claims) = payload(jwt) else {
-        return "what was given is no JWT".to_owned();
+        return "it is not a JWT".to_owned();
     };
     let mut said: Vec<String> = ["iss", "aud", "sub"]
         .iter()
@@ -98,10 +98,10 @@ pub fn claims(jwt: &Secret, now: OffsetDateTime) -> String {
         said.push(format!("exp {}{past}", rfc3339(end)));
     }
     if let Some(start) = instant("nbf").filter(|start| *start > now) {
-        said.push(format!("nbf {}, which is yet to come", rfc3339(start)));
+        said.push(format!("nbf {}, which is in the future", rfc3339(start)));
     }
     if said.is_empty() {
-        return "it names none".to_owned();
+        return "it has none".to_owned();
     }
     said.join(", ")
 }

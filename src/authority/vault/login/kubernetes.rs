@@ -26,11 +26,11 @@ const TOKEN_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kubernetes {
-    /// Where this login is mounted, without `auth/`; the method's name unless said.
+    /// Where this login is mounted, without `auth/`; default: the method's name.
     #[serde(default = "usual_mount")]
     mount: String,
     role: String,
-    /// A projected token, readable by all in the pod, as Kubernetes makes it
+    /// A projected token, readable by everyone in the pod, as Kubernetes creates it
     /// [default: /var/run/secrets/kubernetes.io/serviceaccount/token].
     token_file: Option<PathBuf>,
     /// The token from elsewhere, instead of token_file.
@@ -67,8 +67,7 @@ impl Kubernetes {
                     format!("reading the service account's token {}: {reason}", path.display()),
                 )
                 .hint(
-                    "outside a pod there is none: give auth.token_file or auth.jwt; in a pod, see that \
-                     automountServiceAccountToken is not false",
+                    "outside a pod there is none: give auth.token_file or auth.jwt; in a pod, check that automountServiceAccountToken is not false",
                 ),
             ))
         };
@@ -96,7 +95,7 @@ impl Login for Kubernetes {
         if self.jwt.is_some() && self.token_file.is_some() {
             return Err(wrong(
                 "auth.jwt",
-                "it is given together with token_file: give only one of them",
+                "token_file is also given: give only one of them",
             ));
         }
         if let Some(source) = &mut self.jwt {

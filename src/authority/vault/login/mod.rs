@@ -153,7 +153,7 @@ impl Form<'_> {
                 got: Some(auth),
             }),
             Some(auth) if auth.mfa_requirement.is_some() => Err(wants_a_second_factor(&what)),
-            _ => Err(answer::unusable(&what, "it holds no token", &response)),
+            _ => Err(answer::unusable(&what, "it contains no token", &response)),
         }
     }
 }
@@ -162,9 +162,9 @@ fn wants_a_second_factor(what: &str) -> AuthorityError {
     AuthorityError::Refused(Box::new(
         Finding::error(
             answer::LOGIN_REFUSED,
-            format!("{what}: this login wants a second factor"),
+            format!("{what}: this login requires a second factor"),
         )
-        .hint("a build has nobody to give one: let it log in by approle, jwt or cert"),
+        .hint("a build cannot give one: log in with approle, jwt or cert"),
     ))
 }
 
