@@ -65,7 +65,10 @@ pub fn sign(
         .data
         .ok_or_else(|| answer::unusable(&what, "it holds no certificate", &response))?;
     let mut issued = sorted(&what, &signed, &response, order)?;
-    issued.findings = warnings(answer.warnings.unwrap_or_default());
+    issued.findings = warnings(
+        answer.warnings.unwrap_or_default(),
+        "Vault signed all the same",
+    );
     issued.findings.extend(leased.then(|| on_lease(settings)));
     if issued.anchors.is_empty() && !settings.pins_anchors {
         issued.anchors = roots(&session.server, settings, order.deadline);
@@ -186,7 +189,7 @@ fn certificates<'a>(texts: impl Iterator<Item = &'a String>) -> Result<Vec<Certi
 
 /// What Vault says beside an answer, some of it twice. A lifetime above the role's or the mount's is
 /// cut with such words.
-pub fn warnings(warnings: Vec<String>) -> Vec<Finding> {
+pub fn warnings(warnings: Vec<String>, all_the_same: &str) -> Vec<Finding> {
     warnings
         .into_iter()
         .collect::<BTreeSet<_>>()
@@ -198,12 +201,13 @@ pub fn warnings(warnings: Vec<String>) -> Vec<Finding> {
             let (code, hint) = if capped {
                 (
                     foresight::CAPPED,
-                    "ask for a shorter ttl, or raise max_ttl of the role and of the mount",
+                    "ask for a shorter ttl, or raise max_ttl of the role and of the mount"
+                        .to_owned(),
                 )
             } else {
                 (
                     SAID,
-                    "Vault signed all the same; whoever runs it can say what it means",
+                    format!("{all_the_same}; whoever runs it can say what it means"),
                 )
             };
             Finding::warning(code, format!("Vault says: {said}"))
@@ -260,8 +264,7 @@ pub fn revoke(
         let request = session.post(&path, Repeat::Safe, &body, revocation.deadline);
         let response = session.send(&request)?;
         if response.status == 200 {
-            let answer = read::<Value>(&what, &response)?;
-            return Ok(warnings(answer.warnings.unwrap_or_default()));
+            return taken(&what, &response);
         }
         let turned_down = TurnedDown {
             what: &what,
@@ -276,6 +279,25 @@ pub fn revoke(
     }
     // Both ways ended the same: it is not one of this mount's.
     first.map_or(Ok(Vec::new()), Err)
+}
+
+/// A success without a time of revocation is none: one that has expired is put on no list.
+fn taken(what: &str, response: &Response) -> Result<Vec<Finding>, AuthorityError> {
+    let answer = read::<Value>(what, response)?;
+    let said = answer.warnings.unwrap_or_default();
+    if answer.data.is_some_and(|data| data.is_object()) {
+        return Ok(warnings(said, "Vault revoked it all the same"));
+    }
+    let words = line::harmless(said.join("; ").as_bytes(), 300).unwrap_or_default();
+    Err(AuthorityError::Refused(Box::new(
+        Finding::error(
+            answer::REFUSED,
+            format!("{what}: Vault did not revoke the certificate: {words}"),
+        )
+        .fact("status", response.status)
+        .fact("said", words)
+        .hint("one that has expired is on no list, and peers refuse it by its dates"),
+    )))
 }
 
 /// Octets in hexadecimal, separated by colons.

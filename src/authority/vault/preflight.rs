@@ -45,24 +45,32 @@ pub fn whole(vault: &Vault, order: &Order) -> Result<Vec<Finding>, AuthorityErro
     }
     let session = vault.session(order.deadline)?;
     let mut findings = Vec::new();
-    if let Some(token) = living(&session, settings, order.deadline)? {
-        findings.extend(lasting(&token, order).filter(|_| !session.came_by_login()));
+    let mut looked_at = vec![
+        "TLS and trust",
+        "sealed or not",
+        "login",
+        "how long it lasts",
+    ];
+    if let Some(token) = living(&session, settings, order.deadline)?
+        && !session.came_by_login()
+    {
+        findings.extend(lasting(&token, order));
+        if let Some(few) = few_uses(&token) {
+            findings.push(few);
+            findings.push(foresight::answers(&session.login, date, &looked_at));
+            return Ok(findings);
+        }
     }
-    permitted(&session, settings, order.deadline)?;
+    if permitted(&session, settings, order.deadline)? {
+        looked_at.push("policy");
+    }
     let limits = vault.limits(&session, order.deadline)?;
     findings.extend(limits.against(order, settings));
     let role = match &limits.role {
         Some(_) => format!("role {}", settings.role),
         None => format!("role {} (which this login may not read)", settings.role),
     };
-    let looked_at = [
-        "TLS and trust",
-        "sealed or not",
-        "login and how long it lasts",
-        "policy",
-        role.as_str(),
-        "the issuer's own end",
-    ];
+    looked_at.extend([role.as_str(), "the issuer's own end"]);
     findings.push(foresight::answers(&session.login, date, &looked_at));
     Ok(findings)
 }
@@ -143,12 +151,34 @@ fn lasting(token: &TokenFacts, order: &Order) -> Option<Finding> {
     )
 }
 
-/// A policy that does not allow the order is known before it.
+/// Each further look would take a use of a token that has few, from the order that follows.
+fn few_uses(token: &TokenFacts) -> Option<Finding> {
+    let hint = "get a new one for the build, without a limit of uses or with two and one for each \
+                identity, or let certbake log in (auth.method)";
+    let finding = match token.num_uses {
+        0 => return None,
+        left @ 1.. => Finding::warning(
+            TOKEN_ENDS,
+            format!(
+                "the token can be used {left} more {}: this look took one use, and would have taken \
+                 more to see policy, role and limits",
+                if left == 1 { "time" } else { "times" }
+            ),
+        ),
+        _ => Finding::error(
+            TOKEN_ENDS,
+            "the token could be used once, and this look was it",
+        ),
+    };
+    Some(finding.fact("uses_left", token.num_uses.max(0)).hint(hint))
+}
+
+/// A policy that does not allow the order is known before it; whether it could be looked at.
 fn permitted(
     session: &Session,
     settings: &Checked,
     deadline: Instant,
-) -> Result<(), AuthorityError> {
+) -> Result<bool, AuthorityError> {
     let path = settings.sign_path();
     let what = "POST sys/capabilities-self";
     let request = session.post(
@@ -159,7 +189,7 @@ fn permitted(
     );
     let response = session.send(&request)?;
     if response.status != 200 {
-        return Ok(());
+        return Ok(false);
     }
     let capabilities: BTreeMap<String, serde_json::Value> = data(what, &response)?;
     let denied = capabilities
@@ -180,5 +210,5 @@ fn permitted(
             finding, session, settings, &path, deadline,
         ));
     }
-    Ok(())
+    Ok(true)
 }

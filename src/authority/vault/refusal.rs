@@ -255,6 +255,9 @@ pub struct TokenFacts {
     /// Seconds left; 0 is for ever.
     #[serde(default)]
     pub ttl: i64,
+    /// How often it can still be used; 0 is as often as one likes, below that was the last time.
+    #[serde(default)]
+    pub num_uses: i64,
     pub policies: Option<Vec<String>>,
     pub identity_policies: Option<Vec<String>>,
 }

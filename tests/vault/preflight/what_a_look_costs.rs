@@ -74,3 +74,45 @@ fn a_token_of_few_uses_is_kept_for_the_order() {
         ["POST /v1/auth/jwt/login", "POST /v1/pki/sign/app"]
     );
 }
+
+/// Vault's own counting: a lookup takes a use itself, and says -1 when that was the last.
+#[test]
+fn a_given_token_of_few_uses_is_not_used_up_by_a_look() {
+    for (left, is_error, words) in [
+        (-1, true, "this look was it"),
+        (1, false, "can be used 1 more time:"),
+        (7, false, "can be used 7 more times:"),
+    ] {
+        let bench = Bench::new(move |lab, asked| {
+            if asked.path.ends_with("lookup-self") {
+                return Some(answer(json!({ "ttl": 0, "num_uses": left })));
+            }
+            usual(lab, asked)
+        });
+        let findings = whole(&bench).unwrap();
+        assert_eq!(findings[0].code.as_str(), "vault-token-ends-first");
+        assert_eq!(findings[0].is_error(), is_error, "{left}");
+        assert!(findings[0].summary.contains(words), "{:?}", findings[0]);
+        assert_eq!(findings[0].facts["uses_left"], left.max(0));
+        assert_eq!(bench.asked().len(), 2, "{:?}", bench.asked());
+    }
+}
+
+#[test]
+fn the_login_is_among_what_was_looked_at() {
+    let bench = Bench::new(usual);
+    let findings = whole(&bench).unwrap();
+    let looked_at = findings[0].facts["looked_at"].as_array().unwrap();
+    for what in ["login", "policy"] {
+        assert!(looked_at.contains(&json!(what)), "{looked_at:?}");
+    }
+    let bench = Bench::new(|lab, asked| {
+        if asked.path.ends_with("capabilities-self") {
+            return Some(errors(403, &["permission denied"]));
+        }
+        usual(lab, asked)
+    });
+    let findings = whole(&bench).unwrap();
+    let looked_at = findings[0].facts["looked_at"].as_array().unwrap();
+    assert!(!looked_at.contains(&json!("policy")), "{looked_at:?}");
+}
