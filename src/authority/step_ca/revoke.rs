@@ -1,16 +1,19 @@
 //! `/1.0/revoke`: with a token of the provisioner, or over mTLS with the certificate's own key.
 
-use serde_json::json;
 use std::time::Instant;
+
+use serde::Deserialize;
+use serde_json::json;
 
 use super::explain::{self, Presented};
 use super::order::{post, spend, with_token};
-use super::session::Session;
+use super::session::{self, Api, Session};
 use super::settings::Checked;
 use super::token::Purpose;
-use crate::authority::{AuthorityError, Reason, Revocation};
+use crate::authority::{AuthorityError, Reason, Revocation, answer};
 use crate::finding::{Code, Finding};
 use crate::net::{Repeat, Request, Response};
+use crate::pki::Certificate;
 
 pub const PASSIVE: Code = Code::new("revocation-passive");
 
@@ -20,6 +23,7 @@ pub fn by_token(
     session: &Session,
     revocation: &Revocation<'_>,
 ) -> Result<Vec<Finding>, AuthorityError> {
+    is_of_this_ca(session, revocation)?;
     let serial = decimal(&revocation.certificate.facts().serial);
     let purpose = Purpose {
         audience: settings.audience("revoke"),
@@ -38,6 +42,50 @@ pub fn by_token(
     })?;
     let presented = Presented::Token(&spent.token);
     answered(session, &spent.request, &spent.response, &presented)
+}
+
+/// With a token step-ca notes any serial number as revoked, also one that it never gave. By name, since
+/// the issuer may have another key by now; older ones do not tell their intermediates.
+fn is_of_this_ca(session: &Session, revocation: &Revocation<'_>) -> Result<(), AuthorityError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(default)]
+        crts: Vec<String>,
+    }
+    let what = "GET /intermediates";
+    let request = Request::get(session.api.at("/intermediates")).until(revocation.deadline);
+    let response = session.api.ask(&request)?;
+    if !matches!(response.status, 200 | 201) {
+        return Ok(());
+    }
+    let answer: Answer = Api::read(what, &request, &response)?;
+    if answer.crts.is_empty() {
+        return Ok(());
+    }
+    let issuer = revocation.certificate.facts();
+    let here = session::certificates(what, &answer.crts, &response)?;
+    let signs = |ca: &Certificate| ca.facts().subject_der == issuer.issuer_der;
+    if here.iter().any(signs) {
+        return Ok(());
+    }
+    let names: Vec<&str> = here.iter().map(|ca| ca.facts().subject.as_str()).collect();
+    Err(AuthorityError::Refused(Box::new(
+        Finding::error(
+            answer::REFUSED,
+            format!(
+                "the certificate was issued by \"{}\", and this step-ca signs as \"{}\": it would note any \
+                 serial number as revoked, and is not asked to",
+                issuer.issuer,
+                names.join("\", \"")
+            ),
+        )
+        .fact("issuer", issuer.issuer.as_str())
+        .fact("intermediates", names)
+        .hint(
+            "name the CA that issued it; where this one did, under an earlier name, revoke it there: \
+             step ca revoke SERIAL",
+        ),
+    )))
 }
 
 /// By the certificate itself, which `session` shows.
