@@ -96,6 +96,31 @@ fn throttling_is_waited_out_under_the_same_token() {
     assert_eq!(tokens[0], tokens[1]);
 }
 
+/// The certificate is there already: giving up would spend it.
+#[test]
+fn whatever_else_is_asked_waits_throttling_out_too() {
+    for (operation, status, name) in [
+        ("GetCertificate", 400, "ThrottlingException"),
+        ("GetCertificate", 500, "InternalFailure"),
+        ("DescribeCertificateAuthority", 400, "ThrottlingException"),
+        ("IssueCertificate", 500, "InternalFailure"),
+    ] {
+        let lab = Lab::new("Lab");
+        let server = scripted(&lab, operation, move |lab, asked, times| {
+            if times == 1 {
+                return exception(status, name, "not now");
+            }
+            match AwsPca.ordered(asked) {
+                Some(request) => AwsPca.issued(&[lab.sign(&request), lab.issuing()]),
+                None => AwsPca.aside(lab, asked),
+            }
+        });
+        let (_key, order) = contract::order(PATIENCE);
+        let issued = opened(&server, &lab, |_| {}).authority.issue(&order);
+        assert!(issued.is_ok(), "{operation} {name}: {issued:?}");
+    }
+}
+
 #[test]
 fn without_a_ttl_nothing_is_asked() {
     let lab = Lab::new("Lab");

@@ -13,6 +13,10 @@ use crate::line;
 use crate::net::NetError;
 
 pub const CREDENTIALS: Code = Code::new("aws-credentials");
+const CLIENT_SETTINGS: Code = Code::new("ca-client-settings");
+
+/// How often an answer that speaks of a fault is asked for again, as Amazon's own retries do.
+const FAULTS: u32 = 2;
 
 const NOT_ITS: &str = "it is not what AWS Private CA sends";
 
@@ -149,8 +153,47 @@ where
             status if status < 400 => session::unusable(what, NOT_ITS),
             status => turned_down(what, status, None, response.raw().body().bytes()),
         },
-        // Nothing was sent: no credentials, most often.
-        _ => no_credentials(&innermost(error)),
+        // Nothing was sent, and the credentials were found before.
+        _ => unsendable(what, &innermost(error)),
+    }
+}
+
+/// What may pass, and a status of 400 or 500 does not tell our network client; faults not for ever.
+pub fn passes<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+    faults: &mut u32,
+) -> Option<&'static str> {
+    let SdkError::ServiceError(service) = error else {
+        return None;
+    };
+    if let Some("ThrottlingException" | "TooManyRequestsException") = service.err().code() {
+        return Some("it limits how often it is asked");
+    }
+    *faults += 1;
+    let is_fault = service.raw().status().as_u16() == 500;
+    (is_fault && *faults <= FAULTS).then_some("it has a fault")
+}
+
+/// Amazon's client could not make the request of what its own configuration says.
+fn unsendable(what: &str, reason: &str) -> AuthorityError {
+    let reason = line::harmless(reason.as_bytes(), 300).unwrap_or_default();
+    AuthorityError::Settings(Box::new(
+        Finding::error(CLIENT_SETTINGS, format!("{what} could not be asked: {reason}")).hint(
+            "look at url, and at what stands in for it in AWS's own configuration: AWS_ENDPOINT_URL, \
+             AWS_ENDPOINT_URL_ACM_PCA, endpoint_url of the profile",
+        ),
+    ))
+}
+
+/// The chain's own calls, to STS or SSO, may not have been answered: later they may.
+pub fn without_credentials(error: &(dyn Error + 'static)) -> AuthorityError {
+    let finding = no_credentials(&innermost(error)).into_finding();
+    let later = inside::<NetError>(error)
+        .is_some_and(|error| matches!(answer::failed(error), AuthorityError::Unreachable(_)));
+    if later {
+        AuthorityError::Unreachable(Box::new(finding))
+    } else {
+        AuthorityError::Settings(Box::new(finding))
     }
 }
 
