@@ -6,6 +6,7 @@ use certbake::authority::AuthorityError;
 use serde_json::{Value, json};
 
 use crate::fake::{Acme, Ca, json_reply, none, order_in, part, payload, problem, unreachable};
+use crate::support::Lab;
 use crate::support::contract::{PATIENCE, Protocol, Run};
 
 #[test]
@@ -112,6 +113,30 @@ fn an_order_that_is_processed_is_looked_at_when_the_ca_says() {
     assert!(matches!(ca.issue(none()), Err(AuthorityError::Unusable(_))));
     assert!(started.elapsed() >= Duration::from_secs(1));
     assert_eq!(ca.asked_for("/order/1").len(), 2);
+}
+
+/// RFC 8555 section 7.4 does not say how soon it is called processing.
+#[test]
+fn an_order_that_is_called_ready_once_more_is_waited_for() {
+    let mut looked = 0;
+    let mut valid = None;
+    let lab = Lab::new("Lab");
+    let serving = lab.clone();
+    let ca = Ca::of(lab, move |asked| match asked.path.as_str() {
+        "/finalize/1" => {
+            let request = Acme.ordered(asked).unwrap();
+            valid = Some(Acme.issued(&[serving.sign(&request), serving.issuing()]));
+            Some(json_reply(200, &order_in("ready", "")))
+        }
+        "/order/1" => {
+            looked += 1;
+            let order = json_reply(200, &order_in("ready", ""));
+            valid.clone().filter(|_| looked > 2).or(Some(order))
+        }
+        _ => None,
+    });
+    ca.issue(none()).unwrap();
+    assert_eq!(ca.asked_for("/finalize/1").len(), 1);
 }
 
 #[test]

@@ -156,7 +156,8 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Waits while the order is in a state that passes by itself.
+    /// Waits while the order is in a state that passes by itself. Once it is asked to sign, a CA may
+    /// still call the order ready for a while.
     fn settle(&self, order: &mut Order, passing: OrderStatus) -> Result<(), Trouble> {
         let what = What::of("waiting for the order");
         let mut pace = FIRST_WAIT;
@@ -172,8 +173,9 @@ impl<'a> Conversation<'a> {
                     let reason = "the order is invalid, and no reason is given";
                     return Err(self.wire.unusable("the order", reason).into());
                 }
-                _ if status == passing => {}
-                _ => return Ok(()),
+                OrderStatus::Valid => return Ok(()),
+                _ if passing == OrderStatus::Pending && status != passing => return Ok(()),
+                _ => {}
             }
             // What was proven may have made the order ready already.
             if fresh {
