@@ -236,7 +236,7 @@ fn by_words(
         let hint =
             "multirootca lets only some addresses ask for this CA (its nets): have ours added";
         (LOGIN_REFUSED, hint.to_owned())
-    } else if about("invalid profile") || about("bad label") {
+    } else if about("invalid profile") || about("Unknown policy profile") || about("bad label") {
         let hint = "check profile and label: they are names in the server's configuration";
         (REFUSED, hint.to_owned())
     } else if about("bad request") {
