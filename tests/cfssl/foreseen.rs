@@ -1,5 +1,7 @@
 //! What is seen before anything is ordered.
 
+use std::time::Duration;
+
 use certbake::authority::Depth;
 use certbake::finding::Finding;
 
@@ -101,6 +103,28 @@ fn without_a_key_the_whole_look_tries_whether_one_is_wanted() {
             Err(error) => assert_eq!(Some(error.into_finding().code.as_str()), code),
         }
     }
+}
+
+/// The clock was told two seconds before the look was over: it has gone on meanwhile.
+#[test]
+fn a_slow_look_is_no_difference_of_clocks() {
+    let (_lab, _server, opened) = lab_with(
+        |lab, asked| {
+            if asked.path == "/api/v1/cfssl/authsign" {
+                std::thread::sleep(Duration::from_secs(2));
+            }
+            Cfssl
+                .aside(lab, asked)
+                .header("date", "Thu, 26 Nov 2026 12:00:00 GMT")
+        },
+        |_| {},
+    );
+    let preflight = opened.preflight.unwrap();
+    let findings = preflight
+        .preflight(&order(PATIENCE).1, Depth::Whole)
+        .unwrap();
+    let clock = findings[0].facts["authority_clock"].as_str().unwrap();
+    assert!(clock >= "2026-11-26T12:00:02", "{clock}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use data_encoding::HEXLOWER;
 use self::session::{Answer, Session};
 use self::settings::{Checked, Words};
 use self::wire::{SignRequest, Signed};
-use super::clock::Clock;
+use super::clock::{Clock, Heard};
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Depth, Entry, Issued, Opened, Order, Preflight, Revocation,
@@ -213,7 +213,7 @@ impl Authority for Cfssl {
         }
         certificates.extend(session.issuer.clone());
         let mut issued = received::issued(certificates, order.request.spki()).map_err(unusable)?;
-        issued.date = answer.response.date.or(session.date);
+        issued.date = answer.response.date.or(session.clock.map(Heard::now));
         issued.findings = self.exposure();
         issued
             .findings
@@ -246,7 +246,7 @@ impl Preflight for Cfssl {
         ];
         findings.push(foresight::answers(
             &self.settings.login(),
-            session.date,
+            session.clock.map(Heard::now),
             &looked_at,
         ));
         Ok(findings)

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use time::OffsetDateTime;
 
 use super::login::Method;
 use super::refusal::{self, TokenFacts, TurnedDown};
 use super::server::{Server, data};
 use super::session::Session;
 use super::{Vault, settings::Checked};
+use crate::authority::clock::Heard;
 use crate::authority::{AuthorityError, Order, answer, foresight};
 use crate::finding::{Code, Finding, Severity};
 use crate::net::Repeat;
@@ -36,12 +36,12 @@ pub fn before_an_order(vault: &Vault, order: &Order) -> Result<Vec<Finding>, Aut
 pub fn whole(vault: &Vault, order: &Order) -> Result<Vec<Finding>, AuthorityError> {
     let settings = &vault.settings;
     let server = vault.server()?;
-    let date = healthy(&server, order.deadline)?;
+    let clock = healthy(&server, order.deadline)?;
     if let Method::AppRole(login) = &settings.method
         && login.can_be_used_once()
     {
         login.look_up(&server, order.deadline)?;
-        return Ok(untried(date));
+        return Ok(untried(clock));
     }
     let session = vault.session(order.deadline)?;
     let mut findings = Vec::new();
@@ -57,7 +57,11 @@ pub fn whole(vault: &Vault, order: &Order) -> Result<Vec<Finding>, AuthorityErro
         findings.extend(lasting(&token, order));
         if let Some(few) = few_uses(&token) {
             findings.push(few);
-            findings.push(foresight::answers(&session.login, date, &looked_at));
+            findings.push(foresight::answers(
+                &session.login,
+                clock.map(Heard::now),
+                &looked_at,
+            ));
             return Ok(findings);
         }
     }
@@ -66,16 +70,22 @@ pub fn whole(vault: &Vault, order: &Order) -> Result<Vec<Finding>, AuthorityErro
     }
     let limits = vault.limits(&session, order.deadline)?;
     findings.extend(limits.against(order, settings));
-    let role = match &limits.role {
-        Some(_) => format!("role {}", settings.role),
-        None => format!("role {} (which this login may not read)", settings.role),
+    let unread = match limits.unread {
+        None => String::new(),
+        Some(403) => " (which this login may not read)".to_owned(),
+        Some(status) => format!(" (not read, since Vault answered {status})"),
     };
+    let role = format!("role {}{unread}", settings.role);
     looked_at.extend([role.as_str(), "the issuer's own end"]);
-    findings.push(foresight::answers(&session.login, date, &looked_at));
+    findings.push(foresight::answers(
+        &session.login,
+        clock.map(Heard::now),
+        &looked_at,
+    ));
     Ok(findings)
 }
 
-fn untried(date: Option<OffsetDateTime>) -> Vec<Finding> {
+fn untried(clock: Option<Heard>) -> Vec<Finding> {
     let looked_at = ["TLS and trust", "sealed or not", "the wrapped secret id"];
     vec![
         Finding::note(
@@ -83,12 +93,12 @@ fn untried(date: Option<OffsetDateTime>) -> Vec<Finding> {
             "the login was not tried: the wrapped secret id is there, and can be unwrapped once",
         )
         .hint("the order that follows will unwrap it; what the token may do is seen then"),
-        foresight::answers("", date, &looked_at),
+        foresight::answers("", clock.map(Heard::now), &looked_at),
     ]
 }
 
 /// <https://developer.hashicorp.com/vault/api-docs/system/health>: the state stands in the status.
-fn healthy(server: &Server, deadline: Instant) -> Result<Option<OffsetDateTime>, AuthorityError> {
+fn healthy(server: &Server, deadline: Instant) -> Result<Option<Heard>, AuthorityError> {
     let request = server.health(deadline);
     let response = server.send(&request)?;
     let turned_down = TurnedDown {
@@ -104,7 +114,7 @@ fn healthy(server: &Server, deadline: Instant) -> Result<Option<OffsetDateTime>,
         )),
         503 => Err(turned_down.sealed()),
         // Whatever else: a proxy may well hide this page.
-        _ => Ok(response.date),
+        _ => Ok(Heard::of(&response)),
     }
 }
 

@@ -216,12 +216,21 @@ pub fn forbidden(
                 session.login
             ),
         ),
-        TokenState::Good { .. } if !session.is_pki(mount, until) => (
+        TokenState::Good { .. } | TokenState::Silent if !session.is_pki(mount, until) => (
             answer::REFUSED,
             "path",
             format!(
                 "the token is good, and there is no PKI engine at \"{mount}\" (Vault answers 403 for that as \
                  well): check mount and namespace, and `vault secrets list`"
+            ),
+        ),
+        TokenState::Silent => (
+            answer::LOGIN_REFUSED,
+            "policy",
+            format!(
+                "the login gave a token that may not even look itself up: none of its policies allows this, \
+                 the path is misspelt, or this address is not among its token_bound_cidrs; a policy for it: \
+                 path \"{path}\" {{ capabilities = [\"update\"] }}"
             ),
         ),
         TokenState::Good { policies } => (
@@ -243,6 +252,8 @@ pub enum TokenState {
     Good {
         policies: Vec<String>,
     },
+    /// A login has just given it, and it may not look itself up.
+    Silent,
     /// Wrong, expired, revoked, or of another server.
     Bad,
     /// It may not look itself up, or there was no answer.
