@@ -45,23 +45,15 @@ pub fn whole(vault: &Vault, order: &Order) -> Result<Vec<Finding>, AuthorityErro
     }
     let session = vault.session(order.deadline)?;
     let mut findings = Vec::new();
-    let mut looked_at = vec![
-        "TLS and trust",
-        "sealed or not",
-        "login",
-        "how long it lasts",
-    ];
-    if let Some(token) = living(&session, settings, order.deadline)?
-        && !session.came_by_login()
-    {
-        findings.extend(lasting(&token, order));
-        if let Some(few) = few_uses(&token) {
+    let mut looked_at = vec!["TLS and trust", "sealed or not", "login"];
+    if let Some(token) = living(&session, settings, order.deadline)? {
+        looked_at.push("how long it lasts");
+        let given = Some(&token).filter(|_| !session.came_by_login());
+        findings.extend(given.and_then(|token| lasting(token, order)));
+        if let Some(few) = given.and_then(few_uses) {
             findings.push(few);
-            findings.push(foresight::answers(
-                &session.login,
-                clock.map(Heard::now),
-                &looked_at,
-            ));
+            let clock = clock.map(Heard::now);
+            findings.push(foresight::answers(&session.login, clock, &looked_at));
             return Ok(findings);
         }
     }
