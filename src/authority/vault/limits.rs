@@ -23,7 +23,7 @@ pub struct Limits {
     pub unread: Option<u16>,
     /// The longest lifetime of the mount, in seconds; looked up where the role does not say.
     mount: Option<i64>,
-    issuer: Option<Certificate>,
+    pub issuer: Option<Certificate>,
 }
 
 /// `GET sys/internal/ui/mounts/<mount>`: for every token that may use it.
@@ -49,7 +49,7 @@ impl Limits {
         };
         let of_role = role.as_ref().and_then(Role::longest);
         let by_role = role.as_ref().and_then(|role| role.issuer_ref.as_deref());
-        let issuer = pki::issuer(&session.server, settings, by_role, until);
+        let issuer = pki::issuer(&session.server, settings, by_role, until)?;
         Ok(Self {
             mount: match of_role {
                 Some(_) => None,

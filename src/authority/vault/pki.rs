@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::refusal::TurnedDown;
-use super::server::{Server, read};
+use super::server::{Server, lacks_issuer, read};
 use super::session::Session;
 use super::settings::Checked;
 use crate::authority::foresight;
@@ -219,27 +219,45 @@ pub fn warnings(warnings: Vec<String>, all_the_same: &str) -> Vec<Finding> {
 
 /// The certificates of the issuer that signs, the issuer's own first; none where its page cannot be
 /// read. `by_role` is the issuer that the role names.
+///
+/// # Errors
+/// [`AuthorityError::Refused`] where the mount has not the one that is named. Of a role that could not
+/// be read it is only a guess that it leaves it to the mount.
 pub fn issuer(
     server: &Server,
     settings: &Checked,
     by_role: Option<&str>,
     deadline: Instant,
-) -> Vec<Certificate> {
+) -> Result<Vec<Certificate>, AuthorityError> {
     let Checked { mount, issuer, .. } = settings;
-    let issuer = issuer.as_deref().or(by_role).unwrap_or("default");
+    let named = issuer.as_deref().or(by_role);
+    let issuer = named.unwrap_or("default");
     let path = format!("{mount}/issuer/{issuer}/json");
-    let page = server.send(&server.get(&path, deadline)).ok();
-    page.filter(|page| page.status == 200)
+    let request = server.get(&path, deadline);
+    let Ok(page) = server.send(&request) else {
+        return Ok(Vec::new());
+    };
+    if named.is_some() && lacks_issuer(&page) {
+        let turned_down = TurnedDown {
+            what: &format!("GET {path}"),
+            request: &request,
+            response: &page,
+        };
+        return Err(turned_down.without_issuer(settings));
+    }
+    let certificates = Some(page)
+        .filter(|page| page.status == 200)
         .and_then(|page| read::<Issuer>(&path, &page).ok()?.data)
         .and_then(|issuer| {
             let chain = issuer.ca_chain.iter().flatten();
             certificates(std::iter::once(&issuer.certificate).chain(chain)).ok()
-        })
-        .unwrap_or_default()
+        });
+    Ok(certificates.unwrap_or_default())
 }
 
 fn roots(server: &Server, settings: &Checked, deadline: Instant) -> Vec<Vec<u8>> {
     issuer(server, settings, None, deadline)
+        .unwrap_or_default()
         .iter()
         .filter(|certificate| certificate.is_self_issued())
         .map(|certificate| certificate.der().to_vec())

@@ -68,7 +68,8 @@ pub fn whole(vault: &Vault, order: &Order) -> Result<Vec<Finding>, AuthorityErro
         Some(status) => format!(" (not read, since Vault answered {status})"),
     };
     let role = format!("role {}{unread}", settings.role);
-    looked_at.extend([role.as_str(), "the issuer's own end"]);
+    looked_at.push(&role);
+    looked_at.extend(limits.issuer.as_ref().map(|_| "the issuer's own end"));
     findings.push(foresight::answers(
         &session.login,
         clock.map(Heard::now),

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
+use super::server::lacks_issuer;
 use super::session::Session;
 use super::settings::Checked;
 use crate::authority::{AuthorityError, answer};
@@ -108,8 +109,21 @@ impl TurnedDown<'_> {
         match self.response.status {
             400 => self.refused(answer::REFUSED, self.unfit(checked)),
             403 => self.forbidden(session, checked, &checked.sign_path(), until),
+            500 if lacks_issuer(self.response) => self.without_issuer(checked),
             _ => self.in_general(&session.login),
         }
+    }
+
+    /// The mount cannot sign before somebody gives it what it lacks.
+    pub fn without_issuer(&self, checked: &Checked) -> AuthorityError {
+        let Checked { mount, .. } = checked;
+        self.refused(
+            answer::REFUSED,
+            format!(
+                "the mount \"{mount}\" has no such issuer: see `vault list {mount}/issuers`, then set issuer, \
+                 issuer_ref of the role, or the mount's default (`vault write {mount}/config/issuers default=…`)"
+            ),
+        )
     }
 
     pub fn of_revocation(
