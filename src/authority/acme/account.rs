@@ -73,7 +73,8 @@ impl Kept {
         let unreadable = || unusable(path, "it is not an ACME account as certbake writes it");
         let mut file: File = serde_json::from_slice(text.expose()).map_err(|_| unreadable())?;
         // A key alone is of no CA: the one that was to know it may have been a mistake.
-        if file.id.is_some() && file.directory != directory.as_str() {
+        let bare = |url: &str| url.trim_end_matches('/').to_owned();
+        if file.id.is_some() && bare(&file.directory) != bare(directory.as_str()) {
             let other = crate::line::harmless(file.directory.as_bytes(), 300).unwrap_or_default();
             return Err(unusable(path, &format!("it is for another CA, {other}")));
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::authority::connection::{Connection, login, wrong};
+use crate::authority::connection::{Connection, key_pair, wrong};
 use crate::authority::waits::Waits;
 use crate::authority::{Settings, SettingsError};
 use crate::secret_source::SecretSource;
@@ -71,7 +71,7 @@ impl Checked {
             .map_err(|reason| wrong("certificate_authority", reason))?;
         let endpoint = format!("https://acm-pca.{}.{}", arn.region, arn.domain());
         let connection = Connection::read_public(settings, &endpoint)?;
-        let key = login(
+        let key = key_pair(
             settings,
             words.access_key_id,
             words.secret_access_key,
