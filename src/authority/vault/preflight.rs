@@ -1,10 +1,7 @@
 //! What can be known before an order: is Vault open, is the token good and for how long, may it have
 //! requests signed, what does the role cut or refuse, does the issuer last.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-
-use serde_json::json;
 
 use super::login::Method;
 use super::refusal::{self, TokenFacts, TurnedDown};
@@ -14,7 +11,6 @@ use super::{Vault, settings::Checked};
 use crate::authority::clock::Heard;
 use crate::authority::{AuthorityError, Order, answer, foresight};
 use crate::finding::{Code, Finding, Severity};
-use crate::net::Repeat;
 use crate::span::Span;
 
 pub const TOKEN_ENDS: Code = Code::new("vault-token-ends-first");
@@ -183,27 +179,8 @@ fn permitted(
     deadline: Instant,
 ) -> Result<bool, AuthorityError> {
     let path = settings.sign_path();
-    let what = "POST sys/capabilities-self";
-    let request = session.post(
-        "sys/capabilities-self",
-        Repeat::Safe,
-        &json!({ "paths": [path] }),
-        deadline,
-    );
-    let response = session.send(&request)?;
-    if response.status != 200 {
-        return Ok(false);
-    }
-    let capabilities: BTreeMap<String, serde_json::Value> = data(what, &response)?;
-    let denied = capabilities
-        .get(&path)
-        .and_then(serde_json::Value::as_array)
-        .is_some_and(|held| {
-            !held
-                .iter()
-                .any(|it| matches!(it.as_str(), Some("update" | "root")))
-        });
-    if denied {
+    let may = session.may_update(&path, deadline)?;
+    if may == Some(false) {
         let finding = Finding::error(
             answer::LOGIN_REFUSED,
             format!("this login may not have requests signed at {path}"),
@@ -213,5 +190,5 @@ fn permitted(
             finding, session, settings, &path, deadline,
         ));
     }
-    Ok(true)
+    Ok(may.is_some())
 }

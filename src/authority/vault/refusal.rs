@@ -247,6 +247,16 @@ pub fn forbidden(
                  path \"{path}\" {{ capabilities = [\"update\"] }}"
             ),
         ),
+        TokenState::Good { policies } if narrowed(session, path, until) => (
+            answer::LOGIN_REFUSED,
+            "policy",
+            format!(
+                "the token is good, and its policies ({}) give \"update\" on this path, but shut out a request \
+                 like ours: allowed_parameters, denied_parameters or required_parameters, or min_wrapping_ttl, \
+                 since certbake has no answer wrapped",
+                policies.join(", ")
+            ),
+        ),
         TokenState::Good { policies } => (
             answer::LOGIN_REFUSED,
             "policy",
@@ -259,6 +269,11 @@ pub fn forbidden(
     };
     let finding = Finding { code, ..finding };
     AuthorityError::Refused(Box::new(finding.fact(CAUSE, cause).hint(hint)))
+}
+
+/// What is refused is not the path.
+fn narrowed(session: &Session, path: &str, until: Instant) -> bool {
+    matches!(session.may_update(path, until), Ok(Some(true)))
 }
 
 /// What `auth/token/lookup-self` tells of a token.
