@@ -147,7 +147,11 @@ pub fn turned_down_saying(
         404 | 405 => {
             AuthorityError::Refused(finding(REFUSED, "check the URL and its label or path"))
         }
-        408 | 425 | 429 => AuthorityError::Unreachable(finding(
+        408 | 425 => AuthorityError::Unreachable(finding(
+            BUSY,
+            "it, or a proxy before it, did not take our request in time: try again later",
+        )),
+        429 => AuthorityError::Unreachable(finding(
             BUSY,
             "the CA limits how often it may be asked: try again later",
         )),
