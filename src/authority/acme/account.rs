@@ -259,7 +259,8 @@ fn make(
 
 /// What a CA says of a binding has no type of its own (RFC 8555 section 7.3.4).
 fn not_made(trouble: Trouble, is_bound: bool) -> AuthorityError {
-    if !trouble.is("unauthorized") && !(is_bound && trouble.is("malformed")) {
+    let is_about_us = trouble.is("unauthorized") || is_bound && trouble.is("malformed");
+    if !is_about_us {
         return trouble.error;
     }
     if !is_bound {

@@ -93,7 +93,7 @@ impl Session {
     }
 
     /// Asks again while the answer is one that passes.
-    pub fn ask<T, E, F>(&self, waits: &mut Waits, ask: impl Fn() -> F) -> Result<T, Failed<E>>
+    pub fn ask<T, E, F>(&self, waits: &mut Waits, ask: impl Fn() -> F) -> Result<T, Box<Failed<E>>>
     where
         E: ProvideErrorMetadata,
         F: Future<Output = Result<T, Failed<E>>>,
@@ -106,7 +106,7 @@ impl Session {
             };
             match error::passes(&error, &mut faults) {
                 Some(reason) if waits.pause(None, reason).is_ok() => {}
-                _ => return Err(error),
+                _ => return Err(Box::new(error)),
             }
         }
     }
