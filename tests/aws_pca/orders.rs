@@ -202,3 +202,25 @@ fn a_certificate_is_revoked_by_its_serial_and_twice_is_no_error() {
     assert_eq!(asked["RevocationReason"], "KEY_COMPROMISE");
     assert_eq!(asked["CertificateSerial"], certificate.facts().serial);
 }
+
+#[test]
+fn a_ca_that_is_being_changed_revokes_a_moment_later_and_a_serial_that_it_has_not_is_no_missing_ca()
+{
+    let lab = Lab::new("Lab");
+    let server = scripted(&lab, "RevokeCertificate", |_, _, times| match times {
+        1 => exception(400, "ConcurrentModificationException", "ongoing"),
+        2 => Reply::ok("").header("content-type", "application/x-amz-json-1.1"),
+        _ => exception(400, "ResourceNotFoundException", "no such serial"),
+    });
+    let certificate = lab.client("app").certificate();
+    let revocation = || contract::revocation(&certificate, Reason::KeyCompromise);
+    let revoke = opened(&server, &lab, |_| {}).revoke.unwrap();
+    revoke.revoke(&revocation()).unwrap();
+    assert_eq!(server.asked().len(), 2);
+    match revoke.revoke(&revocation()) {
+        Err(AuthorityError::Refused(finding)) => {
+            assert!(finding.hint.contains("serial number"), "{}", finding.hint);
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -28,6 +28,12 @@ enum Kind {
     Busy,
 }
 
+/// A change of the CA, or another revocation, is not through yet.
+const CONCURRENT: &str = "ConcurrentModificationException";
+
+/// Of a call about one certificate, what [`EXCEPTIONS`] would say of the CA.
+const NO_SUCH_CERTIFICATE: &str = "this CA has no certificate of that serial number, or there is no such CA in this account and region: check certificate_authority";
+
 /// Exception, kind, what to do.
 const EXCEPTIONS: &[(&str, Kind, &str)] = &[
     (
@@ -116,6 +122,11 @@ const EXCEPTIONS: &[(&str, Kind, &str)] = &[
         "the CA took the order and could not sign: ask again with another ttl or key, and look into CloudTrail",
     ),
     (
+        CONCURRENT,
+        Kind::Busy,
+        "the CA is being changed, or revokes another certificate: try again in a minute",
+    ),
+    (
         "ThrottlingException",
         Kind::Busy,
         "AWS limits how often this account may ask: try again later, or have the quota raised",
@@ -166,8 +177,12 @@ pub fn passes<E: ProvideErrorMetadata>(
     let SdkError::ServiceError(service) = error else {
         return None;
     };
-    if let Some("ThrottlingException" | "TooManyRequestsException") = service.err().code() {
-        return Some("it limits how often it is asked");
+    match service.err().code() {
+        Some("ThrottlingException" | "TooManyRequestsException") => {
+            return Some("it limits how often it is asked");
+        }
+        Some(CONCURRENT) => return Some("the CA is being changed"),
+        _ => {}
     }
     *faults += 1;
     let is_fault = service.raw().status().as_u16() == 500;
@@ -235,6 +250,9 @@ fn turned_down(what: &str, status: u16, code: Option<&str>, said: Option<&[u8]>)
         (None, _) => Kind::Refused,
     };
     let hint = match (row, kind) {
+        (Some(("ResourceNotFoundException", ..)), _) if what == "RevokeCertificate" => {
+            NO_SUCH_CERTIFICATE
+        }
         (Some((.., hint)), _) => *hint,
         (None, Kind::Login) => "ask who owns the account whether this login may use this CA",
         (None, Kind::Busy) => "AWS has a fault or is busy: try again later",
