@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use certbake::authority::AuthorityError;
 use serde_json::{Value, json};
 
-use crate::fake::{Acme, Ca, json_reply, none, order_in, part, payload, problem, unreachable};
+use crate::fake::{
+    Acme, Ca, json_reply, none, order_in, part, payload, problem, refused, unreachable,
+};
 use crate::support::Lab;
 use crate::support::contract::{PATIENCE, Protocol, Run};
 
@@ -113,6 +115,22 @@ fn an_order_that_is_processed_is_looked_at_when_the_ca_says() {
     assert!(matches!(ca.issue(none()), Err(AuthorityError::Unusable(_))));
     assert!(started.elapsed() >= Duration::from_secs(1));
     assert_eq!(ca.asked_for("/order/1").len(), 2);
+}
+
+/// As Vault says it.
+#[test]
+fn a_ca_that_takes_no_lifetime_is_told_with_the_setting_that_asks_for_one() {
+    let words = "NotBefore and NotAfter are not supported";
+    let ca =
+        Ca::new(move |asked| (asked.path == "/order").then(|| problem(400, "malformed", words)));
+    let finding = refused(ca.issue(toml::toml! { ask_lifetime = true }));
+    assert!(
+        finding.hint.ends_with("leave out ask_lifetime"),
+        "{}",
+        finding.hint
+    );
+    let finding = refused(ca.issue(none()));
+    assert!(!finding.hint.contains("ask_lifetime"), "{}", finding.hint);
 }
 
 /// RFC 8555 section 7.4 does not say how soon it is called processing.

@@ -13,7 +13,7 @@ use super::post::{Author, post};
 use super::session::Session;
 use super::wire::{LOST_ATTEMPTS, Trouble, What, Wire};
 use crate::authority::answer::PENDING;
-use crate::authority::{AuthorityError, Issued, Order as Asked};
+use crate::authority::{AuthorityError, Issued, Order as Asked, answer};
 use crate::finding::{Finding, rfc3339};
 use crate::net::Repeat;
 use crate::pki::{Certificate, Chain, pem};
@@ -122,7 +122,8 @@ impl<'a> Conversation<'a> {
             let response = post(&self.wire, author, url, &payload)?;
             let place = response.header("location").map(str::to_owned);
             place.ok_or(Error::Str("the URL of the order"))
-        })?;
+        });
+        let place = place.map_err(perhaps_no_lifetimes)?;
         self.wire.ask(what, Repeat::Safe, async || {
             self.account.order(place.clone()).await
         })
@@ -229,6 +230,18 @@ impl From<AuthorityError> for Trouble {
             error,
             problem: None,
         }
+    }
+}
+
+/// RFC 8555 section 7.4 leaves it to the CA, and has no name for its no (Vault: `malformed`).
+fn perhaps_no_lifetimes(trouble: Trouble) -> Trouble {
+    if !trouble.is("malformed") {
+        return trouble;
+    }
+    let hint = "many CAs take no notAfter, and give what their profile or role says: leave out ask_lifetime";
+    Trouble {
+        error: answer::hinted(trouble.error, hint),
+        problem: trouble.problem,
     }
 }
 
