@@ -210,10 +210,16 @@ fn a_certificate_is_taken_back_by_a_token_for_its_serial_number() {
 fn a_certificate_of_another_issuer_is_not_noted_as_revoked() {
     let lab = Lab::new("Lab");
     let other = Lab::new("Other");
-    for (crts, is_taken) in [
-        (vec![pem(&other.issuing())], false),
-        (vec![pem(&other.issuing()), pem(&lab.issuing())], true),
-        (vec![], true),
+    let namesake = Lab::new("Lab");
+    for (crts, is_taken, doubtful) in [
+        (vec![pem(&other.issuing())], false, false),
+        (vec![pem(&namesake.issuing())], true, true),
+        (
+            vec![pem(&other.issuing()), pem(&lab.issuing())],
+            true,
+            false,
+        ),
+        (vec![], true, false),
     ] {
         let server = FakeServer::https(&lab.server(), move |asked| match asked.path.as_str() {
             "/1.0/revoke" => Reply::ok(r#"{"status":"ok"}"#),
@@ -226,7 +232,13 @@ fn a_certificate_of_another_issuer_is_not_noted_as_revoked() {
         let paths = paths(&server);
         assert_eq!(paths.contains(&"/1.0/revoke".to_owned()), is_taken);
         match revoked {
-            Ok(_) => assert!(is_taken),
+            Ok(notes) => {
+                assert!(is_taken);
+                let warned = notes
+                    .iter()
+                    .any(|note| note.summary.contains("another key"));
+                assert_eq!(warned, doubtful);
+            }
             Err(error) => {
                 assert!(
                     !is_taken && matches!(error, AuthorityError::Refused(_)),

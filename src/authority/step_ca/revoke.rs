@@ -23,7 +23,7 @@ pub fn by_token(
     session: &Session,
     revocation: &Revocation<'_>,
 ) -> Result<Vec<Finding>, AuthorityError> {
-    is_of_this_ca(session, revocation)?;
+    let doubt = doubt(session, revocation)?;
     let serial = decimal(&revocation.certificate.facts().serial);
     let purpose = Purpose {
         audience: settings.audience("revoke"),
@@ -41,12 +41,18 @@ pub fn by_token(
         )
     })?;
     let presented = Presented::Token(&spent.token);
-    answered(session, &spent.request, &spent.response, &presented)
+    let mut notes = answered(session, &spent.request, &spent.response, &presented)?;
+    notes.extend(doubt);
+    Ok(notes)
 }
 
-/// With a token step-ca notes any serial number as revoked, also one that it never gave. By name, since
-/// the issuer may have another key by now; older ones do not tell their intermediates.
-fn is_of_this_ca(session: &Session, revocation: &Revocation<'_>) -> Result<(), AuthorityError> {
+/// With a token step-ca notes any serial number as revoked, also one that it never gave. One of another
+/// name is refused; one of the same name and another key may have been its own, before that was
+/// replaced. Older ones do not tell their intermediates.
+fn doubt(
+    session: &Session,
+    revocation: &Revocation<'_>,
+) -> Result<Option<Finding>, AuthorityError> {
     #[derive(Deserialize)]
     struct Answer {
         #[serde(default)]
@@ -56,17 +62,23 @@ fn is_of_this_ca(session: &Session, revocation: &Revocation<'_>) -> Result<(), A
     let request = Request::get(session.api.at("/intermediates")).until(revocation.deadline);
     let response = session.api.ask(&request)?;
     if !matches!(response.status, 200 | 201) {
-        return Ok(());
+        return Ok(None);
     }
     let answer: Answer = Api::read(what, &request, &response)?;
     if answer.crts.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let issuer = revocation.certificate.facts();
     let here = session::certificates(what, &answer.crts, &response)?;
-    let signs = |ca: &Certificate| ca.facts().subject_der == issuer.issuer_der;
-    if here.iter().any(signs) {
-        return Ok(());
+    if here
+        .iter()
+        .any(|ca| revocation.certificate.is_issued_by(ca))
+    {
+        return Ok(None);
+    }
+    let has_the_name = |ca: &Certificate| ca.facts().subject_der == issuer.issuer_der;
+    if here.iter().any(has_the_name) {
+        return Ok(Some(another_key(&issuer.issuer)));
     }
     let names: Vec<&str> = here.iter().map(|ca| ca.facts().subject.as_str()).collect();
     Err(AuthorityError::Refused(Box::new(
@@ -86,6 +98,21 @@ fn is_of_this_ca(session: &Session, revocation: &Revocation<'_>) -> Result<(), A
              step ca revoke SERIAL",
         ),
     )))
+}
+
+fn another_key(issuer: &str) -> Finding {
+    Finding::warning(
+        PASSIVE,
+        format!(
+            "this step-ca signs as \"{issuer}\" with another key than the certificate's issuer had: it has \
+             noted the serial number, and would note any"
+        ),
+    )
+    .fact("issuer", issuer)
+    .hint(
+        "unless its intermediate was replaced since, another CA of the same name issued the certificate: \
+         ask that one",
+    )
 }
 
 /// By the certificate itself, which `session` shows.
