@@ -124,6 +124,7 @@ pub fn turned_down_saying(
             None => finding,
         })
     };
+    let presented = |advice: &str| format!("certbake presented {login}: {advice}");
     // nginx asks for a client certificate by a page, not by a TLS alert.
     let wants_certificate = matches!(status, 400 | 495 | 496)
         && said
@@ -132,9 +133,7 @@ pub fn turned_down_saying(
     match status {
         _ if wants_certificate => AuthorityError::Refused(finding(
             LOGIN_REFUSED,
-            &format!(
-                "certbake presented {login}: give a client certificate that the server can verify"
-            ),
+            &presented("give a client certificate that the server can verify"),
         )),
         401 => AuthorityError::Refused(wrong_login(
             &finding(LOGIN_REFUSED, ""),
@@ -144,14 +143,16 @@ pub fn turned_down_saying(
         )),
         403 => AuthorityError::Refused(finding(
             LOGIN_REFUSED,
-            &format!(
-                "certbake presented {login}: ask the CA's operators whether it may request these names"
-            ),
+            &presented("ask the CA's operators whether it may request these names"),
         )),
         404 | 405 => {
             AuthorityError::Refused(finding(REFUSED, "check the URL and its label or path"))
         }
-        408 | 425 | 429 => AuthorityError::Unreachable(finding(
+        408 | 425 => AuthorityError::Unreachable(finding(
+            BUSY,
+            "the CA, or a proxy in front of it, did not receive the request in time: retry later",
+        )),
+        429 => AuthorityError::Unreachable(finding(
             BUSY,
             "the CA limits the request rate: retry later",
         )),

@@ -3,7 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::fake::{Ca, directory, json_reply, none, settings_error};
+use certbake::authority::{AuthorityError, Depth};
+
+use crate::fake::{Ca, directory, json_reply, none, problem, refused, settings_error};
+use crate::support::contract::{PATIENCE, order};
 
 #[test]
 fn it_is_made_once_and_is_for_its_owner_alone() {
@@ -77,4 +80,56 @@ fn none_is_made_where_its_key_cannot_be_kept() {
     let finding = settings_error(ca.issue(none()));
     assert_eq!(finding.code.as_str(), "acme-account-unusable");
     assert_eq!(ca.asked_for("/account").len(), 0);
+}
+
+/// As Pebble and others say of a binding.
+#[test]
+fn a_binding_that_is_not_taken_is_told_as_one() {
+    let bound = || {
+        toml::toml! {
+            eab_key_id = "kid-1"
+            eab_hmac_key = "cmd:printf emVybw"
+        }
+    };
+    for (kind, settings, code, words) in [
+        ("unauthorized", bound(), "ca-login-refused", "eab_key_id"),
+        ("malformed", bound(), "ca-login-refused", "eab_key_id"),
+        (
+            "unauthorized",
+            none(),
+            "ca-refused",
+            "does not create an account",
+        ),
+    ] {
+        let ca = Ca::new(move |asked| {
+            (asked.path == "/account").then(|| problem(403, kind, "the kid is not known"))
+        });
+        let finding = refused(ca.issue(settings));
+        assert_eq!(finding.code.as_str(), code, "{kind}");
+        assert!(finding.hint.contains(words), "{}", finding.hint);
+    }
+}
+
+#[test]
+fn a_bindings_key_that_is_none_is_known_beforehand() {
+    let ca = Ca::new(|_| None);
+    let opened = ca.open(toml::toml! {
+        listen = "127.0.0.1:0"
+        eab_key_id = "kid-1"
+        eab_hmac_key = "cmd:printf a.b"
+    });
+    let looked = opened
+        .preflight
+        .unwrap()
+        .preflight(&order(PATIENCE).1, Depth::Whole);
+    match looked {
+        Err(AuthorityError::Settings(finding)) => {
+            assert!(
+                finding.summary.contains("not base64url"),
+                "{}",
+                finding.summary
+            );
+        }
+        other => panic!("{other:?}"),
+    }
 }

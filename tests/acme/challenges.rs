@@ -39,6 +39,21 @@ fn a_way_that_is_not_offered_is_told_with_those_that_are() {
     assert_eq!(finding.facts["offered"], json!(["dns-01", "tls-alpn-01"]));
 }
 
+/// Pebble offers those for a wildcard.
+#[test]
+fn a_way_that_certbake_does_not_speak_is_not_advised() {
+    for (offered, advised) in [
+        (&["dns-persist-01", "dns-01"][..], "for this name: dns-01"),
+        (&["dns-persist-01"], "supports none of those"),
+    ] {
+        let ca = Ca::new(proving(offered, json!({ "status": "valid" })));
+        let finding = refused(ca.issue(none()));
+        assert_eq!(finding.facts["offered"], json!(offered));
+        assert!(finding.hint.contains(advised), "{}", finding.hint);
+        assert!(!finding.hint.contains("persist"), "{}", finding.hint);
+    }
+}
+
 #[test]
 fn a_port_that_is_taken_is_told_before_the_ca_looks_there() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

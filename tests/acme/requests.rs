@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use certbake::authority::AuthorityError;
 use serde_json::{Value, json};
 
-use crate::fake::{Acme, Ca, json_reply, none, order_in, part, payload, problem, unreachable};
+use crate::fake::{
+    Acme, Ca, json_reply, none, order_in, part, payload, problem, refused, unreachable,
+};
+use crate::support::Lab;
 use crate::support::contract::{PATIENCE, Protocol, Run};
 
 #[test]
@@ -112,6 +115,46 @@ fn an_order_that_is_processed_is_looked_at_when_the_ca_says() {
     assert!(matches!(ca.issue(none()), Err(AuthorityError::Unusable(_))));
     assert!(started.elapsed() >= Duration::from_secs(1));
     assert_eq!(ca.asked_for("/order/1").len(), 2);
+}
+
+/// As Vault says it.
+#[test]
+fn a_ca_that_takes_no_lifetime_is_told_with_the_setting_that_asks_for_one() {
+    let words = "NotBefore and NotAfter are not supported";
+    let ca =
+        Ca::new(move |asked| (asked.path == "/order").then(|| problem(400, "malformed", words)));
+    let finding = refused(ca.issue(toml::toml! { ask_lifetime = true }));
+    assert!(
+        finding.hint.ends_with("leave out ask_lifetime"),
+        "{}",
+        finding.hint
+    );
+    let finding = refused(ca.issue(none()));
+    assert!(!finding.hint.contains("ask_lifetime"), "{}", finding.hint);
+}
+
+/// RFC 8555 section 7.4 does not say how soon it is called processing.
+#[test]
+fn an_order_that_is_called_ready_once_more_is_waited_for() {
+    let mut looked = 0;
+    let mut valid = None;
+    let lab = Lab::new("Lab");
+    let serving = lab.clone();
+    let ca = Ca::of(lab, move |asked| match asked.path.as_str() {
+        "/finalize/1" => {
+            let request = Acme.ordered(asked).unwrap();
+            valid = Some(Acme.issued(&[serving.sign(&request), serving.issuing()]));
+            Some(json_reply(200, &order_in("ready", "")))
+        }
+        "/order/1" => {
+            looked += 1;
+            let order = json_reply(200, &order_in("ready", ""));
+            valid.clone().filter(|_| looked > 2).or(Some(order))
+        }
+        _ => None,
+    });
+    ca.issue(none()).unwrap();
+    assert_eq!(ca.asked_for("/finalize/1").len(), 1);
 }
 
 #[test]

@@ -69,3 +69,47 @@ fn a_container_gives_its_credentials_in_the_clear_at_its_own_address() {
         .to_owned();
     assert!(authorization.contains("AKIDCONTAINER"), "{authorization}");
 }
+
+/// Credentials that are at hand, for a profile that has a role assumed by them.
+#[test]
+fn an_sts_that_does_not_answer_may_answer_later() {
+    let lab = Lab::new("Lab");
+    let server = FakeServer::https(&lab.server(), |_| Reply::Close);
+    let mut table = AwsPca.settings(&server, "");
+    table.retain(|key, _| !key.contains("access_key"));
+    let profiles = tempfile::NamedTempFile::new().unwrap();
+    let assumed = "[profile own]\naws_access_key_id = AK\naws_secret_access_key = canary-4f1c\n\
+                   [profile assumed]\nrole_arn = arn:aws:iam::123456789012:role/x\n\
+                   source_profile = own\n";
+    std::fs::write(profiles.path(), assumed).unwrap();
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_CONFIG_FILE", profiles.path().to_str().unwrap()),
+        ("AWS_PROFILE", "assumed"),
+        // Nobody listens there.
+        ("AWS_ENDPOINT_URL_STS", "https://127.0.0.1:1"),
+        ("CERTBAKE_DEADLINE", "5s"),
+    ];
+    let baked = Baked::provision("aws-pca", &table, &lab.anchors(), &variables);
+    assert_eq!(baked.code, 6, "{}", baked.printed);
+    assert_eq!(baked.report["findings"][0]["code"], "aws-credentials");
+}
+
+#[test]
+fn an_endpoint_that_is_none_is_not_told_as_missing_credentials() {
+    let lab = Lab::new("Lab");
+    let server = FakeServer::https(&lab.server(), |_| Reply::Close);
+    let mut table = AwsPca.settings(&server, "cmd:printf canary-4f1c");
+    table.remove("url");
+    let variables = [("AWS_ENDPOINT_URL_ACM_PCA", "nonsense")];
+    let baked = Baked::provision("aws-pca", &table, &lab.anchors(), &variables);
+    assert_eq!(baked.code, 2, "{}", baked.printed);
+    let finding = &baked.report["findings"][0];
+    assert_eq!(finding["code"], "ca-client-settings", "{finding}");
+    assert!(
+        finding["hint"]
+            .as_str()
+            .unwrap()
+            .contains("AWS_ENDPOINT_URL")
+    );
+}

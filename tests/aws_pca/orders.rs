@@ -96,6 +96,31 @@ fn throttling_is_waited_out_under_the_same_token() {
     assert_eq!(tokens[0], tokens[1]);
 }
 
+/// The certificate is there already: giving up would spend it.
+#[test]
+fn whatever_else_is_asked_waits_throttling_out_too() {
+    for (operation, status, name) in [
+        ("GetCertificate", 400, "ThrottlingException"),
+        ("GetCertificate", 500, "InternalFailure"),
+        ("DescribeCertificateAuthority", 400, "ThrottlingException"),
+        ("IssueCertificate", 500, "InternalFailure"),
+    ] {
+        let lab = Lab::new("Lab");
+        let server = scripted(&lab, operation, move |lab, asked, times| {
+            if times == 1 {
+                return exception(status, name, "not now");
+            }
+            match AwsPca.ordered(asked) {
+                Some(request) => AwsPca.issued(&[lab.sign(&request), lab.issuing()]),
+                None => AwsPca.aside(lab, asked),
+            }
+        });
+        let (_key, order) = contract::order(PATIENCE);
+        let issued = opened(&server, &lab, |_| {}).authority.issue(&order);
+        assert!(issued.is_ok(), "{operation} {name}: {issued:?}");
+    }
+}
+
 #[test]
 fn without_a_ttl_nothing_is_asked() {
     let lab = Lab::new("Lab");
@@ -176,4 +201,26 @@ fn a_certificate_is_revoked_by_its_serial_and_twice_is_no_error() {
     let asked = body(&server.asked()[0]);
     assert_eq!(asked["RevocationReason"], "KEY_COMPROMISE");
     assert_eq!(asked["CertificateSerial"], certificate.facts().serial);
+}
+
+#[test]
+fn a_ca_that_is_being_changed_revokes_a_moment_later_and_a_serial_that_it_has_not_is_no_missing_ca()
+{
+    let lab = Lab::new("Lab");
+    let server = scripted(&lab, "RevokeCertificate", |_, _, times| match times {
+        1 => exception(400, "ConcurrentModificationException", "ongoing"),
+        2 => Reply::ok("").header("content-type", "application/x-amz-json-1.1"),
+        _ => exception(400, "ResourceNotFoundException", "no such serial"),
+    });
+    let certificate = lab.client("app").certificate();
+    let revocation = || contract::revocation(&certificate, Reason::KeyCompromise);
+    let revoke = opened(&server, &lab, |_| {}).revoke.unwrap();
+    revoke.revoke(&revocation()).unwrap();
+    assert_eq!(server.asked().len(), 2);
+    match revoke.revoke(&revocation()) {
+        Err(AuthorityError::Refused(finding)) => {
+            assert!(finding.hint.contains("serial number"), "{}", finding.hint);
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -1,9 +1,13 @@
 //! What is seen before anything is ordered.
 
+use std::time::Duration;
+
 use certbake::authority::Depth;
 use certbake::finding::Finding;
 
-use crate::fake::{Cfssl, KEY, failure, info, key_file, lab_with, sign, wrapped};
+use crate::fake::{
+    Cfssl, KEY, body, failure, info, key_file, lab_with, sign, without_key, wrapped,
+};
 use crate::support::contract::{PATIENCE, Protocol, open, order};
 use crate::support::{FakeServer, Lab};
 
@@ -65,6 +69,62 @@ fn the_whole_look_tries_the_key_without_having_anything_signed() {
     assert_eq!(error.into_finding().code.as_str(), "ca-login-refused");
     let asked = server.asked();
     assert_eq!(wrapped(asked.last().unwrap())["certificate_request"], "");
+}
+
+/// `cfssl serve` looks for a key before it reads the CSR.
+#[test]
+fn without_a_key_the_whole_look_tries_whether_one_is_wanted() {
+    for (reply, code) in [
+        (
+            failure(400, 400, "authentication required"),
+            Some("ca-login-refused"),
+        ),
+        (failure(400, 9002, "CSR Decode failed"), None),
+        (failure(404, 404, "no such page"), Some("ca-refused")),
+    ] {
+        let (_lab, server, opened) = lab_with(
+            move |lab, asked| match asked.path.as_str() {
+                "/api/v1/cfssl/sign" => reply.clone(),
+                _ => Cfssl.aside(lab, asked),
+            },
+            without_key,
+        );
+        let preflight = opened.preflight.unwrap();
+        let looked = preflight.preflight(&order(PATIENCE).1, Depth::Whole);
+        let asked = body(server.asked().last().unwrap());
+        assert_eq!(asked["certificate_request"], "none");
+        match looked {
+            Ok(findings) => {
+                assert_eq!(code, None);
+                let answers = findings.last().unwrap();
+                let looked_at = answers.facts["looked_at"].to_string();
+                assert!(looked_at.contains("\"login\""), "{looked_at}");
+            }
+            Err(error) => assert_eq!(Some(error.into_finding().code.as_str()), code),
+        }
+    }
+}
+
+/// The clock was told two seconds before the look was over: it has gone on meanwhile.
+#[test]
+fn a_slow_look_is_no_difference_of_clocks() {
+    let (_lab, _server, opened) = lab_with(
+        |lab, asked| {
+            if asked.path == "/api/v1/cfssl/authsign" {
+                std::thread::sleep(Duration::from_secs(2));
+            }
+            Cfssl
+                .aside(lab, asked)
+                .header("date", "Thu, 26 Nov 2026 12:00:00 GMT")
+        },
+        |_| {},
+    );
+    let preflight = opened.preflight.unwrap();
+    let findings = preflight
+        .preflight(&order(PATIENCE).1, Depth::Whole)
+        .unwrap();
+    let clock = findings[0].facts["authority_clock"].as_str().unwrap();
+    assert!(clock >= "2026-11-26T12:00:02", "{clock}");
 }
 
 #[test]

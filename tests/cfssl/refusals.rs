@@ -50,6 +50,18 @@ fn a_server_that_echoes_the_key_does_not_get_it_into_an_error() {
     }
 }
 
+/// `cfssl serve` with a remote anywhere in its configuration; else it takes the default one.
+#[test]
+fn a_profile_that_the_server_does_not_know_is_told_as_one() {
+    let unknown = refused(failure(400, 5400, "Unknown policy profile"), |_| {});
+    assert_eq!(unknown.code.as_str(), "ca-refused");
+    assert!(
+        unknown.hint.starts_with("check profile"),
+        "{}",
+        unknown.hint
+    );
+}
+
 #[test]
 fn a_profile_with_and_without_a_key_are_told_apart() {
     let wants = refused(failure(400, 400, "authentication required"), without_key);

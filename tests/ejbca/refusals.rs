@@ -28,6 +28,7 @@ const TABLE: &[(u16, &str, &str, bool)] = &[
         "one certificate a key",
         false,
     ),
+    (408, "Request Timeout", "in time", true),
     (413, "too long", "does not sign", false),
     (422, "ENDTIME is not allowed", "send_end_time", false),
     (500, "General failure.", "server log", true),

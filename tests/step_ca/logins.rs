@@ -270,6 +270,11 @@ fn a_token_that_cannot_fit_is_not_spent() {
         ("exp", json!(now() - 600), "has expired"),
         ("iat", json!(now() + 600), "not valid yet"),
         ("aud", json!(["https://ca.lab/1.0/revoke"]), "not for sign"),
+        (
+            "aud",
+            json!(["https://ca.lab/1.0/ssh/sign"]),
+            "not for sign",
+        ),
         ("sub", json!("web"), "the token is for \"web\""),
         (
             "sans",

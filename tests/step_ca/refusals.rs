@@ -54,6 +54,18 @@ fn a_token_that_was_not_taken_is_shown_decoded() {
 }
 
 #[test]
+fn a_provisioner_that_the_ca_could_not_start_is_no_riddle() {
+    let words = "provisioner \"builder\" is disabled due to an initialization error";
+    let finding = refused(401, words);
+    assert!(finding.summary.ends_with(words), "{}", finding.summary);
+    assert!(
+        finding.hint.starts_with("the CA could not start"),
+        "{}",
+        finding.hint
+    );
+}
+
+#[test]
 fn a_lifetime_above_the_limit_is_told_with_the_limit() {
     let finding = refused(
         403,

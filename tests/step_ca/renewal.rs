@@ -4,7 +4,7 @@ use certbake::authority::{AuthorityError, Current, Opened, Order, Reason, Revoca
 use certbake::pki::PrivateKey;
 use serde_json::json;
 
-use crate::fake::{StepCa, body_of, builder, ott_of, provisioners, refusal, token_of};
+use crate::fake::{StepCa, body_of, builder, ott_of, paths, pem, provisioners, refusal, token_of};
 use crate::support::contract::{PATIENCE, Protocol, open, order, order_by, revocation};
 use crate::support::{Asked, FakeServer, Identity, Lab, Reply};
 
@@ -180,6 +180,7 @@ fn a_certificate_is_taken_back_by_a_token_for_its_serial_number() {
     ] {
         let server = FakeServer::https(&lab.server(), move |asked| match asked.path.as_str() {
             "/1.0/revoke" => reply.clone(),
+            "/intermediates" => Reply::status(404),
             _ => provisioners(&[builder(json!({}))]),
         });
         let certificate = lab.client("app").certificate();
@@ -188,7 +189,7 @@ fn a_certificate_is_taken_back_by_a_token_for_its_serial_number() {
             .revoke(&revocation(&certificate, Reason::KeyCompromise))
             .unwrap();
         assert_eq!(notes[0].code.as_str(), "revocation-passive");
-        let asked = &server.asked()[1];
+        let asked = &server.asked()[2];
         let body = body_of(asked);
         assert_eq!(
             (&body["reasonCode"], &body["passive"]),
@@ -201,6 +202,54 @@ fn a_certificate_is_taken_back_by_a_token_for_its_serial_number() {
             json!([format!("{}/1.0/revoke", server.origin())])
         );
         assert!(claims.get("sans").is_none() && claims.get("cnf").is_none());
+    }
+}
+
+/// A real one notes any serial number that a token is for.
+#[test]
+fn a_certificate_of_another_issuer_is_not_noted_as_revoked() {
+    let lab = Lab::new("Lab");
+    let other = Lab::new("Other");
+    let namesake = Lab::new("Lab");
+    for (crts, is_taken, doubtful) in [
+        (vec![pem(&other.issuing())], false, false),
+        (vec![pem(&namesake.issuing())], true, true),
+        (
+            vec![pem(&other.issuing()), pem(&lab.issuing())],
+            true,
+            false,
+        ),
+        (vec![], true, false),
+    ] {
+        let server = FakeServer::https(&lab.server(), move |asked| match asked.path.as_str() {
+            "/1.0/revoke" => Reply::ok(r#"{"status":"ok"}"#),
+            "/intermediates" => Reply::status(201).body(json!({ "crts": crts }).to_string()),
+            _ => provisioners(&[builder(json!({}))]),
+        });
+        let certificate = lab.client("app").certificate();
+        let revoke = on(&lab, &server).revoke.unwrap();
+        let revoked = revoke.revoke(&revocation(&certificate, Reason::KeyCompromise));
+        let paths = paths(&server);
+        assert_eq!(paths.contains(&"/1.0/revoke".to_owned()), is_taken);
+        match revoked {
+            Ok(notes) => {
+                assert!(is_taken);
+                let warned = notes
+                    .iter()
+                    .any(|note| note.summary.contains("another key"));
+                assert_eq!(warned, doubtful);
+            }
+            Err(error) => {
+                assert!(
+                    !is_taken && matches!(error, AuthorityError::Refused(_)),
+                    "{error}"
+                );
+                let summary = error.into_finding().summary;
+                for name in ["Lab Issuing", "Other Issuing"] {
+                    assert!(summary.contains(name), "{summary}");
+                }
+            }
+        }
     }
 }
 

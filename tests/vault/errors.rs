@@ -119,6 +119,29 @@ mod forbidden {
         }
     }
 
+    /// The path may be asked, and not with these fields, or not without wrapping.
+    #[test]
+    fn a_policy_that_gives_the_path_and_narrows_it_is_not_told_as_missing() {
+        let bench = Bench::new(|_, asked| {
+            if asked.path.ends_with("/sys/capabilities-self") {
+                return Some(answer(json!({ "pki/sign/app": ["create", "update"] })));
+            }
+            is_order(asked).then(denied)
+        });
+        let finding = bench.refused();
+        assert_eq!(finding.facts["cause"], "policy");
+        assert!(
+            finding.hint.contains("allowed_parameters"),
+            "{}",
+            finding.hint
+        );
+        assert!(
+            !finding.hint.contains("a policy for it"),
+            "{}",
+            finding.hint
+        );
+    }
+
     #[test]
     fn a_good_token_at_the_right_place_lacks_a_policy() {
         let bench = denied_at(&[]);
@@ -137,7 +160,7 @@ mod forbidden {
 
     /// `token_no_default_policy=true` in the login's role.
     #[test]
-    fn a_fresh_token_that_may_not_look_itself_up_is_good_all_the_same() {
+    fn a_fresh_token_that_may_not_look_itself_up_is_good_anyway() {
         let bench = Bench::with(
             |table, source| {
                 let auth = toml::toml! { method = "jwt"

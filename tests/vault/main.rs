@@ -11,6 +11,7 @@ mod fake;
 mod logins;
 mod orders;
 mod preflight;
+mod revocations;
 mod settings;
 
 mod contract {

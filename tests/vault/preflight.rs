@@ -1,5 +1,6 @@
 //! What is known before an order, and what a look costs.
 
+mod issuers;
 mod what_a_look_costs;
 
 use std::time::{Duration, Instant};

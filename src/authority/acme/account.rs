@@ -20,9 +20,9 @@ use super::problem::{EXTERNAL_ACCOUNT, EXTERNAL_HINT};
 use super::session::Reached;
 use super::settings::Checked;
 use super::wire::{Speaker, Trouble, What, Wire, at_once};
-use crate::authority::AuthorityError;
 use crate::authority::connection::read_secret;
 use crate::authority::jws::Signer;
+use crate::authority::{AuthorityError, answer};
 use crate::finding::{Code, Finding};
 use crate::image::{self, Mode};
 use crate::net::Repeat;
@@ -73,7 +73,8 @@ impl Kept {
         let unreadable = || unusable(path, "it is not an ACME account file written by certbake");
         let mut file: File = serde_json::from_slice(text.expose()).map_err(|_| unreadable())?;
         // A key alone is of no CA: the one that was to know it may have been a mistake.
-        if file.id.is_some() && file.directory != directory.as_str() {
+        let bare = |url: &str| url.trim_end_matches('/').to_owned();
+        if file.id.is_some() && bare(&file.directory) != bare(directory.as_str()) {
             let other = crate::line::harmless(file.directory.as_bytes(), 300).unwrap_or_default();
             return Err(unusable(path, &format!("it is for another CA, {other}")));
         }
@@ -252,8 +253,30 @@ fn make(
         let response = post(wire, Author::Key(&key), url, &payload)?;
         let id = response.header("location").map(str::to_owned);
         id.ok_or(Error::Str("the URL of the account"))
-    })?;
-    Ok(id)
+    });
+    id.map_err(|trouble| not_made(trouble, external.is_some()))
+}
+
+/// What a CA says of a binding has no type of its own (RFC 8555 section 7.3.4).
+fn not_made(trouble: Trouble, is_bound: bool) -> AuthorityError {
+    let is_about_us = trouble.is("unauthorized") || is_bound && trouble.is("malformed");
+    if !is_about_us {
+        return trouble.error;
+    }
+    if !is_bound {
+        let hint = "the CA does not create an account: its message and its log say why";
+        return answer::hinted(trouble.error, hint);
+    }
+    answer::told(trouble.error, |finding| {
+        Finding {
+            code: answer::LOGIN_REFUSED,
+            ..finding
+        }
+        .hint(
+            "the CA does not accept the external account binding: compare eab_key_id and eab_hmac_key \
+             with what it issued; many are valid for one account only, or for a limited time",
+        )
+    })
 }
 
 /// The account's public key, signed by the key of the other account (RFC 8555 section 7.3.4).
@@ -261,6 +284,14 @@ fn bound(id: &str, hmac: &Signer, key: &PrivateKey, url: &Url) -> Result<Value, 
     let public = Signer::from_private_key(key).map_err(|_| UNREADABLE)?.jwk();
     let header = [("kid", json!(id)), ("url", json!(url.as_str()))];
     hmac.flattened(&header, &public).map_err(|_| UNREADABLE)
+}
+
+/// Whether the binding's key could be used, for a preflight.
+pub fn rehearse(settings: &Checked) -> Result<(), AuthorityError> {
+    match &settings.external {
+        Some((_, source)) => external_key(&read_secret(source)?).map(drop),
+        None => Ok(()),
+    }
 }
 
 /// base64url by RFC 8555 section 7.3.4; some CAs hand it out padded, or in the other alphabet.

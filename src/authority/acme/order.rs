@@ -13,7 +13,7 @@ use super::post::{Author, post};
 use super::session::Session;
 use super::wire::{LOST_ATTEMPTS, Trouble, What, Wire};
 use crate::authority::answer::PENDING;
-use crate::authority::{AuthorityError, Issued, Order as Asked};
+use crate::authority::{AuthorityError, Issued, Order as Asked, answer};
 use crate::finding::{Finding, rfc3339};
 use crate::net::Repeat;
 use crate::pki::{Certificate, Chain, pem};
@@ -122,7 +122,8 @@ impl<'a> Conversation<'a> {
             let response = post(&self.wire, author, url, &payload)?;
             let place = response.header("location").map(str::to_owned);
             place.ok_or(Error::Str("the URL of the order"))
-        })?;
+        });
+        let place = place.map_err(perhaps_no_lifetimes)?;
         self.wire.ask(what, Repeat::Safe, async || {
             self.account.order(place.clone()).await
         })
@@ -156,7 +157,8 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Waits while the order is in a state that passes by itself.
+    /// Waits while the order is in a state that passes by itself. Once it is asked to sign, a CA may
+    /// still call the order ready for a while.
     fn settle(&self, order: &mut Order, passing: OrderStatus) -> Result<(), Trouble> {
         let what = What::of("waiting for the order");
         let mut pace = FIRST_WAIT;
@@ -172,8 +174,9 @@ impl<'a> Conversation<'a> {
                     let reason = "the order is invalid, and the CA gives no reason";
                     return Err(self.wire.unusable("the order", reason).into());
                 }
-                _ if status == passing => {}
-                _ => return Ok(()),
+                OrderStatus::Valid => return Ok(()),
+                _ if passing == OrderStatus::Pending && status != passing => return Ok(()),
+                _ => {}
             }
             // What was proven may have made the order ready already.
             if fresh {
@@ -227,6 +230,18 @@ impl From<AuthorityError> for Trouble {
             error,
             problem: None,
         }
+    }
+}
+
+/// RFC 8555 section 7.4 leaves it to the CA, and has no name for its no (Vault: `malformed`).
+fn perhaps_no_lifetimes(trouble: Trouble) -> Trouble {
+    if !trouble.is("malformed") {
+        return trouble;
+    }
+    let hint = "many CAs accept no notAfter, and grant what their profile or role says: leave out ask_lifetime";
+    Trouble {
+        error: answer::hinted(trouble.error, hint),
+        problem: trouble.problem,
     }
 }
 

@@ -14,8 +14,7 @@ use crate::finding::{Code, Finding};
 const PUBLIC: Code = Code::new("acme-public-ca");
 const NEW_ACCOUNT: Code = Code::new("acme-account-new");
 
-const KEY_ALONE: &str =
-    "contains only a key, because the run that created it ended before the CA answered";
+const KEY_ALONE: &str = "contains only a key, for which no CA has created an account yet";
 
 /// Hosts, or the ends of hosts, of CAs whose roots are in browsers.
 const PUBLIC_HOSTS: &[(&str, &str)] = &[
@@ -46,8 +45,14 @@ pub fn whole(
     let mut looked_at = vec!["names", "profile", "terms", "the way to prove names"];
     let mut login = String::new();
     match Kept::read(&settings.account, &settings.connection.url)? {
-        Kept::Nothing => findings.push(new_account(settings, reached, "does not exist")),
-        Kept::Key(_) => findings.push(new_account(settings, reached, KEY_ALONE)),
+        kept @ (Kept::Nothing | Kept::Key(_)) => {
+            account::rehearse(settings)?;
+            let state = match kept {
+                Kept::Nothing => "does not exist",
+                _ => KEY_ALONE,
+            };
+            findings.push(new_account(settings, reached, state));
+        }
         Kept::Account(account) => {
             account.confirm(&wire)?;
             login = "the account of the file".to_owned();

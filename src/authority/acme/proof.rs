@@ -8,6 +8,7 @@ use instant_acme::{AuthorizationStatus, ChallengeType, Error, Order};
 use super::challenge::{Presented, Task};
 use super::order::{Conversation, FIRST_WAIT};
 use super::problem;
+use super::settings::Kind;
 use super::wire::{Trouble, What};
 use crate::authority::AuthorityError;
 use crate::finding::Finding;
@@ -131,16 +132,24 @@ impl Conversation<'_> {
     fn not_offered(&self, name: &str, kinds: Vec<String>) -> Trouble {
         let kind = self.challenges.proof().kind().as_str();
         let name = crate::line::harmless(name.as_bytes(), 300).unwrap_or_default();
+        let ours = [Kind::Http, Kind::TlsAlpn, Kind::Dns].map(Kind::as_str);
+        let ours: Vec<&str> = ours
+            .into_iter()
+            .filter(|ours| kinds.iter().any(|kind| kind == ours))
+            .collect();
+        let hint = if ours.is_empty() {
+            "certbake supports none of those that the CA offers: have dns-01, http-01 or tls-alpn-01 enabled there".to_owned()
+        } else {
+            let ours = ours.join(", ");
+            format!("set challenge to one that the CA offers for this name: {ours}")
+        };
         AuthorityError::Refused(Box::new(
             Finding::error(
                 problem::CHALLENGE_FAILED,
                 format!("the CA does not accept {kind} for {name}"),
             )
-            .fact("offered", kinds.clone())
-            .hint(format!(
-                "set challenge to one that the CA offers for this name: {}",
-                kinds.join(", ")
-            )),
+            .fact("offered", kinds)
+            .hint(hint),
         ))
         .into()
     }

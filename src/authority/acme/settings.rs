@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::authority::connection::{Connection, login, wrong};
+use crate::authority::connection::{Connection, key_pair, wrong};
 use crate::authority::{Settings, SettingsError};
 use crate::secret_source::SecretSource;
 use crate::span::Span;
@@ -112,12 +112,12 @@ impl Checked {
         }
         Ok(Self {
             name: settings.name.to_owned(),
-            connection: Connection::read(settings, None)?,
+            connection: connection(settings)?,
             account: settings.directory.join(&words.account),
             terms_agreed: words.terms_of_service_agreed,
             proof: proof(&words)?,
             contact: words.contact,
-            external: login(
+            external: key_pair(
                 settings,
                 words.eab_key_id,
                 words.eab_hmac_key,
@@ -134,6 +134,17 @@ impl Checked {
         secrets.extend(self.external.iter().map(|(_, source)| source.clone()));
         secrets
     }
+}
+
+/// The directory's URL is the CA's own (RFC 8555 section 7.1.1), a slash at its end included.
+fn connection(settings: &Settings<'_>) -> Result<Connection, SettingsError> {
+    let mut connection = Connection::read(settings, None)?;
+    let given = settings.table.get("url").and_then(toml::Value::as_str);
+    if given.is_some_and(|url| url.ends_with('/')) {
+        let path = connection.url.path().trim_end_matches('/').to_owned();
+        connection.url.set_path(&format!("{path}/"));
+    }
+    Ok(connection)
 }
 
 fn proof(words: &Words) -> Result<Proof, SettingsError> {

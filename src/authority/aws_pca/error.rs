@@ -13,6 +13,10 @@ use crate::line;
 use crate::net::NetError;
 
 pub const CREDENTIALS: Code = Code::new("aws-credentials");
+const CLIENT_SETTINGS: Code = Code::new("ca-client-settings");
+
+/// How often an answer that speaks of a fault is asked for again, as Amazon's own retries do.
+const FAULTS: u32 = 2;
 
 const NOT_ITS: &str = "it is not what AWS Private CA sends";
 
@@ -23,6 +27,12 @@ enum Kind {
     Refused,
     Busy,
 }
+
+/// A change of the CA, or another revocation, is not through yet.
+const CONCURRENT: &str = "ConcurrentModificationException";
+
+/// Of a call about one certificate, what [`EXCEPTIONS`] would say of the CA.
+const NO_SUCH_CERTIFICATE: &str = "this CA has no certificate with that serial number, or this account and region have no such CA: check certificate_authority";
 
 /// Exception, kind, what to do.
 const EXCEPTIONS: &[(&str, Kind, &str)] = &[
@@ -112,6 +122,11 @@ const EXCEPTIONS: &[(&str, Kind, &str)] = &[
         "the CA accepted the order but could not sign: order again with another ttl or key, and look in CloudTrail",
     ),
     (
+        CONCURRENT,
+        Kind::Busy,
+        "the CA is being changed, or is revoking another certificate: retry in a minute",
+    ),
+    (
         "ThrottlingException",
         Kind::Busy,
         "AWS limits this account's request rate: retry later, or have the quota raised",
@@ -149,8 +164,55 @@ where
             status if status < 400 => session::unusable(what, NOT_ITS),
             status => turned_down(what, status, None, response.raw().body().bytes()),
         },
-        // Nothing was sent: no credentials, most often.
-        _ => no_credentials(&innermost(error)),
+        // Nothing was sent, and the credentials were found before.
+        _ => unsendable(what, &innermost(error)),
+    }
+}
+
+/// What may pass, and a status of 400 or 500 does not tell our network client; faults not for ever.
+pub fn passes<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+    faults: &mut u32,
+) -> Option<&'static str> {
+    let SdkError::ServiceError(service) = error else {
+        return None;
+    };
+    match service.err().code() {
+        Some("ThrottlingException" | "TooManyRequestsException") => {
+            return Some("it limits the request rate");
+        }
+        Some(CONCURRENT) => return Some("the CA is being changed"),
+        _ => {}
+    }
+    *faults += 1;
+    let is_fault = service.raw().status().as_u16() == 500;
+    (is_fault && *faults <= FAULTS).then_some("it has an error")
+}
+
+/// Amazon's client could not make the request of what its own configuration says.
+fn unsendable(what: &str, reason: &str) -> AuthorityError {
+    let reason = line::harmless(reason.as_bytes(), 300).unwrap_or_default();
+    AuthorityError::Settings(Box::new(
+        Finding::error(
+            CLIENT_SETTINGS,
+            format!("{what} could not be sent: {reason}"),
+        )
+        .hint(
+            "check url, and what overrides it in AWS's own configuration: AWS_ENDPOINT_URL, \
+             AWS_ENDPOINT_URL_ACM_PCA, endpoint_url of the profile",
+        ),
+    ))
+}
+
+/// The chain's own calls, to STS or SSO, may not have been answered: later they may.
+pub fn without_credentials(error: &(dyn Error + 'static)) -> AuthorityError {
+    let finding = no_credentials(&innermost(error)).into_finding();
+    let later = inside::<NetError>(error)
+        .is_some_and(|error| matches!(answer::failed(error), AuthorityError::Unreachable(_)));
+    if later {
+        AuthorityError::Unreachable(Box::new(finding))
+    } else {
+        AuthorityError::Settings(Box::new(finding))
     }
 }
 
@@ -192,6 +254,9 @@ fn turned_down(what: &str, status: u16, code: Option<&str>, said: Option<&[u8]>)
         (None, _) => Kind::Refused,
     };
     let hint = match (row, kind) {
+        (Some(("ResourceNotFoundException", ..)), _) if what == "RevokeCertificate" => {
+            NO_SUCH_CERTIFICATE
+        }
         (Some((.., hint)), _) => *hint,
         (None, Kind::Login) => "ask the account's owner whether this login may use this CA",
         (None, Kind::Busy) => "AWS has an error or is busy: retry later",

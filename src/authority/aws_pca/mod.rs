@@ -20,7 +20,6 @@ use super::clock::Clock;
 use super::foresight::TTL_NOT_ALLOWED;
 use super::random::random;
 use super::shared::Shared;
-use super::waits::Waits;
 use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
     Reason, Renew, Revocation, Revoke, Settings, SettingsError, answer, delivered, foresight,
@@ -40,10 +39,6 @@ pub const ENTRY: Entry = Entry {
     open,
     schema: || with_connection(schemars::schema_for!(Words)),
 };
-
-/// First wait for a certificate, and the longest between two looks (Amazon's own waiter uses 1 s).
-const FIRST_LOOK: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Of a CA in short-lived mode.
 const SHORT_LIVED: Span = Span::seconds(7 * 86_400);
@@ -75,11 +70,6 @@ impl AwsPca {
     fn session(&self, deadline: Instant) -> Result<Arc<Session>, AuthorityError> {
         let open = || Session::open(&self.settings, deadline);
         self.session.get(open)
-    }
-
-    fn waits(&self, deadline: Instant) -> Waits {
-        let waits = self.settings.connection.teller().waits(deadline);
-        waits.between(FIRST_LOOK, LONGEST_WAIT)
     }
 
     /// AWS wants to be told; the CA knows which fits its key.
@@ -133,9 +123,8 @@ impl AwsPca {
             data_encoding::HEXLOWER.encode(&random::<16>("an order needs a token of its own")?);
         let csr = order.request.pem();
         let validity = self.validity(order)?;
-        let mut waits = self.waits(order.deadline);
-        loop {
-            let request = client
+        let answer = session.ask(&mut self.settings.waits(order.deadline), || {
+            client
                 .issue_certificate()
                 .certificate_authority_arn(&self.settings.arn.text)
                 .csr(Blob::new(csr.as_bytes()))
@@ -144,21 +133,14 @@ impl AwsPca {
                 .validity(validity.clone())
                 .idempotency_token(&token)
                 .customize()
-                .config_override(over(transport));
-            match session.block_on(request.send()) {
-                Ok(answer) => {
-                    return answer
-                        .certificate_arn()
-                        .map(str::to_owned)
-                        .ok_or_else(|| empty("IssueCertificate"));
-                }
-                // A 400, so the network client does not know that it may pass.
-                Err(e)
-                    if error::exception(&e) == Some("ThrottlingException")
-                        && waits.pause(None, "it limits the request rate").is_ok() => {}
-                Err(e) => return Err(error::failed("IssueCertificate", &e)),
-            }
-        }
+                .config_override(over(transport))
+                .send()
+        });
+        answer
+            .map_err(|e| error::failed("IssueCertificate", &e))?
+            .certificate_arn()
+            .map(str::to_owned)
+            .ok_or_else(|| empty("IssueCertificate"))
     }
 
     /// The certificate and its chain, PEM, once the CA has signed.
@@ -170,15 +152,18 @@ impl AwsPca {
         deadline: Instant,
     ) -> Result<String, AuthorityError> {
         let client = session.client();
-        let mut waits = self.waits(deadline);
+        let mut waits = self.settings.waits(deadline);
         loop {
-            let request = client
-                .get_certificate()
-                .certificate_authority_arn(&self.settings.arn.text)
-                .certificate_arn(arn)
-                .customize()
-                .config_override(over(transport));
-            match session.block_on(request.send()) {
+            let answer = session.ask(&mut waits, || {
+                client
+                    .get_certificate()
+                    .certificate_authority_arn(&self.settings.arn.text)
+                    .certificate_arn(arn)
+                    .customize()
+                    .config_override(over(transport))
+                    .send()
+            });
+            match answer {
                 Ok(answer) => {
                     let leaf = answer
                         .certificate()
@@ -307,16 +292,16 @@ impl Revoke for AwsPca {
             Reason::Superseded => RevocationReason::Superseded,
             Reason::CessationOfOperation => RevocationReason::CessationOfOperation,
         };
-        let answer = session.block_on(
+        let answer = session.ask(&mut self.settings.waits(revocation.deadline), || {
             client
                 .revoke_certificate()
                 .certificate_authority_arn(&self.settings.arn.text)
                 .certificate_serial(&revocation.certificate.facts().serial)
-                .revocation_reason(reason)
+                .revocation_reason(reason.clone())
                 .customize()
                 .config_override(over(&transport))
-                .send(),
-        );
+                .send()
+        });
         match answer {
             Ok(_) => Ok(Vec::new()),
             Err(e) if error::exception(&e) == Some("RequestAlreadyProcessedException") => {

@@ -7,7 +7,9 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_acmpca::Client;
 use aws_sdk_acmpca::config::{Builder, ProvideCredentials, retry::RetryConfig};
+use aws_sdk_acmpca::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_acmpca::types::{CertificateAuthority, CertificateAuthorityUsageMode};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use time::OffsetDateTime;
 use tokio::runtime::Runtime;
@@ -18,10 +20,14 @@ use super::settings::Checked;
 use super::transport::{ChainTransport, Transport};
 use crate::authority::connection::{Reached, read_secret};
 use crate::authority::shared::Shared;
+use crate::authority::waits::Waits;
 use crate::authority::{AuthorityError, answer};
 use crate::finding::Finding;
 use crate::net;
 use crate::secret::Secret;
+
+/// A call of Amazon's client that did not end well.
+pub type Failed<E> = SdkError<E, HttpResponse>;
 
 /// Everything between settings and the first order.
 pub struct Session {
@@ -86,6 +92,25 @@ impl Session {
         self.runtime.block_on(future)
     }
 
+    /// Asks again while the answer is one that passes.
+    pub fn ask<T, E, F>(&self, waits: &mut Waits, ask: impl Fn() -> F) -> Result<T, Box<Failed<E>>>
+    where
+        E: ProvideErrorMetadata,
+        F: Future<Output = Result<T, Failed<E>>>,
+    {
+        let mut faults = 0;
+        loop {
+            let error = match self.block_on(ask()) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            match error::passes(&error, &mut faults) {
+                Some(reason) if waits.pause(None, reason).is_ok() => {}
+                _ => return Err(Box::new(error)),
+            }
+        }
+    }
+
     /// What the CA says of itself: asked once.
     pub fn described(
         &self,
@@ -94,14 +119,14 @@ impl Session {
     ) -> Result<Arc<Described>, AuthorityError> {
         self.described.get(|| {
             let transport = self.transport(deadline);
-            let answer = self.block_on(
+            let answer = self.ask(&mut settings.waits(deadline), || {
                 self.client
                     .describe_certificate_authority()
                     .certificate_authority_arn(&settings.arn.text)
                     .customize()
                     .config_override(over(&transport))
-                    .send(),
-            );
+                    .send()
+            });
             let answer = answer.map_err(|e| error::failed("DescribeCertificateAuthority", &e))?;
             answer
                 .certificate_authority()
@@ -171,7 +196,7 @@ async fn log_in(
     let credentials = chain
         .provide_credentials()
         .await
-        .map_err(|e| error::no_credentials(&error::innermost(&e)))?;
+        .map_err(|e| error::without_credentials(&e))?;
     Ok((config, credentials))
 }
 

@@ -1,11 +1,18 @@
 //! The settings of `kind = "aws-pca"`, checked: which private CA, in which region, by which template.
 
+use std::time::{Duration, Instant};
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::authority::connection::{Connection, login, wrong};
+use crate::authority::connection::{Connection, key_pair, wrong};
+use crate::authority::waits::Waits;
 use crate::authority::{Settings, SettingsError};
 use crate::secret_source::SecretSource;
+
+/// First wait for a certificate, and the longest between two looks (Amazon's own waiter uses 1 s).
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// `[ca.<name>]` with `kind = "aws-pca"`, beside the keys of the connection. `url` stands in for the
 /// region's endpoint: a VPC endpoint, say.
@@ -64,7 +71,7 @@ impl Checked {
             .map_err(|reason| wrong("certificate_authority", reason))?;
         let endpoint = format!("https://acm-pca.{}.{}", arn.region, arn.domain());
         let connection = Connection::read_public(settings, &endpoint)?;
-        let key = login(
+        let key = key_pair(
             settings,
             words.access_key_id,
             words.secret_access_key,
@@ -100,6 +107,12 @@ impl Checked {
             connection,
             arn,
         })
+    }
+
+    /// Between two questions about the same thing.
+    pub fn waits(&self, deadline: Instant) -> Waits {
+        let waits = self.connection.teller().waits(deadline);
+        waits.between(FIRST_LOOK, LONGEST_WAIT)
     }
 
     /// Where the credentials come from, those of the chain apart.

@@ -13,7 +13,7 @@ use data_encoding::HEXLOWER;
 use self::session::{Answer, Session};
 use self::settings::{Checked, Words};
 use self::wire::{SignRequest, Signed};
-use super::clock::Clock;
+use super::clock::{Clock, Heard};
 use super::shared::Shared;
 use super::{
     Ability, Authority, AuthorityError, Depth, Entry, Issued, Opened, Order, Preflight, Revocation,
@@ -170,9 +170,11 @@ impl Cfssl {
         (ends < wanted).then(|| answer::ends_first(&issuer.title(), ends, wanted))
     }
 
-    /// A request without a CSR is refused after the key has been found right: nothing is signed.
+    /// A request without a CSR is refused after the key has been found right, and one with a CSR that is
+    /// none after none has been found to be wanted: nothing is signed.
     fn try_key(&self, session: &Session, deadline: Instant) -> Result<(), AuthorityError> {
-        let Err(error) = self.sign(session, "", None, deadline) else {
+        let request = if session.key.is_some() { "" } else { "none" };
+        let Err(error) = self.sign(session, request, None, deadline) else {
             return Ok(());
         };
         let AuthorityError::Refused(finding) = &error else {
@@ -181,7 +183,11 @@ impl Cfssl {
         let is_about_the_request = finding
             .summary
             .ends_with("missing parameter 'certificate_request'")
-            || finding.summary.ends_with("invalid request");
+            || finding.summary.ends_with("invalid request")
+            || finding
+                .facts
+                .get("cfssl_error")
+                .is_some_and(wire::is_about_the_csr);
         if is_about_the_request {
             Ok(())
         } else {
@@ -206,7 +212,7 @@ impl Authority for Cfssl {
         }
         certificates.extend(session.issuer.clone());
         let mut issued = received::issued(certificates, order.request.spki()).map_err(unusable)?;
-        issued.date = answer.response.date.or(session.date);
+        issued.date = answer.response.date.or(session.clock.map(Heard::now));
         issued.findings = self.exposure();
         issued
             .findings
@@ -232,13 +238,14 @@ impl Preflight for Cfssl {
         }
         self.try_key(&session, order.deadline)?;
         findings.extend(self.exposure());
-        let mut looked_at = vec!["TLS and trust", "lifetime and usages of the profile"];
-        if session.key.is_some() {
-            looked_at.push("login");
-        }
+        let looked_at = [
+            "TLS and trust",
+            "lifetime and usages of the profile",
+            "login",
+        ];
         findings.push(foresight::answers(
             &self.settings.login(),
-            session.date,
+            session.clock.map(Heard::now),
             &looked_at,
         ));
         Ok(findings)

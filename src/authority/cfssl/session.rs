@@ -6,11 +6,11 @@ use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use time::OffsetDateTime;
 
 use super::settings::Checked;
 use super::wire::{self, Envelope, Info, Message};
 use crate::authority::answer::{self, BUSY, LOGIN_REFUSED, REFUSED};
+use crate::authority::clock::Heard;
 use crate::authority::connection::read_secret;
 use crate::authority::{AuthorityError, received};
 use crate::finding::{Code, Finding};
@@ -28,7 +28,7 @@ pub struct Session {
     pub info: Info,
     /// The CA's certificate, where the server shows it.
     pub issuer: Option<Certificate>,
-    pub date: Option<OffsetDateTime>,
+    pub clock: Option<Heard>,
     client: Client,
 }
 
@@ -63,7 +63,7 @@ impl Session {
                 expiry: String::new(),
             },
             issuer: None,
-            date: None,
+            clock: None,
         };
         session.learn(settings, deadline)?;
         Ok(session)
@@ -78,7 +78,7 @@ impl Session {
         let body = serde_json::to_vec(&words).unwrap_or_default();
         let request = self.request(settings, "info", Repeat::Safe, body, deadline);
         let answer: Answer<Info> = self.ask(settings, what, &request)?;
-        self.date = answer.response.date;
+        self.clock = Heard::of(&answer.response);
         self.info = answer.result;
         if !self.info.certificate.trim().is_empty() {
             self.issuer = received::certificates(self.info.certificate.as_bytes())
@@ -235,7 +235,7 @@ fn by_words(
     } else if about("not authorised") {
         let hint = "multirootca accepts only some addresses for this CA (its nets): have this machine's address added";
         (LOGIN_REFUSED, hint.to_owned())
-    } else if about("invalid profile") || about("bad label") {
+    } else if about("invalid profile") || about("Unknown policy profile") || about("bad label") {
         let hint = "check profile and label: they are names in the server's configuration";
         (REFUSED, hint.to_owned())
     } else if about("bad request") {

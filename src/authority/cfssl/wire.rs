@@ -147,6 +147,11 @@ pub fn category(code: u32) -> Option<(&'static str, bool)> {
     })
 }
 
+/// An error's number, by its thousands.
+pub fn is_about_the_csr(code: &serde_json::Value) -> bool {
+    code.as_u64().is_some_and(|code| code / 1000 == 9)
+}
+
 /// A serial number as cfssl's store writes it: decimal, from big-endian bytes.
 pub fn decimal(bytes: &[u8]) -> String {
     let mut digits = vec![0_u8];

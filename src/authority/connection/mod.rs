@@ -203,12 +203,25 @@ pub fn login(
     secret: Option<SecretSource>,
     keys: [&str; 2],
 ) -> Result<Option<(String, SecretSource)>, SettingsError> {
+    // RFC 7617 section 2: the first colon ends the user name.
+    if name.as_ref().is_some_and(|name| name.contains(':')) {
+        return Err(wrong(keys[0], "a user name cannot contain a colon"));
+    }
+    key_pair(settings, name, secret, keys)
+}
+
+/// A key's identifier, whatever it looks like, and where the key comes from: both or neither.
+///
+/// # Errors
+/// Which of the two is missing.
+pub fn key_pair(
+    settings: &Settings<'_>,
+    name: Option<String>,
+    secret: Option<SecretSource>,
+    keys: [&str; 2],
+) -> Result<Option<(String, SecretSource)>, SettingsError> {
     match (name, secret) {
         (None, None) => Ok(None),
-        // RFC 7617 section 2: the first colon ends the user name.
-        (Some(name), _) if name.contains(':') => {
-            Err(wrong(keys[0], "a user name cannot contain a colon"))
-        }
         (Some(name), Some(secret)) => Ok(Some((name, secret.relative_to(settings.directory)))),
         (Some(_), None) => Err(wrong(
             keys[1],

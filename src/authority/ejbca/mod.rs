@@ -175,14 +175,15 @@ impl Revoke for Ejbca {
         match response.status {
             // 409: it is revoked already.
             200 | 409 => Ok(Vec::new()),
-            202 => Ok(vec![
-                Finding::warning(
+            // Whoever asks again once it is approved is told 409.
+            202 => Err(AuthorityError::Unreachable(Box::new(
+                Finding::error(
                     answer::PENDING,
                     "EJBCA waits for an administrator's approval before it revokes",
                 )
                 .fact("serial", facts.serial.clone())
                 .hint("approve the revocation in EJBCA: until then the certificate is valid"),
-            ]),
+            ))),
             _ => Err(self.turned_down(what, &request, &response)),
         }
     }

@@ -11,6 +11,10 @@ use crate::span::Span;
 
 pub const RENEWAL: Code = Code::new("renewal-not-allowed");
 
+/// The one 401 that step-ca gives a reason for.
+const DISABLED: &str = "the CA could not start this provisioner, and its log says why (limits that contradict each other, such as \
+     a maxTLSCertDuration below defaultTLSCertDuration, or roots it cannot read): have its configuration fixed";
+
 /// How we presented ourselves.
 pub enum Presented<'a> {
     Token(&'a Token),
@@ -56,7 +60,11 @@ pub fn turned_down(
     };
     match (response.status, error) {
         (401, AuthorityError::Refused(finding)) => {
-            let hint = unauthorized(session, presented);
+            let hint = if said.contains("is disabled due to") {
+                DISABLED.to_owned()
+            } else {
+                unauthorized(session, presented)
+            };
             let finding = with_facts(*finding);
             let finding = match presented {
                 Presented::Token(_) => finding,

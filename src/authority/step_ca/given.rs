@@ -99,7 +99,9 @@ impl Token {
         let operation = purpose.audience.rsplit('/').next().unwrap_or_default();
         let is_for = |audience: &String| {
             let path = audience.split('#').next().unwrap_or_default();
-            path.rsplit('/').next() == Some(operation)
+            // SSH has a sign of its own, `/1.0/ssh/sign`.
+            let before = path.strip_suffix(operation);
+            before.is_some_and(|before| before.ends_with('/') && !before.ends_with("/ssh/"))
         };
         // An id token's audience is a client of the identity provider.
         let is_one_time = claims.aud.iter().any(|audience| audience.contains("/1.0/"));

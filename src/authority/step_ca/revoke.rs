@@ -1,16 +1,19 @@
 //! `/1.0/revoke`: with a token of the provisioner, or over mTLS with the certificate's own key.
 
-use serde_json::json;
 use std::time::Instant;
+
+use serde::Deserialize;
+use serde_json::json;
 
 use super::explain::{self, Presented};
 use super::order::{post, spend, with_token};
-use super::session::Session;
+use super::session::{self, Api, Session};
 use super::settings::Checked;
 use super::token::Purpose;
-use crate::authority::{AuthorityError, Reason, Revocation};
+use crate::authority::{AuthorityError, Reason, Revocation, answer};
 use crate::finding::{Code, Finding};
 use crate::net::{Repeat, Request, Response};
+use crate::pki::Certificate;
 
 pub const PASSIVE: Code = Code::new("revocation-passive");
 
@@ -20,6 +23,7 @@ pub fn by_token(
     session: &Session,
     revocation: &Revocation<'_>,
 ) -> Result<Vec<Finding>, AuthorityError> {
+    let doubt = doubt(session, revocation)?;
     let serial = decimal(&revocation.certificate.facts().serial);
     let purpose = Purpose {
         audience: settings.audience("revoke"),
@@ -37,7 +41,78 @@ pub fn by_token(
         )
     })?;
     let presented = Presented::Token(&spent.token);
-    answered(session, &spent.request, &spent.response, &presented)
+    let mut notes = answered(session, &spent.request, &spent.response, &presented)?;
+    notes.extend(doubt);
+    Ok(notes)
+}
+
+/// With a token step-ca notes any serial number as revoked, also one that it never gave. One of another
+/// name is refused; one of the same name and another key may have been its own, before that was
+/// replaced. Older ones do not tell their intermediates.
+fn doubt(
+    session: &Session,
+    revocation: &Revocation<'_>,
+) -> Result<Option<Finding>, AuthorityError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(default)]
+        crts: Vec<String>,
+    }
+    let what = "GET /intermediates";
+    let request = Request::get(session.api.at("/intermediates")).until(revocation.deadline);
+    let response = session.api.ask(&request)?;
+    if !matches!(response.status, 200 | 201) {
+        return Ok(None);
+    }
+    let answer: Answer = Api::read(what, &request, &response)?;
+    if answer.crts.is_empty() {
+        return Ok(None);
+    }
+    let issuer = revocation.certificate.facts();
+    let here = session::certificates(what, &answer.crts, &response)?;
+    if here
+        .iter()
+        .any(|ca| revocation.certificate.is_issued_by(ca))
+    {
+        return Ok(None);
+    }
+    let has_the_name = |ca: &Certificate| ca.facts().subject_der == issuer.issuer_der;
+    if here.iter().any(has_the_name) {
+        return Ok(Some(another_key(&issuer.issuer)));
+    }
+    let names: Vec<&str> = here.iter().map(|ca| ca.facts().subject.as_str()).collect();
+    Err(AuthorityError::Refused(Box::new(
+        Finding::error(
+            answer::REFUSED,
+            format!(
+                "the certificate was issued by \"{}\", and this step-ca signs as \"{}\": since it would record any \
+                 serial number as revoked, certbake does not ask it to",
+                issuer.issuer,
+                names.join("\", \"")
+            ),
+        )
+        .fact("issuer", issuer.issuer.as_str())
+        .fact("intermediates", names)
+        .hint(
+            "name the CA that issued it; if this one did, under an earlier name, revoke it there: \
+             step ca revoke SERIAL",
+        ),
+    )))
+}
+
+fn another_key(issuer: &str) -> Finding {
+    Finding::warning(
+        PASSIVE,
+        format!(
+            "this step-ca signs as \"{issuer}\" with another key than the certificate's issuer had: it has \
+             recorded the serial number, and would record any"
+        ),
+    )
+    .fact("issuer", issuer)
+    .hint(
+        "unless its intermediate has been replaced since, another CA of the same name issued the certificate: \
+         revoke it there",
+    )
 }
 
 /// By the certificate itself, which `session` shows.

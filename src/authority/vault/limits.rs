@@ -19,9 +19,11 @@ use crate::span::Span;
 pub struct Limits {
     /// `None` where the token may not read it, as is usual.
     pub role: Option<Role>,
+    /// What Vault answered then.
+    pub unread: Option<u16>,
     /// The longest lifetime of the mount, in seconds; looked up where the role does not say.
     mount: Option<i64>,
-    issuer: Option<Certificate>,
+    pub issuer: Option<Certificate>,
 }
 
 /// `GET sys/internal/ui/mounts/<mount>`: for every token that may use it.
@@ -41,10 +43,13 @@ impl Limits {
         settings: &Checked,
         until: Instant,
     ) -> Result<Self, AuthorityError> {
-        let role = role(session, settings, until)?;
+        let (role, unread) = match role(session, settings, until)? {
+            Ok(role) => (Some(role), None),
+            Err(status) => (None, Some(status)),
+        };
         let of_role = role.as_ref().and_then(Role::longest);
         let by_role = role.as_ref().and_then(|role| role.issuer_ref.as_deref());
-        let issuer = pki::issuer(&session.server, settings, by_role, until);
+        let issuer = pki::issuer(&session.server, settings, by_role, until)?;
         Ok(Self {
             mount: match of_role {
                 Some(_) => None,
@@ -52,6 +57,7 @@ impl Limits {
             },
             issuer: issuer.into_iter().next(),
             role,
+            unread,
         })
     }
 
@@ -112,18 +118,19 @@ fn cut(order: &Order, most: Option<i64>, who: &str, name: &str, raise: &str) -> 
     })
 }
 
+/// The role, or the status of an answer without it.
 fn role(
     session: &Session,
     settings: &Checked,
     until: Instant,
-) -> Result<Option<Role>, AuthorityError> {
+) -> Result<Result<Role, u16>, AuthorityError> {
     let Checked { mount, role, .. } = settings;
     let path = format!("{mount}/roles/{role}");
     let what = format!("GET {path}");
     let request = session.get(&path, until);
     let response = session.send(&request)?;
     match response.status {
-        200 => data(&what, &response).map(Some),
+        200 => data(&what, &response).map(Ok),
         404 => {
             let turned_down = TurnedDown {
                 what: &what,
@@ -137,7 +144,7 @@ fn role(
                 ),
             ))
         }
-        _ => Ok(None),
+        status => Ok(Err(status)),
     }
 }
 

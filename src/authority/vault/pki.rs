@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::refusal::TurnedDown;
-use super::server::{Server, read};
+use super::server::{Server, lacks_issuer, read};
 use super::session::Session;
 use super::settings::Checked;
 use crate::authority::foresight;
@@ -65,7 +65,7 @@ pub fn sign(
         .data
         .ok_or_else(|| answer::unusable(&what, "it contains no certificate", &response))?;
     let mut issued = sorted(&what, &signed, &response, order)?;
-    issued.findings = warnings(answer.warnings.unwrap_or_default());
+    issued.findings = warnings(answer.warnings.unwrap_or_default(), "Vault signed anyway");
     issued.findings.extend(leased.then(|| on_lease(settings)));
     if issued.anchors.is_empty() && !settings.pins_anchors {
         issued.anchors = roots(&session.server, settings, order.deadline);
@@ -186,7 +186,7 @@ fn certificates<'a>(texts: impl Iterator<Item = &'a String>) -> Result<Vec<Certi
 
 /// What Vault says beside an answer, some of it twice. A lifetime above the role's or the mount's is
 /// cut with such words.
-pub fn warnings(warnings: Vec<String>) -> Vec<Finding> {
+pub fn warnings(warnings: Vec<String>, anyway: &str) -> Vec<Finding> {
     warnings
         .into_iter()
         .collect::<BTreeSet<_>>()
@@ -198,13 +198,11 @@ pub fn warnings(warnings: Vec<String>) -> Vec<Finding> {
             let (code, hint) = if capped {
                 (
                     foresight::CAPPED,
-                    "ask for a shorter ttl, or raise max_ttl of the role and of the mount",
+                    "ask for a shorter ttl, or raise max_ttl of the role and of the mount"
+                        .to_owned(),
                 )
             } else {
-                (
-                    SAID,
-                    "Vault signed anyway; ask its operators what this means",
-                )
+                (SAID, format!("{anyway}; ask its operators what this means"))
             };
             Finding::warning(code, format!("Vault says: {said}"))
                 .fact("said", said)
@@ -215,27 +213,45 @@ pub fn warnings(warnings: Vec<String>) -> Vec<Finding> {
 
 /// The certificates of the issuer that signs, the issuer's own first; none where its page cannot be
 /// read. `by_role` is the issuer that the role names.
+///
+/// # Errors
+/// [`AuthorityError::Refused`] where the mount has not the one that is named. Of a role that could not
+/// be read it is only a guess that it leaves it to the mount.
 pub fn issuer(
     server: &Server,
     settings: &Checked,
     by_role: Option<&str>,
     deadline: Instant,
-) -> Vec<Certificate> {
+) -> Result<Vec<Certificate>, AuthorityError> {
     let Checked { mount, issuer, .. } = settings;
-    let issuer = issuer.as_deref().or(by_role).unwrap_or("default");
+    let named = issuer.as_deref().or(by_role);
+    let issuer = named.unwrap_or("default");
     let path = format!("{mount}/issuer/{issuer}/json");
-    let page = server.send(&server.get(&path, deadline)).ok();
-    page.filter(|page| page.status == 200)
+    let request = server.get(&path, deadline);
+    let Ok(page) = server.send(&request) else {
+        return Ok(Vec::new());
+    };
+    if named.is_some() && lacks_issuer(&page) {
+        let turned_down = TurnedDown {
+            what: &format!("GET {path}"),
+            request: &request,
+            response: &page,
+        };
+        return Err(turned_down.without_issuer(settings));
+    }
+    let certificates = Some(page)
+        .filter(|page| page.status == 200)
         .and_then(|page| read::<Issuer>(&path, &page).ok()?.data)
         .and_then(|issuer| {
             let chain = issuer.ca_chain.iter().flatten();
             certificates(std::iter::once(&issuer.certificate).chain(chain)).ok()
-        })
-        .unwrap_or_default()
+        });
+    Ok(certificates.unwrap_or_default())
 }
 
 fn roots(server: &Server, settings: &Checked, deadline: Instant) -> Vec<Vec<u8>> {
     issuer(server, settings, None, deadline)
+        .unwrap_or_default()
         .iter()
         .filter(|certificate| certificate.is_self_issued())
         .map(|certificate| certificate.der().to_vec())
@@ -260,8 +276,7 @@ pub fn revoke(
         let request = session.post(&path, Repeat::Safe, &body, revocation.deadline);
         let response = session.send(&request)?;
         if response.status == 200 {
-            let answer = read::<Value>(&what, &response)?;
-            return Ok(warnings(answer.warnings.unwrap_or_default()));
+            return taken(&what, &response);
         }
         let turned_down = TurnedDown {
             what: &what,
@@ -276,6 +291,25 @@ pub fn revoke(
     }
     // Both ways ended the same: it is not one of this mount's.
     first.map_or(Ok(Vec::new()), Err)
+}
+
+/// A success without a time of revocation is none: one that has expired is put on no list.
+fn taken(what: &str, response: &Response) -> Result<Vec<Finding>, AuthorityError> {
+    let answer = read::<Value>(what, response)?;
+    let said = answer.warnings.unwrap_or_default();
+    if answer.data.is_some_and(|data| data.is_object()) {
+        return Ok(warnings(said, "Vault revoked it anyway"));
+    }
+    let words = line::harmless(said.join("; ").as_bytes(), 300).unwrap_or_default();
+    Err(AuthorityError::Refused(Box::new(
+        Finding::error(
+            answer::REFUSED,
+            format!("{what}: Vault did not revoke the certificate: {words}"),
+        )
+        .fact("status", response.status)
+        .fact("said", words)
+        .hint("an expired certificate is on no revocation list, and peers refuse it because of its dates"),
+    )))
 }
 
 /// Octets in hexadecimal, separated by colons.

@@ -1,20 +1,16 @@
 //! What can be known before an order: is Vault open, is the token good and for how long, may it have
 //! requests signed, what does the role cut or refuse, does the issuer last.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-
-use serde_json::json;
-use time::OffsetDateTime;
 
 use super::login::Method;
 use super::refusal::{self, TokenFacts, TurnedDown};
 use super::server::{Server, data};
 use super::session::Session;
 use super::{Vault, settings::Checked};
+use crate::authority::clock::Heard;
 use crate::authority::{AuthorityError, Order, answer, foresight};
 use crate::finding::{Code, Finding, Severity};
-use crate::net::Repeat;
 use crate::span::Span;
 
 pub const TOKEN_ENDS: Code = Code::new("vault-token-ends-first");
@@ -36,38 +32,49 @@ pub fn before_an_order(vault: &Vault, order: &Order) -> Result<Vec<Finding>, Aut
 pub fn whole(vault: &Vault, order: &Order) -> Result<Vec<Finding>, AuthorityError> {
     let settings = &vault.settings;
     let server = vault.server()?;
-    let date = healthy(&server, order.deadline)?;
+    let clock = healthy(&server, order.deadline)?;
     if let Method::AppRole(login) = &settings.method
         && login.can_be_used_once()
     {
         login.look_up(&server, order.deadline)?;
-        return Ok(untried(date));
+        return Ok(untried(clock));
     }
     let session = vault.session(order.deadline)?;
     let mut findings = Vec::new();
+    let mut looked_at = vec!["TLS and trust", "sealed or not", "login"];
     if let Some(token) = living(&session, settings, order.deadline)? {
-        findings.extend(lasting(&token, order).filter(|_| !session.came_by_login()));
+        looked_at.push("how long it lasts");
+        let given = Some(&token).filter(|_| !session.came_by_login());
+        findings.extend(given.and_then(|token| lasting(token, order)));
+        if let Some(few) = given.and_then(few_uses) {
+            findings.push(few);
+            let clock = clock.map(Heard::now);
+            findings.push(foresight::answers(&session.login, clock, &looked_at));
+            return Ok(findings);
+        }
     }
-    permitted(&session, settings, order.deadline)?;
+    if permitted(&session, settings, order.deadline)? {
+        looked_at.push("policy");
+    }
     let limits = vault.limits(&session, order.deadline)?;
     findings.extend(limits.against(order, settings));
-    let role = match &limits.role {
-        Some(_) => format!("role {}", settings.role),
-        None => format!("role {} (which this login may not read)", settings.role),
+    let unread = match limits.unread {
+        None => String::new(),
+        Some(403) => " (which this login may not read)".to_owned(),
+        Some(status) => format!(" (not read, since Vault answered {status})"),
     };
-    let looked_at = [
-        "TLS and trust",
-        "sealed or not",
-        "login and how long it lasts",
-        "policy",
-        role.as_str(),
-        "the issuer's own end",
-    ];
-    findings.push(foresight::answers(&session.login, date, &looked_at));
+    let role = format!("role {}{unread}", settings.role);
+    looked_at.push(&role);
+    looked_at.extend(limits.issuer.as_ref().map(|_| "the issuer's own expiry"));
+    findings.push(foresight::answers(
+        &session.login,
+        clock.map(Heard::now),
+        &looked_at,
+    ));
     Ok(findings)
 }
 
-fn untried(date: Option<OffsetDateTime>) -> Vec<Finding> {
+fn untried(clock: Option<Heard>) -> Vec<Finding> {
     let looked_at = ["TLS and trust", "sealed or not", "the wrapped secret id"];
     vec![
         Finding::note(
@@ -75,12 +82,12 @@ fn untried(date: Option<OffsetDateTime>) -> Vec<Finding> {
             "the login was not tried: the wrapped secret id exists, and can be unwrapped only once",
         )
         .hint("nothing to do: the order will unwrap it, and only then shows what the token may do"),
-        foresight::answers("", date, &looked_at),
+        foresight::answers("", clock.map(Heard::now), &looked_at),
     ]
 }
 
 /// <https://developer.hashicorp.com/vault/api-docs/system/health>: the state stands in the status.
-fn healthy(server: &Server, deadline: Instant) -> Result<Option<OffsetDateTime>, AuthorityError> {
+fn healthy(server: &Server, deadline: Instant) -> Result<Option<Heard>, AuthorityError> {
     let request = server.health(deadline);
     let response = server.send(&request)?;
     let turned_down = TurnedDown {
@@ -96,7 +103,7 @@ fn healthy(server: &Server, deadline: Instant) -> Result<Option<OffsetDateTime>,
         )),
         503 => Err(turned_down.sealed()),
         // Whatever else: a proxy may well hide this page.
-        _ => Ok(response.date),
+        _ => Ok(Heard::of(&response)),
     }
 }
 
@@ -145,34 +152,37 @@ fn lasting(token: &TokenFacts, order: &Order) -> Option<Finding> {
     )
 }
 
-/// A policy that does not allow the order is known before it.
+/// Each further look would take a use of a token that has few, from the order that follows.
+fn few_uses(token: &TokenFacts) -> Option<Finding> {
+    let hint = "get a new one for the build, without a limit of uses or with two and one for each \
+                identity, or let certbake log in (auth.method)";
+    let finding = match token.num_uses {
+        0 => return None,
+        left @ 1.. => Finding::warning(
+            TOKEN_ENDS,
+            format!(
+                "the token can be used {left} more {}: this check took one use, and would have taken \
+                 more to see policy, role and limits",
+                if left == 1 { "time" } else { "times" }
+            ),
+        ),
+        _ => Finding::error(
+            TOKEN_ENDS,
+            "the token could be used once, and this check used it",
+        ),
+    };
+    Some(finding.fact("uses_left", token.num_uses.max(0)).hint(hint))
+}
+
+/// A policy that does not allow the order is known before it; whether it could be looked at.
 fn permitted(
     session: &Session,
     settings: &Checked,
     deadline: Instant,
-) -> Result<(), AuthorityError> {
+) -> Result<bool, AuthorityError> {
     let path = settings.sign_path();
-    let what = "POST sys/capabilities-self";
-    let request = session.post(
-        "sys/capabilities-self",
-        Repeat::Safe,
-        &json!({ "paths": [path] }),
-        deadline,
-    );
-    let response = session.send(&request)?;
-    if response.status != 200 {
-        return Ok(());
-    }
-    let capabilities: BTreeMap<String, serde_json::Value> = data(what, &response)?;
-    let denied = capabilities
-        .get(&path)
-        .and_then(serde_json::Value::as_array)
-        .is_some_and(|held| {
-            !held
-                .iter()
-                .any(|it| matches!(it.as_str(), Some("update" | "root")))
-        });
-    if denied {
+    let may = session.may_update(&path, deadline)?;
+    if may == Some(false) {
         let finding = Finding::error(
             answer::LOGIN_REFUSED,
             format!("this login is not allowed to sign at {path}"),
@@ -182,5 +192,5 @@ fn permitted(
             finding, session, settings, &path, deadline,
         ));
     }
-    Ok(())
+    Ok(may.is_some())
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::Deserialize;
 
+use super::server::lacks_issuer;
 use super::session::Session;
 use super::settings::Checked;
 use crate::authority::{AuthorityError, answer};
@@ -108,8 +109,21 @@ impl TurnedDown<'_> {
         match self.response.status {
             400 => self.refused(answer::REFUSED, self.unfit(checked)),
             403 => self.forbidden(session, checked, &checked.sign_path(), until),
+            500 if lacks_issuer(self.response) => self.without_issuer(checked),
             _ => self.in_general(&session.login),
         }
+    }
+
+    /// The mount cannot sign before somebody gives it what it lacks.
+    pub fn without_issuer(&self, checked: &Checked) -> AuthorityError {
+        let Checked { mount, .. } = checked;
+        self.refused(
+            answer::REFUSED,
+            format!(
+                "the mount \"{mount}\" has no such issuer: see `vault list {mount}/issuers`, then set issuer, \
+                 issuer_ref of the role, or the mount's default (`vault write {mount}/config/issuers default=…`)"
+            ),
+        )
     }
 
     pub fn of_revocation(
@@ -214,12 +228,31 @@ pub fn forbidden(
                 session.login
             ),
         ),
-        TokenState::Good { .. } if !session.is_pki(mount, until) => (
+        TokenState::Good { .. } | TokenState::Silent if !session.is_pki(mount, until) => (
             answer::REFUSED,
             "path",
             format!(
                 "the token is valid, but there is no PKI engine at \"{mount}\" (Vault answers 403 for that as \
                  well): check mount and namespace, and `vault secrets list`"
+            ),
+        ),
+        TokenState::Silent => (
+            answer::LOGIN_REFUSED,
+            "policy",
+            format!(
+                "the login returned a token that may not even look itself up: none of its policies allows this, \
+                 the path is misspelt, or this address is not among its token_bound_cidrs; a policy for it: \
+                 path \"{path}\" {{ capabilities = [\"update\"] }}"
+            ),
+        ),
+        TokenState::Good { policies } if narrowed(session, path, until) => (
+            answer::LOGIN_REFUSED,
+            "policy",
+            format!(
+                "the token is valid, and its policies ({}) grant \"update\" on this path, but not to this request: look for \
+                 allowed_parameters, denied_parameters or required_parameters, and for min_wrapping_ttl \
+                 (certbake requests no wrapping)",
+                policies.join(", ")
             ),
         ),
         TokenState::Good { policies } => (
@@ -235,11 +268,18 @@ pub fn forbidden(
     AuthorityError::Refused(Box::new(finding.fact(CAUSE, cause).hint(hint)))
 }
 
+/// What is refused is not the path.
+fn narrowed(session: &Session, path: &str, until: Instant) -> bool {
+    matches!(session.may_update(path, until), Ok(Some(true)))
+}
+
 /// What `auth/token/lookup-self` tells of a token.
 pub enum TokenState {
     Good {
         policies: Vec<String>,
     },
+    /// A login has just given it, and it may not look itself up.
+    Silent,
     /// Wrong, expired, revoked, or of another server.
     Bad,
     /// It may not look itself up, or there was no answer.
@@ -252,6 +292,9 @@ pub struct TokenFacts {
     /// Seconds left; 0 is for ever.
     #[serde(default)]
     pub ttl: i64,
+    /// How often it can still be used; 0 is as often as one likes, below that was the last time.
+    #[serde(default)]
+    pub num_uses: i64,
     pub policies: Option<Vec<String>>,
     pub identity_policies: Option<Vec<String>>,
 }

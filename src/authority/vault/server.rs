@@ -81,7 +81,7 @@ impl Server {
                     Failure::Redirected { .. } => elsewhere(error.finding()),
                     _ => answer::failed(&error),
                 })?;
-            let passes = matches!(response.status, 412 | 500 | 502);
+            let passes = matches!(response.status, 412 | 500 | 502) && !lacks_issuer(&response);
             let again = passes && faults < FAULTS && request.repeat != Repeat::Never;
             let reason = format!("answered {}", response.status);
             if !again || waits.pause(None, &reason).is_err() {
@@ -91,6 +91,18 @@ impl Server {
             faults += 1;
         }
     }
+}
+
+/// Vault's 500 for a mount without a default issuer, or without the one that is named: it does not pass.
+pub fn lacks_issuer(response: &Response) -> bool {
+    let said = String::from_utf8_lossy(&response.body);
+    response.status == 500
+        && [
+            "no default issuer currently configured",
+            "unable to find PKI issuer",
+        ]
+        .iter()
+        .any(|words| said.contains(words))
 }
 
 /// `X-Vault-Request` shows an agent or proxy in between that no web page made us ask.

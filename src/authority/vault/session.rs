@@ -1,5 +1,6 @@
 //! A token that Vault accepts: given, or got by a login and given back in the end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -106,12 +107,36 @@ impl Session {
                 Err(_) => TokenState::Unknown,
             },
             // A role may leave out the policy "default", by which tokens look themselves up.
-            403 if self.came_by_login() && !is_invalid => TokenState::Good {
-                policies: vec!["not readable by it".to_owned()],
-            },
+            403 if self.came_by_login() && !is_invalid => TokenState::Silent,
             403 => TokenState::Bad,
             _ => TokenState::Unknown,
         }
+    }
+
+    /// Whether the policies give `update` on a path; `None` where the token may not ask.
+    pub fn may_update(
+        &self,
+        path: &str,
+        deadline: Instant,
+    ) -> Result<Option<bool>, AuthorityError> {
+        let what = "POST sys/capabilities-self";
+        let request = self.post(
+            "sys/capabilities-self",
+            Repeat::Safe,
+            &json!({ "paths": [path] }),
+            deadline,
+        );
+        let response = self.send(&request)?;
+        if response.status != 200 {
+            return Ok(None);
+        }
+        let capabilities: BTreeMap<String, Value> = data(what, &response)?;
+        let held = capabilities.get(path).and_then(Value::as_array);
+        let updates = |held: &Vec<Value>| {
+            held.iter()
+                .any(|it| matches!(it.as_str(), Some("update" | "root")))
+        };
+        Ok(held.map(updates))
     }
 
     /// Whether a PKI engine stands there: its certificate is public.

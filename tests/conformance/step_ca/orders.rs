@@ -263,6 +263,19 @@ fn a_certificate_is_taken_back_by_the_provisioner_or_by_its_own_key_and_then_not
     }
 }
 
+/// step-ca itself would note it, and say that all is well.
+#[test]
+fn a_certificate_of_another_ca_is_not_noted_as_revoked() {
+    let Some(ca) = StepCa::start() else { return };
+    let foreign = crate::support::Lab::new("Other").client("x").certificate();
+    let foreign = revocation(&foreign, Reason::KeyCompromise);
+    let revoked = open(jwk(&ca)).revoke.unwrap().revoke(&foreign);
+    let error = revoked.unwrap_err().to_string();
+    for words in ["refused", "Other Issuing", "Lab Intermediate CA"] {
+        assert!(error.contains(words), "{error}");
+    }
+}
+
 #[test]
 fn a_provisioner_of_another_type_and_a_wrong_password_are_told_by_name() {
     let Some(mut ca) = StepCa::make() else { return };

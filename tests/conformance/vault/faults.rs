@@ -19,6 +19,39 @@ fn refused(opened: &Opened) -> Finding {
     }
 }
 
+/// Its words and its 500 for what only an operator can mend.
+#[test]
+fn an_issuer_that_the_mount_has_not_is_a_refusal() {
+    let Some(vault) = Vault::start() else { return };
+    let (_file, token) = secret(ROOT_TOKEN);
+    let on = |mount: &'static str, issuer: Option<&'static str>| {
+        authority(&vault, by_token(&token), move |table| {
+            table.insert("mount".into(), mount.into());
+            if let Some(issuer) = issuer {
+                table.insert("issuer".into(), issuer.into());
+            }
+        })
+    };
+    vault.write("sys/mounts/empty", &json!({ "type": "pki" }));
+    vault.write("empty/roles/app", &json!({ "allow_any_name": true }));
+    for (mount, issuer) in [("empty", None), (MOUNT, Some("nope"))] {
+        let opened = on(mount, issuer);
+        let started = Instant::now();
+        let hint = refused(&opened).hint;
+        assert!(
+            hint.contains(&format!("vault list {mount}/issuers")),
+            "{hint}"
+        );
+        let looked = opened.preflight.as_ref().unwrap();
+        let looked = looked.preflight(&order(PATIENCE).1, Depth::Whole);
+        assert!(
+            matches!(looked, Err(AuthorityError::Refused(_))),
+            "{looked:?}"
+        );
+        assert!(started.elapsed() < Duration::from_secs(1));
+    }
+}
+
 #[test]
 fn a_403_is_told_apart_by_its_cause() {
     let Some(vault) = Vault::start() else { return };

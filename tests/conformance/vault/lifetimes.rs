@@ -100,7 +100,7 @@ fn short_lived(vault: &Vault, behaviour: &str) {
 }
 
 #[test]
-fn at_the_issuers_end_it_is_cut_without_a_word_and_seen_all_the_same() {
+fn at_the_issuers_end_it_is_cut_without_a_word_and_seen_anyway() {
     let Some(vault) = Vault::start() else { return };
     short_lived(&vault, "truncate");
     let (_file, token) = secret(&vault.token("short", "10m"));

@@ -124,6 +124,16 @@ fn a_certificate_is_revoked_stored_or_not_and_twice_is_no_error() {
             "{state}"
         );
     }
+    // Vault puts none that has expired on its list, and says 200.
+    let (_key, mut soon) = order(PATIENCE);
+    soon.ttl = Some("1s".parse().unwrap());
+    let expired = leaf(&opened.authority.issue(&soon).unwrap());
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let revocation_of_it = revocation(&expired, Reason::Superseded);
+    let revoke = opened.revoke.as_ref().unwrap();
+    let error = revoke.revoke(&revocation_of_it).unwrap_err();
+    assert!(error.to_string().contains("already expired"), "{error}");
+
     // Somebody else's is none of this mount's business.
     let lab = crate::support::Lab::new("Other");
     let foreign = lab.client("x").certificate();
