@@ -112,7 +112,7 @@ fn who_did_not_come_is_told_and_the_request_can_still_be_looked_at() {
     let printed = printed(&output);
     assert_eq!(output.status.code(), Some(6), "{printed}");
     assert!(
-        printed.contains("nobody has approved the request certbake-app-"),
+        printed.contains("nobody approved the request certbake-app-"),
         "{printed}"
     );
 }

@@ -111,7 +111,7 @@ fn at_the_issuers_end_it_is_cut_without_a_word_and_seen_anyway() {
     let foreseen = foreseen(&opened, &order);
     assert_eq!(codes(&foreseen), ["lifetime-capped"]);
     assert!(
-        foreseen[0].summary.contains("\"Short\" ends in 1h 59m"),
+        foreseen[0].summary.contains("\"Short\" expires in 1h 59m"),
         "{}",
         foreseen[0].summary
     );
