@@ -189,7 +189,7 @@ fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
         assert!(run.stderr.contains(said), "{report}: {}", run.stderr);
     }
     for (record, said) in [
-        ("rootfs/etc/app.pem", "where the combined of app goes"),
+        ("rootfs/etc/app.pem", "where the combined placement of"),
         ("certbake.toml", "is the configuration file"),
         ("out.json", "is already the path of the json report"),
     ] {

@@ -140,7 +140,11 @@ fn baked(identities: &[Identity]) -> Vec<(ImagePath, String)> {
     let mut baked = Vec::new();
     for identity in identities {
         for placement in &identity.placements {
-            let what = format!("the {} of {}", placement.content.name(), identity.name);
+            let what = format!(
+                "the {} placement of {}",
+                placement.content.name(),
+                identity.name
+            );
             baked.push((placement.path.clone(), what));
         }
         if let Some(path) = record_path(&identity.name) {
