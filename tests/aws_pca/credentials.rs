@@ -9,23 +9,33 @@ use crate::support::baking::Baked;
 use crate::support::contract::{CANARY, Protocol};
 use crate::support::{FakeServer, Lab, Reply};
 
+/// Without keys in the settings, so that these profiles count.
+fn by_profiles(
+    lab: &Lab,
+    server: &FakeServer,
+    profiles: &str,
+    variables: &[(&str, &str)],
+) -> Baked {
+    let mut table = AwsPca.settings(server, "");
+    table.retain(|key, _| !key.contains("access_key"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), profiles).unwrap();
+    let own = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_CONFIG_FILE", file.path().to_str().unwrap()),
+    ];
+    let variables = [&own[..], variables].concat();
+    Baked::provision("aws-pca", &table, &lab.anchors(), &variables)
+}
+
 #[test]
 fn a_program_that_never_gives_credentials_takes_no_longer_than_the_deadline() {
     let lab = Lab::new("Lab");
     let server = FakeServer::https(&lab.server(), |_| Reply::Close);
-    let mut table = AwsPca.settings(&server, "");
-    table.retain(|key, _| !key.contains("access_key"));
-    let profiles = tempfile::NamedTempFile::new().unwrap();
     let slow = "[profile slow]\ncredential_process = sleep 20\n";
-    std::fs::write(profiles.path(), slow).unwrap();
-    let variables = [
-        ("AWS_ACCESS_KEY_ID", ""),
-        ("AWS_CONFIG_FILE", profiles.path().to_str().unwrap()),
-        ("AWS_PROFILE", "slow"),
-        ("CERTBAKE_DEADLINE", "1s"),
-    ];
+    let variables = [("AWS_PROFILE", "slow"), ("CERTBAKE_DEADLINE", "1s")];
     let started = Instant::now();
-    let baked = Baked::provision("aws-pca", &table, &lab.anchors(), &variables);
+    let baked = by_profiles(&lab, &server, slow, &variables);
     assert!(started.elapsed() < Duration::from_secs(10));
     assert_eq!(baked.code, 6, "{}", baked.printed);
     let finding = &baked.report["findings"][0];
@@ -75,22 +85,16 @@ fn a_container_gives_its_credentials_in_the_clear_at_its_own_address() {
 fn an_sts_that_does_not_answer_may_answer_later() {
     let lab = Lab::new("Lab");
     let server = FakeServer::https(&lab.server(), |_| Reply::Close);
-    let mut table = AwsPca.settings(&server, "");
-    table.retain(|key, _| !key.contains("access_key"));
-    let profiles = tempfile::NamedTempFile::new().unwrap();
     let assumed = "[profile own]\naws_access_key_id = AK\naws_secret_access_key = canary-4f1c\n\
                    [profile assumed]\nrole_arn = arn:aws:iam::123456789012:role/x\n\
                    source_profile = own\n";
-    std::fs::write(profiles.path(), assumed).unwrap();
     let variables = [
-        ("AWS_ACCESS_KEY_ID", ""),
-        ("AWS_CONFIG_FILE", profiles.path().to_str().unwrap()),
         ("AWS_PROFILE", "assumed"),
         // Nobody listens there.
         ("AWS_ENDPOINT_URL_STS", "https://127.0.0.1:1"),
         ("CERTBAKE_DEADLINE", "5s"),
     ];
-    let baked = Baked::provision("aws-pca", &table, &lab.anchors(), &variables);
+    let baked = by_profiles(&lab, &server, assumed, &variables);
     assert_eq!(baked.code, 6, "{}", baked.printed);
     assert_eq!(baked.report["findings"][0]["code"], "aws-credentials");
 }

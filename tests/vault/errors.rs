@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::fake::{Bench, answer, errors, logged_in, no_route};
+use crate::fake::{Bench, answer, by_jwt, errors, logged_in, no_route};
 use crate::support::contract::{self, CANARY, PATIENCE};
 use crate::support::{Asked, Reply};
 
@@ -161,18 +161,11 @@ mod forbidden {
     /// `token_no_default_policy=true` in the login's role.
     #[test]
     fn a_fresh_token_that_may_not_look_itself_up_is_good_anyway() {
-        let bench = Bench::with(
-            |table, source| {
-                let auth = toml::toml! { method = "jwt"
-                jwt = source };
-                table.insert("auth".into(), auth.into());
-            },
-            |_, asked| match asked.path.as_str() {
-                "/v1/auth/jwt/login" => Some(logged_in("t")),
-                "/v1/auth/token/lookup-self" => Some(denied()),
-                _ => is_order(asked).then(denied),
-            },
-        );
+        let bench = Bench::with(by_jwt, |_, asked| match asked.path.as_str() {
+            "/v1/auth/jwt/login" => Some(logged_in("t")),
+            "/v1/auth/token/lookup-self" => Some(denied()),
+            _ => is_order(asked).then(denied),
+        });
         assert_eq!(bench.refused().facts["cause"], "policy");
         assert_eq!(
             bench
@@ -197,20 +190,13 @@ mod forbidden {
     #[test]
     fn a_login_that_has_ended_is_made_anew_once() {
         let mut logins = 0;
-        let bench = Bench::with(
-            |table, source| {
-                let auth = toml::toml! { method = "jwt"
-                jwt = source };
-                table.insert("auth".into(), auth.into());
-            },
-            move |_, asked| match asked.path.as_str() {
-                "/v1/auth/jwt/login" => {
-                    logins += 1;
-                    Some(logged_in(&format!("token-{logins}")))
-                }
-                _ => (asked.header("x-vault-token") == Some("token-1")).then(invalid),
-            },
-        );
+        let bench = Bench::with(by_jwt, move |_, asked| match asked.path.as_str() {
+            "/v1/auth/jwt/login" => {
+                logins += 1;
+                Some(logged_in(&format!("token-{logins}")))
+            }
+            _ => (asked.header("x-vault-token") == Some("token-1")).then(invalid),
+        });
         bench.issue().unwrap();
         let asked = bench.asked();
         assert_eq!(

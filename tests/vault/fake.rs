@@ -84,6 +84,13 @@ pub fn answer(data: Value) -> Reply {
     with(json!({ "data": data }))
 }
 
+/// Settings that log in by the JWT of a source.
+pub fn by_jwt(table: &mut toml::Table, source: &str) {
+    let auth = toml::toml! { method = "jwt"
+    jwt = source };
+    table.insert("auth".into(), auth.into());
+}
+
 /// A 200 with these members beside the ones that are always there.
 pub fn with(members: Value) -> Reply {
     let mut whole = json!({

@@ -6,7 +6,7 @@ use certbake::authority::{AuthorityError, Depth};
 use serde_json::json;
 
 use super::{look, usual, whole};
-use crate::fake::{Bench, answer, errors};
+use crate::fake::{Bench, answer, by_jwt, errors};
 use crate::support::contract::{PATIENCE, codes, order};
 use crate::support::{Asked, Reply};
 
@@ -57,18 +57,12 @@ fn and_one_that_is_gone_is_known_by_it() {
 
 #[test]
 fn a_token_of_few_uses_is_kept_for_the_order() {
-    let bench = Bench::with(
-        |table, source| {
-            let auth = toml::toml! { method = "jwt"
-            jwt = source };
-            table.insert("auth".into(), auth.into());
-        },
-        |_, asked| {
-            asked.path.contains("/login").then(|| {
-                crate::fake::with(json!({ "auth": { "client_token": "t", "num_uses": 1 } }))
-            })
-        },
-    );
+    let bench = Bench::with(by_jwt, |_, asked| {
+        asked
+            .path
+            .contains("/login")
+            .then(|| crate::fake::with(json!({ "auth": { "client_token": "t", "num_uses": 1 } })))
+    });
     assert_eq!(look(&bench, &order(PATIENCE).1, Depth::Order).unwrap(), []);
     bench.issue().unwrap();
     assert_eq!(
@@ -149,22 +143,15 @@ fn a_role_that_is_not_told_for_another_reason_is_not_told_as_forbidden() {
 /// A role without the policy "default", or with token_bound_cidrs that do not hold our address.
 #[test]
 fn a_token_that_may_not_look_itself_up_is_not_called_good() {
-    let bench = Bench::with(
-        |table, source| {
-            let auth = toml::toml! { method = "jwt"
-            jwt = source };
-            table.insert("auth".into(), auth.into());
-        },
-        |lab, asked| {
-            if asked.path.contains("/login") {
-                return usual(lab, asked);
-            }
-            let is_ours = ["/sign/", "/roles/", "-self"]
-                .iter()
-                .any(|part| asked.path.contains(part));
-            is_ours.then(|| errors(403, &["permission denied"]))
-        },
-    );
+    let bench = Bench::with(by_jwt, |lab, asked| {
+        if asked.path.contains("/login") {
+            return usual(lab, asked);
+        }
+        let is_ours = ["/sign/", "/roles/", "-self"]
+            .iter()
+            .any(|part| asked.path.contains(part));
+        is_ours.then(|| errors(403, &["permission denied"]))
+    });
     let looked_at = whole(&bench).unwrap()[0].facts["looked_at"].to_string();
     assert!(!looked_at.contains("how long"), "{looked_at}");
     let finding = bench.refused();
