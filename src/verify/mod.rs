@@ -69,7 +69,23 @@ pub struct Asked<'a> {
     pub usage: Usage,
     /// `None` when the authority was to decide.
     pub ttl: Option<Span>,
+    /// Whether a configuration asks it of what was baked before, perhaps by another one.
+    pub afterwards: bool,
 }
+
+impl Asked<'_> {
+    /// What to do about a certificate that is not what is asked for; `at_the_ca` where it was just issued.
+    fn hint(&self, at_the_ca: impl Into<String>) -> String {
+        if self.afterwards {
+            return CONFIGURATION_CHANGED.to_owned();
+        }
+        at_the_ca.into()
+    }
+}
+
+/// Of an image that passed the gate when it was baked.
+pub const CONFIGURATION_CHANGED: &str =
+    "the configuration has changed since the image was built: run `certbake provision` again";
 
 /// What is demanded beyond what was asked for. The default demands nothing.
 #[derive(Clone, Debug, Default)]

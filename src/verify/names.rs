@@ -74,15 +74,19 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
         Finding::error(
             MISSING.code,
             format!(
-                "the certificate lacks {}, which {} asked for",
+                "the certificate lacks {}, which {} for",
                 missing.join(" and "),
-                if missing.len() == 1 { "was" } else { "were" }
+                match missing.len() {
+                    _ if asked.afterwards => "the configuration asks",
+                    1 => "was asked",
+                    _ => "were asked",
+                }
             ),
         )
         .fact("missing", missing)
         .fact("asked", Vec::from_iter(compared.asked))
         .fact("came", Vec::from_iter(compared.came))
-        .hint("have the CA's role, profile or template take the names from the request, or ask only for names that it grants"),
+        .hint(asked.hint("have the CA's role, profile or template take the names from the request, or ask only for names that it grants")),
     ]
 }
 
@@ -97,12 +101,17 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
         .cloned()
         // What peers take for the identity, against what merely describes it.
         .partition(|name| name.starts_with("CN=") || !is_subject_attribute(name));
-    let finding = |make: fn(Code, String) -> Finding, names: Vec<String>, hint: &str| {
+    let finding = |make: fn(Code, String) -> Finding, names: Vec<String>, hint: String| {
         make(
             UNEXPECTED.code,
             format!(
-                "the certificate carries {}, which was not asked for",
-                names.join(" and ")
+                "the certificate carries {}, which {}",
+                names.join(" and "),
+                if asked.afterwards {
+                    "the configuration does not ask for"
+                } else {
+                    "was not asked for"
+                }
             ),
         )
         .fact("unexpected", names)
@@ -112,12 +121,12 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     if !grave.is_empty() {
-        let hint = repeated(&grave, asked.names, case.leaf());
+        let hint = asked.hint(repeated(&grave, asked.names, case.leaf()));
         findings.push(finding(Finding::error, grave, hint));
     }
     if !other.is_empty() {
         let hint = "ask for it if peers may see it; some read the subject's organization as a group (Kubernetes)";
-        findings.push(finding(Finding::warning, other, hint));
+        findings.push(finding(Finding::warning, other, hint.to_owned()));
     }
     findings
 }

@@ -127,6 +127,54 @@ fn a_placement_that_the_configuration_has_gained_since_is_missing() {
 }
 
 #[test]
+fn what_the_configuration_asks_for_anew_is_not_in_an_older_image() {
+    let image = Image::baked();
+    for (was, is, finds) in [
+        (
+            "dns = [\"app.internal\"]",
+            "dns = [\"new.internal\"]",
+            &["names-missing", "names-unexpected"][..],
+        ),
+        (
+            "common_name = \"app-server\"",
+            "common_name = \"other\"",
+            &["names-missing", "names-unexpected"],
+        ),
+        ("ttl =", "usage = \"server\"\nttl =", &["usage-missing"]),
+        (
+            "ttl = \"30d\"\nmin_validity = \"21d\"",
+            "max_validity = \"7d\"",
+            &["lifetime-too-long"],
+        ),
+        // Less than was asked for is for the floor to judge.
+        ("ttl = \"30d\"", "ttl = \"60d\"", &[]),
+        // Names that only the flags of a build say are not known here.
+        (
+            "common_name = \"app-server\"\ndns = [\"app.internal\"]",
+            "",
+            &[],
+        ),
+    ] {
+        let changed = CONFIG.replace(was, is);
+        assert_ne!(changed, CONFIG, "{was}");
+        fs::write(image.config(), changed).unwrap();
+        let run = image.certbake(&["check"]);
+        let run = run.ends(if finds.is_empty() { 0 } else { 4 });
+        assert_eq!(run.findings(), finds, "{is}");
+        for finding in run.report["findings"].as_array().unwrap() {
+            let told = finding.to_string();
+            let told = finding["code"] == "lifetime-too-long"
+                || told.contains("the configuration has changed since the image was built");
+            assert!(told, "{finding:#}");
+        }
+    }
+    // What is asked for on the command line goes before it.
+    let server = CONFIG.replace("ttl =", "usage = \"server\"\nttl =");
+    fs::write(image.config(), server).unwrap();
+    image.certbake(&["check", "--usage", "client"]).ends(0);
+}
+
+#[test]
 fn a_root_that_is_not_there_is_the_image_s_fault() {
     let image = Image::baked();
     fs::remove_dir_all(image.root()).unwrap();

@@ -189,12 +189,18 @@ fn of_file(draft: &Draft<'_>, source: &Source) -> Result<Expected, UsageError> {
         .into_iter()
         .map(|placement| (placement.content.name().to_owned(), placement.path))
         .collect();
+    let names = identity::names(draft)?;
+    let subject = identity::subject(draft)?;
+    let named = subject.common_name.is_some() || !names.is_empty();
     Ok(Expected {
         name: draft.name.clone(),
         floor: policy.floor,
         floor_origin: policy.floor_origin,
         anchors: pinned(draft, source),
         placements,
+        usage: policy.usage,
+        max_validity: policy.max_validity,
+        names: named.then_some((subject, names)),
     })
 }
 
