@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::baked::{CERT, CONFIG, Image, KEY, RECORD};
+use crate::baked::{CERT, CONFIG, Image, KEY, RECORD, in_days};
 
 #[test]
 fn a_record_that_lists_no_file_proves_nothing() {
@@ -50,6 +50,21 @@ fn a_file_that_a_later_step_has_replaced_is_found() {
         image.check(&[]).ends(4).findings(),
         ["image-file-missing client.crt"]
     );
+}
+
+#[test]
+fn issuers_are_not_taken_for_the_certificate_that_is_gone() {
+    let more = CONFIG.replace("anchors = ", "issuers = \"/etc/app/issuers.crt\"\nanchors = ");
+    let image = Image::baked_with(&more);
+    image.check(&[]).ends(0);
+    fs::remove_file(image.file(CERT)).unwrap();
+    let run = image.check(&[]).ends(4);
+    assert_eq!(run.findings(), ["image-file-missing client.crt"]);
+    assert_eq!(run.report["identities"][0]["certificate"], Value::Null);
+    assert_eq!(run.report["identities"][0]["window"], Value::Null);
+    // What was recorded of it still ends in time.
+    let run = image.check(&["--at", &in_days(31)]).ends(4);
+    assert_eq!(run.findings(), ["image-file-missing client.crt", "expired"]);
 }
 
 #[test]

@@ -262,7 +262,8 @@ impl<'a> Identity<'a> {
         .ok()
     }
 
-    /// The certificate and what came with it, from the most complete file.
+    /// The certificate and what came with it, from the most complete file. Issuers whose certificate is
+    /// gone are nobody's chain.
     fn bundle(&self) -> Vec<Certificate> {
         ["full-chain", "combined"]
             .into_iter()
@@ -270,7 +271,9 @@ impl<'a> Identity<'a> {
             .find(|certificates| !certificates.is_empty())
             .unwrap_or_else(|| {
                 let mut bundle = self.certificates("certificate");
-                bundle.extend(self.certificates("issuers"));
+                if !bundle.is_empty() {
+                    bundle.extend(self.certificates("issuers"));
+                }
                 bundle
             })
     }
