@@ -162,6 +162,9 @@ pub const CHECKS: &[Check] = &[
 /// Of a lifetime that was granted shorter than asked for, or would be.
 pub const LIFETIME_SHORTENED: Code = lifetime::SHORTENED.code;
 
+/// Of a file whose certificates are not in order.
+pub const CHAIN_MISORDERED: Code = trust::MISORDERED.code;
+
 /// What the gate says.
 #[derive(Clone, Debug)]
 pub struct Verdict {

@@ -54,7 +54,10 @@ fn a_file_that_a_later_step_has_replaced_is_found() {
 
 #[test]
 fn issuers_are_not_taken_for_the_certificate_that_is_gone() {
-    let more = CONFIG.replace("anchors = ", "issuers = \"/etc/app/issuers.crt\"\nanchors = ");
+    let more = CONFIG.replace(
+        "anchors = ",
+        "issuers = \"/etc/app/issuers.crt\"\nanchors = ",
+    );
     let image = Image::baked_with(&more);
     image.check(&[]).ends(0);
     fs::remove_file(image.file(CERT)).unwrap();

@@ -296,7 +296,7 @@ impl<'a> Identity<'a> {
             ..IdentityReport::default()
         };
         let bundle = self.bundle();
-        let Some((leaf, others)) = bundle.split_first() else {
+        let Some(leaf) = read::end_entity(&bundle) else {
             self.judge_by_record(policy, report.at);
             self.findings.extend(self.closed());
             summary.checks = verify::checks_by_record(
@@ -305,7 +305,8 @@ impl<'a> Identity<'a> {
             );
             return summary;
         };
-        let chain = Chain::above(leaf.clone(), others.to_vec());
+        let others = bundle.iter().filter(|link| *link != leaf).cloned();
+        let chain = Chain::above(leaf.clone(), others.collect());
         let placed = self.certificates("anchors");
         let anchors = anchors.or_else(|| (!placed.is_empty()).then(|| Anchors::new(placed)));
         let key = self.key();

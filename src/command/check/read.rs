@@ -223,6 +223,19 @@ fn holds_no_certificate(der: &[u8]) -> bool {
         || KeyFacts::of_spki(der).is_some()
 }
 
+/// Of a file with a chain, the certificate that the chain is of: the first; but where that is an
+/// authority's and one other is not, that one.
+pub(super) fn end_entity(certificates: &[Certificate]) -> Option<&Certificate> {
+    let first = certificates.first()?;
+    let mut ends = certificates.iter().filter(|one| !one.facts().is_ca);
+    let end = ends.next().unwrap_or(first);
+    Some(if ends.all(|other| other == end) {
+        end
+    } else {
+        first
+    })
+}
+
 /// Whether a file met in a folder is meant to hold certificates.
 pub(super) fn looks_like_certificates(path: &Path, bytes: &[u8]) -> bool {
     if bytes.first() == Some(&SEQUENCE) {
