@@ -193,6 +193,15 @@ fn what_the_configuration_asks_for_anew_is_not_in_an_older_image() {
 }
 
 #[test]
+fn a_configuration_that_demands_nothing_is_no_leave_to_go_by_the_records() {
+    let image = Image::baked();
+    let without = &CONFIG[..CONFIG.find("[identity.app-server]").unwrap()];
+    fs::write(image.config(), without).unwrap();
+    let run = image.certbake(&["check"]).ends(2);
+    assert_eq!(run.findings(), ["config-invalid certbake.toml"]);
+}
+
+#[test]
 fn a_root_that_is_not_there_is_the_image_s_fault() {
     let image = Image::baked();
     fs::remove_dir_all(image.root()).unwrap();
