@@ -107,10 +107,10 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
             format!(
                 "the certificate carries {}, which {}",
                 names.join(" and "),
-                if asked.afterwards {
-                    "the configuration does not ask for"
-                } else {
-                    "was not asked for"
+                match names.len() {
+                    _ if asked.afterwards => "the configuration does not ask for",
+                    1 => "was not asked for",
+                    _ => "were not asked for",
                 }
             ),
         )
@@ -131,19 +131,25 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
     findings
 }
 
-/// What to do about names that nobody asked for: many authorities repeat one of those that were.
+/// What to do about names that nobody asked for: many authorities repeat one of those that were. Where
+/// others came with it, those are the graver fault.
 fn repeated(grave: &[String], asked: &[AltName], leaf: &Certificate) -> &'static str {
     let common_name = leaf.facts().common_name.clone().unwrap_or_default();
     let as_dns = format!("dns:{common_name}");
-    if grave.iter().any(|name| name.eq_ignore_ascii_case(&as_dns)) {
+    let [only] = grave else {
+        return FROM_THE_REQUEST;
+    };
+    if only.eq_ignore_ascii_case(&as_dns) {
         return "the CA adds the common name as a DNS name: ask for it (dns), or turn that off at the CA (Vault: exclude_cn_from_sans)";
     }
     let of_asked = |name: &AltName| name.to_string().ends_with(&format!(":{common_name}"));
-    if grave.contains(&format!("CN={common_name}")) && asked.iter().any(of_asked) {
+    if *only == format!("CN={common_name}") && asked.iter().any(of_asked) {
         return "the CA uses one of the names as the common name too: ask for that (common_name), or have its template leave it out (step-ca)";
     }
-    "ask for the name if you want it; if not, have the CA's role, profile or template take names only from the request"
+    FROM_THE_REQUEST
 }
+
+const FROM_THE_REQUEST: &str = "ask for the name if you want it; if not, have the CA's role, profile or template take names only from the request";
 
 fn is_subject_attribute(name: &str) -> bool {
     let (equals, colon) = (name.find('='), name.find(':'));
