@@ -40,6 +40,8 @@ pub struct Evidence<'a> {
     /// DER `SubjectPublicKeyInfo` of our key.
     pub key: Option<&'a [u8]>,
     pub asked: Option<Asked<'a>>,
+    /// Whether a configuration asks it of what was baked before, perhaps by another one.
+    pub asked_afterwards: bool,
     /// How far the CA's clock is ahead of ours, negative when it is behind: its `Date` less
     /// our clock at that moment.
     pub clock_offset: Option<Duration>,
@@ -56,6 +58,7 @@ impl<'a> Evidence<'a> {
             crls: &[],
             key: None,
             asked: None,
+            asked_afterwards: false,
             clock_offset: None,
         }
     }
@@ -69,18 +72,6 @@ pub struct Asked<'a> {
     pub usage: Usage,
     /// `None` when the authority was to decide.
     pub ttl: Option<Span>,
-    /// Whether a configuration asks it of what was baked before, perhaps by another one.
-    pub afterwards: bool,
-}
-
-impl Asked<'_> {
-    /// What to do about a certificate that is not what is asked for; `at_the_ca` where it was just issued.
-    fn hint(&self, at_the_ca: impl Into<String>) -> String {
-        if self.afterwards {
-            return CONFIGURATION_CHANGED.to_owned();
-        }
-        at_the_ca.into()
-    }
 }
 
 /// Of an image that passed the gate when it was baked.

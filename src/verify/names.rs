@@ -77,7 +77,7 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
                 "the certificate lacks {}, which {} for",
                 missing.join(" and "),
                 match missing.len() {
-                    _ if asked.afterwards => "the configuration asks",
+                    _ if case.evidence.asked_afterwards => "the configuration asks",
                     1 => "was asked",
                     _ => "were asked",
                 }
@@ -86,7 +86,7 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
         .fact("missing", missing)
         .fact("asked", Vec::from_iter(compared.asked))
         .fact("came", Vec::from_iter(compared.came))
-        .hint(asked.hint("have the CA's role, profile or template take the names from the request, or ask only for names that it grants")),
+        .hint(case.hint("have the CA's role, profile or template take the names from the request, or ask only for names that it grants")),
     ]
 }
 
@@ -108,7 +108,7 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
                 "the certificate carries {}, which {}",
                 names.join(" and "),
                 match names.len() {
-                    _ if asked.afterwards => "the configuration does not ask for",
+                    _ if case.evidence.asked_afterwards => "the configuration does not ask for",
                     1 => "was not asked for",
                     _ => "were not asked for",
                 }
@@ -121,7 +121,7 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     if !grave.is_empty() {
-        let hint = asked.hint(repeated(&grave, asked.names, case.leaf()));
+        let hint = case.hint(repeated(&grave, asked.names, case.leaf()));
         findings.push(finding(Finding::error, grave, hint));
     }
     if !other.is_empty() {

@@ -81,7 +81,7 @@ fn forbidden(case: &Case<'_>, link: Link<'_>, usage: Usage) -> Finding {
     .fact("allowed", allowed.to_vec())
     .fact("subject", link.certificate().facts().subject.as_str())
     .hint(match case.evidence.asked {
-        Some(asked) => asked.hint(format!(
+        Some(_) => case.hint(format!(
             "{put}; the request asked for it, but the CA decides"
         )),
         None => put,

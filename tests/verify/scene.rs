@@ -110,7 +110,6 @@ impl Scene {
             anchors: Some(&self.anchors),
             key: Some(self.leaf.key.spki()),
             asked: Some(Asked {
-                afterwards: false,
                 subject: &self.subject,
                 names: &self.names,
                 usage: Usage::Client,

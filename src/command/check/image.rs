@@ -93,7 +93,6 @@ fn asked<'a>(expected: &'a Expected, policy: &Policy) -> Option<Asked<'a>> {
         names,
         usage: policy.usage.unwrap_or_default(),
         ttl: None,
-        afterwards: true,
     })
 }
 
@@ -315,6 +314,7 @@ impl<'a> Identity<'a> {
             anchors: anchors.as_ref(),
             key: key.as_ref().map(PrivateKey::spki),
             asked: asked(expected, policy),
+            asked_afterwards: true,
             ..Evidence::new(report.at, &chain)
         };
         let verdict = verify::credential(&evidence, policy);

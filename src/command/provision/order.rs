@@ -79,7 +79,6 @@ fn proven(answer: Answer<'_>, context: &Context<'_>) -> Result<Ordered, Stop> {
         anchors: Some(credential.anchors()),
         key: Some(credential.key().spki()),
         asked: Some(verify::Asked {
-            afterwards: false,
             subject: &identity.subject,
             names: &identity.names,
             usage: identity.usage,
