@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::baked::{CERT, CONFIG, Image, KEY, RECORD, in_days};
+use crate::support::Run;
 
 #[test]
 fn a_record_that_lists_no_file_proves_nothing() {
@@ -186,6 +187,13 @@ fn what_the_configuration_asks_for_anew_is_not_in_an_older_image() {
             assert!(told, "{finding:#}");
         }
     }
+    // Too old is told alike with and without it: nothing is being ordered.
+    fs::write(image.config(), CONFIG).unwrap();
+    let hint = |run: &Run| run.report["findings"][0]["hint"].clone();
+    let later = in_days(10);
+    let by_record = image.check(&["--at", &later]).ends(3);
+    let by_file = image.certbake(&["check", "--at", &later]).ends(3);
+    assert_eq!(hint(&by_file), hint(&by_record));
     // What is asked for on the command line goes before it.
     let server = CONFIG.replace("ttl =", "usage = \"server\"\nttl =");
     fs::write(image.config(), server).unwrap();
