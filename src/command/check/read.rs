@@ -236,14 +236,23 @@ pub(super) fn end_entity(certificates: &[Certificate]) -> Option<&Certificate> {
     })
 }
 
+fn is_called(path: &Path, names: &[&str]) -> bool {
+    let end = path.extension().unwrap_or_default();
+    names.iter().any(|known| end.eq_ignore_ascii_case(known))
+}
+
+/// Whether a file met in a folder holds a certificate by its name, or did before something emptied it.
+pub(super) fn should_hold_certificates(path: &Path, bytes: &[u8]) -> bool {
+    is_called(path, &["cer", "crt"]) || bytes.is_empty() && is_called(path, &["der", "pem"])
+}
+
 /// Whether a file met in a folder is meant to hold certificates.
 pub(super) fn looks_like_certificates(path: &Path, bytes: &[u8]) -> bool {
+    if should_hold_certificates(path, bytes) {
+        return true;
+    }
     if bytes.first() == Some(&SEQUENCE) {
-        return path.extension().is_some_and(|end| {
-            ["cer", "crt", "der"]
-                .iter()
-                .any(|known| end.eq_ignore_ascii_case(known))
-        });
+        return is_called(path, &["der"]);
     }
     let is_certificate = |label: &[u8]| CERTIFICATES.iter().any(|known| label.starts_with(known));
     bytes
