@@ -213,5 +213,6 @@ fn a_certificate_that_a_failed_renewal_emptied_is_found_in_a_folder() {
     }
     desk.put("d/privkey.pem", "-----BEGIN PRIVATE KEY-----\n");
     desk.put("d/.placeholder", "");
+    desk.put("d/root.crt", "# Put the roots here.\n");
     check().ends(0);
 }

@@ -205,9 +205,8 @@ impl Gate<'_> {
             }
         };
         // One that was named answers for itself at the end.
-        let wanting = certificates.is_empty() && !item.named;
-        if wanting && read::should_hold_certificates(&item.path, buffer) {
-            let finding = nothing(name(), "the file contains no certificate");
+        if !item.named && read::was_emptied(&item.path, buffer) {
+            let finding = nothing(name(), "the file is empty");
             return tally.fault(item.argument, number, finding);
         }
         tally.checked[item.argument] += certificates.len();

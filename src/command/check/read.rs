@@ -241,18 +241,20 @@ fn is_called(path: &Path, names: &[&str]) -> bool {
     names.iter().any(|known| end.eq_ignore_ascii_case(known))
 }
 
-/// Whether a file met in a folder holds a certificate by its name, or did before something emptied it.
-pub(super) fn should_hold_certificates(path: &Path, bytes: &[u8]) -> bool {
-    is_called(path, &["cer", "crt"]) || bytes.is_empty() && is_called(path, &["der", "pem"])
+/// Whether a file met in a folder held certificates, by its name, before something emptied it: a renewal
+/// that failed, or a disk that was full.
+pub(super) fn was_emptied(path: &Path, bytes: &[u8]) -> bool {
+    let blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+    is_called(path, &["cer", "crt", "der", "pem"]) && bytes.iter().all(blank)
 }
 
 /// Whether a file met in a folder is meant to hold certificates.
 pub(super) fn looks_like_certificates(path: &Path, bytes: &[u8]) -> bool {
-    if should_hold_certificates(path, bytes) {
+    if was_emptied(path, bytes) {
         return true;
     }
     if bytes.first() == Some(&SEQUENCE) {
-        return is_called(path, &["der"]);
+        return is_called(path, &["cer", "crt", "der"]);
     }
     let is_certificate = |label: &[u8]| CERTIFICATES.iter().any(|known| label.starts_with(known));
     bytes
