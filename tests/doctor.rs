@@ -132,11 +132,13 @@ fn every_fault_is_found_in_one_run() {
     let lab = Lab::new(&format!(
         "[ca.lab]\nkind = \"est\"\nurl = \"http://{}\"\n[ca.other]\nkind = \"est\"\nurl = \"http://{}\"\n{APP}\
          [identity.second]\nca = \"other\"\ncommon_name = \"x\"\n\
-         placements.pkcs12 = {{ path = \"/x.p12\", owner = \"ghost\", password = \"env:UNSET_PASSWORD\" }}\n",
+         placements.pkcs12 = {{ path = \"/x.p12\", owner = \"ghost\", group = \"ghosts\", password = \"env:UNSET_PASSWORD\" }}\n\
+         placements.issuers = {{ path = \"/etc\", owner = \"ghost\" }}\n",
         closed(),
         answering(401)
     ));
     lab.write("rootfs/etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+    lab.write("rootfs/etc/group", "root:x:0:\n");
     let report = lab.run(&["doctor", "--ttl", "1d", "--min-validity", "2d"], 2);
     let mut found = codes(&report);
     found.sort_unstable();
@@ -145,6 +147,9 @@ fn every_fault_is_found_in_one_run() {
         [
             "ca-login-refused",
             "ca-unreachable",
+            "image-not-a-file",
+            "image-owner-missing",
+            "image-owner-missing",
             "image-owner-missing",
             "secret-unreadable",
             "ttl-below-floor",

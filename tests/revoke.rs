@@ -230,6 +230,23 @@ fn only_the_issuer_is_asked() {
 }
 
 #[test]
+fn the_certificate_of_a_ca_is_not_taken_back_for_one_that_it_issued() {
+    let lab = baked();
+    let issuer = lab.read("ca/intermediate.pem");
+    lab.write("chain.pem", &(issuer + &lab.read("rootfs/app.crt")));
+    let words = ["revoke", "--ca", "lab", "--cert", "chain.pem"];
+    let report = lab.json(&words, 2);
+    let finding = &report["findings"][0];
+    assert_eq!(finding["code"], "usage-invalid");
+    let summary = finding["summary"].as_str().unwrap();
+    assert!(
+        summary.contains("chain.pem begins with a CA's certificate"),
+        "{summary}"
+    );
+    assert_eq!(revocations(&lab).len(), 0);
+}
+
+#[test]
 fn an_authority_without_the_ability_says_what_to_do_instead() {
     let lab = baked();
     record_with(&lab, |record| {

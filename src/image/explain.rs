@@ -195,9 +195,13 @@ impl ImageError {
         };
         // Of a short name, two changes leave nothing.
         let most = (name.chars().count() / 3).clamp(1, 2);
+        let absent = known.is_none();
         let known = known.iter().flatten().map(String::as_str);
         match misspelt(name, known, most) {
             Some(other) => format!("did you mean {other:?}?"),
+            None if absent => {
+                format!("check --root, where {database} is looked up; or give a number")
+            }
             None => {
                 format!("add {name:?} to {database} in an earlier build step, or give the number")
             }

@@ -167,7 +167,9 @@ fn percent_decoded(text: &str) -> String {
 
 /// An environment variable that should hold a proxy URL does not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("reading {variable}: not a proxy URL (http://host:port or https://host:port)")]
+#[error(
+    "reading {variable}: not the URL of an HTTP proxy (http://host:port or https://host:port); to go without a proxy, unset {variable} or set proxy = \"none\""
+)]
 pub struct UnreadableProxy {
     pub variable: &'static str,
 }
@@ -308,6 +310,11 @@ mod tests {
         let error = through(&[("HTTPS_PROXY", "socks5://bob:xyzzy@proxy.lab")]).unwrap_err();
         assert_eq!(error.variable, "HTTPS_PROXY");
         assert!(!error.to_string().contains("xyzzy"));
+        assert!(
+            error
+                .to_string()
+                .contains("unset HTTPS_PROXY or set proxy = \"none\"")
+        );
     }
 
     #[test]

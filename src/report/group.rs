@@ -68,10 +68,38 @@ pub fn place(finding: &Finding) -> Option<String> {
     }
 }
 
+/// [`place`], where the summary does not name it itself.
+pub fn unnamed_place(finding: &Finding) -> Option<String> {
+    place(finding).filter(|place| !place.is_empty() && !names(&finding.summary, place))
+}
+
+/// Whether `place` stands in a sentence as itself, not as a part of a longer word.
+fn names(sentence: &str, place: &str) -> bool {
+    let inner = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    sentence.match_indices(place).any(|(at, _)| {
+        let after = &sentence[at + place.len()..];
+        !sentence[..at].ends_with(inner) && !after.starts_with(inner)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::finding::Code;
+
+    #[test]
+    fn a_place_that_a_summary_only_seems_to_name_is_still_told() {
+        for (place, summary, told) in [
+            ("ca", "it contains no certificate", true),
+            ("app", "the certificate \"app-server\" expired", true),
+            ("app", "the certificate \"app\" expired", false),
+            ("a.pem", "reading a.pem: it is empty", false),
+            ("", "it is empty", false),
+        ] {
+            let finding = Finding::error(A, summary).in_file(place);
+            assert_eq!(unnamed_place(&finding).is_some(), told, "{summary}");
+        }
+    }
 
     const A: Code = Code::new("a");
     const B: Code = Code::new("b");

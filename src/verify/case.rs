@@ -5,7 +5,7 @@ use std::fmt;
 
 use time::OffsetDateTime;
 
-use super::{Evidence, Policy};
+use super::{CONFIGURATION_CHANGED, Evidence, Policy};
 use crate::outcome::{FloorSummary, WindowSummary};
 use crate::pki::chain::EffectiveWindow;
 use crate::pki::path::{self, PathError, Uncovered};
@@ -58,6 +58,14 @@ impl<'a> Case<'a> {
             chain,
             trust,
         }
+    }
+
+    /// What to do about a certificate that is not what is asked for; `at_the_ca` where it was just issued.
+    pub(super) fn hint(&self, at_the_ca: impl Into<String>) -> String {
+        if self.evidence.asked_afterwards {
+            return CONFIGURATION_CHANGED.to_owned();
+        }
+        at_the_ca.into()
     }
 
     pub(super) fn leaf(&self) -> &Certificate {

@@ -40,6 +40,8 @@ pub struct Evidence<'a> {
     /// DER `SubjectPublicKeyInfo` of our key.
     pub key: Option<&'a [u8]>,
     pub asked: Option<Asked<'a>>,
+    /// Whether a configuration asks it of what was baked before, perhaps by another one.
+    pub asked_afterwards: bool,
     /// How far the CA's clock is ahead of ours, negative when it is behind: its `Date` less
     /// our clock at that moment.
     pub clock_offset: Option<Duration>,
@@ -56,6 +58,7 @@ impl<'a> Evidence<'a> {
             crls: &[],
             key: None,
             asked: None,
+            asked_afterwards: false,
             clock_offset: None,
         }
     }
@@ -70,6 +73,10 @@ pub struct Asked<'a> {
     /// `None` when the authority was to decide.
     pub ttl: Option<Span>,
 }
+
+/// Of an image that passed the gate when it was baked.
+pub const CONFIGURATION_CHANGED: &str =
+    "the configuration has changed since the image was built: run `certbake provision` again";
 
 /// What is demanded beyond what was asked for. The default demands nothing.
 #[derive(Clone, Debug, Default)]
@@ -145,6 +152,9 @@ pub const CHECKS: &[Check] = &[
 
 /// Of a lifetime that was granted shorter than asked for, or would be.
 pub const LIFETIME_SHORTENED: Code = lifetime::SHORTENED.code;
+
+/// Of a file whose certificates are not in order.
+pub const CHAIN_MISORDERED: Code = trust::MISORDERED.code;
 
 /// What the gate says.
 #[derive(Clone, Debug)]

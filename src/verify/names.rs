@@ -74,15 +74,19 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
         Finding::error(
             MISSING.code,
             format!(
-                "the certificate lacks {}, which {} asked for",
+                "the certificate lacks {}, which {} for",
                 missing.join(" and "),
-                if missing.len() == 1 { "was" } else { "were" }
+                match missing.len() {
+                    _ if case.evidence.asked_afterwards => "the configuration asks",
+                    1 => "was asked",
+                    _ => "were asked",
+                }
             ),
         )
         .fact("missing", missing)
         .fact("asked", Vec::from_iter(compared.asked))
         .fact("came", Vec::from_iter(compared.came))
-        .hint("have the CA's role, profile or template take the names from the request, or ask only for names that it grants"),
+        .hint(case.hint("have the CA's role, profile or template take the names from the request, or ask only for names that it grants")),
     ]
 }
 
@@ -97,12 +101,17 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
         .cloned()
         // What peers take for the identity, against what merely describes it.
         .partition(|name| name.starts_with("CN=") || !is_subject_attribute(name));
-    let finding = |make: fn(Code, String) -> Finding, names: Vec<String>, hint: &str| {
+    let finding = |make: fn(Code, String) -> Finding, names: Vec<String>, hint: String| {
         make(
             UNEXPECTED.code,
             format!(
-                "the certificate carries {}, which was not asked for",
-                names.join(" and ")
+                "the certificate carries {}, which {}",
+                names.join(" and "),
+                match names.len() {
+                    _ if case.evidence.asked_afterwards => "the configuration does not ask for",
+                    1 => "was not asked for",
+                    _ => "were not asked for",
+                }
             ),
         )
         .fact("unexpected", names)
@@ -112,29 +121,35 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     if !grave.is_empty() {
-        let hint = repeated(&grave, asked.names, case.leaf());
+        let hint = case.hint(repeated(&grave, asked.names, case.leaf()));
         findings.push(finding(Finding::error, grave, hint));
     }
     if !other.is_empty() {
         let hint = "ask for it if peers may see it; some read the subject's organization as a group (Kubernetes)";
-        findings.push(finding(Finding::warning, other, hint));
+        findings.push(finding(Finding::warning, other, hint.to_owned()));
     }
     findings
 }
 
-/// What to do about names that nobody asked for: many authorities repeat one of those that were.
+/// What to do about names that nobody asked for: many authorities repeat one of those that were. Where
+/// others came with it, those are the graver fault.
 fn repeated(grave: &[String], asked: &[AltName], leaf: &Certificate) -> &'static str {
     let common_name = leaf.facts().common_name.clone().unwrap_or_default();
     let as_dns = format!("dns:{common_name}");
-    if grave.iter().any(|name| name.eq_ignore_ascii_case(&as_dns)) {
+    let [only] = grave else {
+        return FROM_THE_REQUEST;
+    };
+    if only.eq_ignore_ascii_case(&as_dns) {
         return "the CA adds the common name as a DNS name: ask for it (dns), or turn that off at the CA (Vault: exclude_cn_from_sans)";
     }
     let of_asked = |name: &AltName| name.to_string().ends_with(&format!(":{common_name}"));
-    if grave.contains(&format!("CN={common_name}")) && asked.iter().any(of_asked) {
+    if *only == format!("CN={common_name}") && asked.iter().any(of_asked) {
         return "the CA uses one of the names as the common name too: ask for that (common_name), or have its template leave it out (step-ca)";
     }
-    "ask for the name if you want it; if not, have the CA's role, profile or template take names only from the request"
+    FROM_THE_REQUEST
 }
+
+const FROM_THE_REQUEST: &str = "ask for the name if you want it; if not, have the CA's role, profile or template take names only from the request";
 
 fn is_subject_attribute(name: &str) -> bool {
     let (equals, colon) = (name.find('='), name.find(':'));

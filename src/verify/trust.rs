@@ -111,16 +111,27 @@ fn incomplete(case: &Case<'_>) -> Vec<Finding> {
     };
     let issuer = top.certificate().facts().issuer.as_str();
     let anchors = anchor_names(case);
-    vec![
-        Finding::error(
-            INCOMPLETE.code,
-            format!("{top} was issued by \"{issuer}\", which is neither in the chain nor among the anchors"),
+    let (known, hint) = if anchors.is_empty() {
+        (
+            "is not in the chain, and no anchors are known",
+            format!(
+                "pin the CA's root (anchors, --ca-anchors); if \"{issuer}\" is an intermediate, also have the CA deliver it with the certificate"
+            ),
         )
-        .fact("missing_issuer", issuer)
-        .fact("anchors", anchors)
-        .hint(format!(
-            "if \"{issuer}\" is an intermediate, deliver it with the certificate; if it is a root, pin it: the anchors belong to another CA"
-        )),
+    } else {
+        (
+            "is neither in the chain nor among the anchors",
+            format!(
+                "if \"{issuer}\" is an intermediate, deliver it with the certificate; if it is a root, pin it: the anchors belong to another CA"
+            ),
+        )
+    };
+    let summary = format!("{top} was issued by \"{issuer}\", which {known}");
+    vec![
+        Finding::error(INCOMPLETE.code, summary)
+            .fact("missing_issuer", issuer)
+            .fact("anchors", anchors)
+            .hint(hint),
     ]
 }
 

@@ -61,6 +61,10 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
 fn forbidden(case: &Case<'_>, link: Link<'_>, usage: Usage) -> Finding {
     let allowed = link.certificate().facts().extended_key_usage.as_deref();
     let allowed = allowed.unwrap_or_default();
+    let put = format!(
+        "have the CA's role, profile or template put {} into the extended key usage",
+        usage.purpose()
+    );
     Finding::error(
         MISSING.code,
         format!(
@@ -76,14 +80,12 @@ fn forbidden(case: &Case<'_>, link: Link<'_>, usage: Usage) -> Finding {
     .fact("wanted", usage.purpose())
     .fact("allowed", allowed.to_vec())
     .fact("subject", link.certificate().facts().subject.as_str())
-    .hint(format!(
-        "have the CA's role, profile or template put {} into the extended key usage{}",
-        usage.purpose(),
-        match case.evidence.asked {
-            Some(_) => "; the request asked for it, but the CA decides",
-            None => "",
-        }
-    ))
+    .hint(match case.evidence.asked {
+        Some(_) => case.hint(format!(
+            "{put}; the request asked for it, but the CA decides"
+        )),
+        None => put,
+    })
 }
 
 /// A client proves itself by a signature (RFC 5246 section 7.4.8, RFC 8446 section 4.4.3), which OpenSSL

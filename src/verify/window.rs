@@ -125,11 +125,15 @@ fn below_floor(case: &Case<'_>) -> Vec<Finding> {
     let left = Span::from(remaining);
     let short = Span::from(required.duration() - remaining);
     let limit = limiting_link(case);
+    let whose = match limit {
+        Link::Leaf(_) => "its",
+        Link::Intermediate(_) | Link::Anchor(_) => CERTIFICATES,
+    };
     let mut finding = Finding::error(
         BELOW_FLOOR.code,
         format!(
             "{limit} expires in {left}, {short} short of the floor of {}",
-            floor_in_words(floor, required)
+            floor_in_words(floor, whose, required)
         ),
     )
     .fact("remaining_seconds", left.as_seconds())
@@ -159,7 +163,7 @@ pub(super) fn foreseen(most: Span, asked: Option<Span>, policy: &Policy) -> Opti
             format!(
                 "the CA grants {granted} at most, {} short of the floor of {}",
                 Span::from(required.duration() - granted.duration()),
-                floor_in_words(floor, required)
+                floor_in_words(floor, CERTIFICATES, required)
             ),
         )
         .fact("granted_seconds", granted.as_seconds())
@@ -218,11 +222,13 @@ fn limiting_link<'a>(case: &'a Case<'_>) -> Link<'a> {
     }
 }
 
-/// `21d`, `66% (19d 19h)`, `image_max_age 30d + instance_life 7d = 37d`.
-fn floor_in_words(floor: &Floor, required: Span) -> String {
+const CERTIFICATES: &str = "the certificate's";
+
+/// `21d`, `66% of its lifetime, 19d 19h`, `image_max_age 30d + instance_life 7d = 37d`.
+fn floor_in_words(floor: &Floor, whose: &str, required: Span) -> String {
     match floor {
         Floor::Absolute(span) => span.to_string(),
-        Floor::Percent(percent) => format!("{percent}% of its lifetime, {required}"),
+        Floor::Percent(percent) => format!("{percent}% of {whose} lifetime, {required}"),
         Floor::Sum(_) => format!("{floor} = {required}"),
     }
 }
@@ -237,7 +243,11 @@ fn what_to_change(case: &Case<'_>, required: Span) -> String {
             case.window.limited_by.title()
         );
     }
-    match case.evidence.asked.map(|asked| asked.ttl) {
+    let ordered = case
+        .evidence
+        .asked
+        .filter(|_| !case.evidence.asked_afterwards);
+    match ordered.map(|asked| asked.ttl) {
         Some(Some(ttl)) if ttl < required => {
             format!("ask for a longer ttl: it is {ttl}, and the build needs {required}")
         }

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::baked::{CERT, CONFIG, Image, KEY, RECORD};
+use crate::baked::{CERT, CONFIG, Image, KEY, RECORD, in_days};
+use crate::support::Run;
 
 #[test]
 fn a_record_that_lists_no_file_proves_nothing() {
@@ -50,6 +51,24 @@ fn a_file_that_a_later_step_has_replaced_is_found() {
         image.check(&[]).ends(4).findings(),
         ["image-file-missing client.crt"]
     );
+}
+
+#[test]
+fn issuers_are_not_taken_for_the_certificate_that_is_gone() {
+    let more = CONFIG.replace(
+        "anchors = ",
+        "issuers = \"/etc/app/issuers.crt\"\nanchors = ",
+    );
+    let image = Image::baked_with(&more);
+    image.check(&[]).ends(0);
+    fs::remove_file(image.file(CERT)).unwrap();
+    let run = image.check(&[]).ends(4);
+    assert_eq!(run.findings(), ["image-file-missing client.crt"]);
+    assert_eq!(run.report["identities"][0]["certificate"], Value::Null);
+    assert_eq!(run.report["identities"][0]["window"], Value::Null);
+    // What was recorded of it still ends in time.
+    let run = image.check(&["--at", &in_days(31)]).ends(4);
+    assert_eq!(run.findings(), ["image-file-missing client.crt", "expired"]);
 }
 
 #[test]
@@ -124,6 +143,70 @@ fn a_placement_that_the_configuration_has_gained_since_is_missing() {
         image.certbake(&["check"]).ends(4).findings(),
         ["placement-missing new.crt"]
     );
+}
+
+#[test]
+fn what_the_configuration_asks_for_anew_is_not_in_an_older_image() {
+    let image = Image::baked();
+    for (was, is, finds) in [
+        (
+            "dns = [\"app.internal\"]",
+            "dns = [\"new.internal\"]",
+            &["names-missing", "names-unexpected"][..],
+        ),
+        (
+            "common_name = \"app-server\"",
+            "common_name = \"other\"",
+            &["names-missing", "names-unexpected"],
+        ),
+        ("ttl =", "usage = \"server\"\nttl =", &["usage-missing"]),
+        (
+            "ttl = \"30d\"\nmin_validity = \"21d\"",
+            "max_validity = \"7d\"",
+            &["lifetime-too-long"],
+        ),
+        // Less than was asked for is for the floor to judge.
+        ("ttl = \"30d\"", "ttl = \"60d\"", &[]),
+        // Names that only the flags of a build say are not known here.
+        (
+            "common_name = \"app-server\"\ndns = [\"app.internal\"]",
+            "",
+            &[],
+        ),
+    ] {
+        let changed = CONFIG.replace(was, is);
+        assert_ne!(changed, CONFIG, "{was}");
+        fs::write(image.config(), changed).unwrap();
+        let run = image.certbake(&["check"]);
+        let run = run.ends(if finds.is_empty() { 0 } else { 4 });
+        assert_eq!(run.findings(), finds, "{is}");
+        for finding in run.report["findings"].as_array().unwrap() {
+            let told = finding.to_string();
+            let told = finding["code"] == "lifetime-too-long"
+                || told.contains("the configuration has changed since the image was built");
+            assert!(told, "{finding:#}");
+        }
+    }
+    // Too old is told alike with and without it: nothing is being ordered.
+    fs::write(image.config(), CONFIG).unwrap();
+    let hint = |run: &Run| run.report["findings"][0]["hint"].clone();
+    let later = in_days(10);
+    let by_record = image.check(&["--at", &later]).ends(3);
+    let by_file = image.certbake(&["check", "--at", &later]).ends(3);
+    assert_eq!(hint(&by_file), hint(&by_record));
+    // What is asked for on the command line goes before it.
+    let server = CONFIG.replace("ttl =", "usage = \"server\"\nttl =");
+    fs::write(image.config(), server).unwrap();
+    image.certbake(&["check", "--usage", "client"]).ends(0);
+}
+
+#[test]
+fn a_configuration_that_demands_nothing_is_no_leave_to_go_by_the_records() {
+    let image = Image::baked();
+    let without = &CONFIG[..CONFIG.find("[identity.app-server]").unwrap()];
+    fs::write(image.config(), without).unwrap();
+    let run = image.certbake(&["check"]).ends(2);
+    assert_eq!(run.findings(), ["config-invalid certbake.toml"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use certbake::pki::{SigningRequest, Subject, Usage, pem};
+use time::Duration;
 use time::format_description::well_known::Rfc3339;
 
 use crate::lab::{Leaf, NOW};
@@ -271,4 +272,24 @@ fn a_root_in_the_environment_gives_way_to_what_was_asked_for() {
     )
     .ends(0);
     run(&words, &[("CERTBAKE_MIN_VALIDITY", "31d")]).ends(3);
+}
+
+#[test]
+fn a_certificate_behind_its_issuer_is_judged_and_its_place_is_a_fault() {
+    let desk = Desk::new();
+    let leaf = desk.issuing.leaf();
+    let issuer_first = desk.issuing.certificate.pem() + &leaf.certificate.pem();
+    let file = desk.put("chain.pem", issuer_first);
+    // What loads it takes the issuer for the certificate.
+    let run = check(&["--cert", &file]).ends(4);
+    assert_eq!(
+        run.findings(),
+        ["chain-misordered chain.pem", "trust-not-checked chain.pem"]
+    );
+    assert_eq!(run.report["findings"][0]["severity"], "error");
+    // The issuer has long to go, the certificate has not.
+    let end = leaf.certificate.window().not_after;
+    let later = (end + Duration::DAY).format(&Rfc3339);
+    let run = check(&["--cert", &file, "--at", &later.unwrap()]).ends(4);
+    assert_eq!(run.findings()[0], "expired chain.pem");
 }

@@ -190,3 +190,29 @@ fn a_certificate_under_the_label_of_older_tools_is_found_in_a_folder() {
     let run = check(&[&desk.path("d")]).ends(3);
     assert_eq!(run.checked(), 1);
 }
+
+#[test]
+fn a_certificate_that_a_failed_renewal_emptied_is_found_in_a_folder() {
+    let desk = Desk::new();
+    desk.put("d/good.crt", desk.issuing.leaf().certificate.pem());
+    let anchors = desk.put(
+        "ca.pem",
+        desk.root.certificate.pem() + &desk.issuing.certificate.pem(),
+    );
+    let check = || check(&[&desk.path("d"), "--anchors", &anchors]);
+    for (name, content) in [
+        ("client.crt", ""),
+        ("client.cer", "\0\0\0"),
+        ("fullchain.pem", ""),
+    ] {
+        let file = desk.put(&format!("d/{name}"), content);
+        let run = check().ends(4);
+        assert_eq!(run.findings(), [format!("nothing-to-check {name}")]);
+        assert_eq!(run.checked(), 1);
+        std::fs::remove_file(file).unwrap();
+    }
+    desk.put("d/privkey.pem", "-----BEGIN PRIVATE KEY-----\n");
+    desk.put("d/.placeholder", "");
+    desk.put("d/root.crt", "# Put the roots here.\n");
+    check().ends(0);
+}

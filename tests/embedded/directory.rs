@@ -3,9 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use certbake::authority::embedded::{CaDirectory, CaError, NewCa, Terms};
+use certbake::authority::embedded::{CaDirectory, CaError, IssueError, NewCa, Terms};
 use certbake::pki::path::validate;
 use certbake::pki::{Anchors, Usage};
+use certbake::span::Span;
 
 use crate::support::{NOW, TERMS, key, leaf, new_ca, open, order, received, request};
 
@@ -148,4 +149,48 @@ fn an_ended_intermediate_refuses_and_says_when_it_ended() {
         error.unwrap_err().to_string(),
         "the CA's intermediate expired at 2031-05-31T12:00:00Z"
     );
+}
+
+#[test]
+fn nobody_is_sent_to_renew_an_intermediate_that_ends_with_its_root() {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("ca");
+    let new = NewCa {
+        root_lifetime: Span::seconds(10 * 86_400),
+        ..NewCa::default()
+    };
+    CaDirectory::make(&dir, &new, NOW).unwrap();
+    let ca = CaDirectory::open(&dir).unwrap();
+    let request = received(request(&key()).der());
+    let longer = Terms {
+        ttl: Span::seconds(30 * 86_400),
+        max_ttl: Span::seconds(30 * 86_400),
+        ..TERMS
+    };
+    let granted = ca.issue(&request, &longer).unwrap();
+    let shortened = &granted.findings[0];
+    assert!(
+        shortened
+            .summary
+            .ends_with("expires then, and so does its root")
+    );
+    assert!(
+        shortened.hint.starts_with("make a new CA"),
+        "{}",
+        shortened.hint
+    );
+
+    // Nor is one made that is over before it begins.
+    let later = NOW + time::Duration::days(11);
+    let terms = Terms {
+        now: later,
+        ..TERMS
+    };
+    let error = ca.issue(&request, &terms).unwrap_err();
+    assert!(matches!(error, IssueError::IntermediateEnded { hint, .. } if hint == shortened.hint));
+    fs::remove_file(dir.join("intermediate.pem")).unwrap();
+    let error = CaDirectory::make(&dir, &new, later).unwrap_err();
+    assert!(matches!(error, CaError::RootEnded { .. }), "{error}");
+    assert!(error.finding().hint.starts_with("make a new CA"));
+    assert!(!dir.join("intermediate.pem").exists());
 }

@@ -34,6 +34,33 @@ fn what_ca_init_made_is_told() {
 }
 
 #[test]
+fn an_intermediate_that_ends_with_its_root_is_told_as_that() {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("ca");
+    let init = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_certbake"));
+        let command = command.args(["ca", "init", "--ca-dir"]).arg(&dir);
+        command.args(words).output().unwrap()
+    };
+    let longer = ["--root-lifetime", "10d", "--intermediate-lifetime", "20d"];
+    let refused = init(&longer);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("an intermediate of 20d would outlast its root of 10d"),
+        "{said}"
+    );
+    assert!(!dir.exists());
+
+    const TOLD: &str = "it cannot outlast its root, and expires with it";
+    let made = String::from_utf8(init(&longer[..2]).stdout).unwrap();
+    assert!(made.contains(TOLD), "{made}");
+    fs::remove_dir_all(&dir).unwrap();
+    let made = String::from_utf8(init(&[]).stdout).unwrap();
+    assert!(!made.contains(TOLD), "{made}");
+}
+
+#[test]
 fn processes_that_make_a_ca_at_once_make_one() {
     let above = tempfile::tempdir().unwrap();
     let dir = above.path().join("ca");

@@ -2,6 +2,7 @@
 
 mod client_certificates;
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -290,6 +291,47 @@ fn the_server_renews_its_own_certificate_while_it_runs() {
     }
     lab.curl("cacerts", &[], None).certificates();
     assert_eq!(issued(), 2);
+}
+
+#[test]
+fn an_intermediate_that_was_renewed_signs_while_the_server_runs() {
+    let lab = Lab::new();
+    let before = lab.enrol().certificate();
+    let ca = lab.directory.path().join("ca");
+    let old = lab.ca();
+    assert!(before.is_issued_by(old.intermediate()));
+
+    // As docs/authorities/embedded.md says, with a new key.
+    fs::remove_file(ca.join("intermediate.pem")).unwrap();
+    fs::remove_file(ca.join("keys/intermediate.key")).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    lab.assert_alive();
+    CaDirectory::make(&ca, &NewCa::default(), now()).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let took = |event: &String| event.starts_with("the CA has a new intermediate");
+    while !lab.events().iter().any(took) {
+        assert!(Instant::now() < deadline, "{:?}", lab.events());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let new = lab.ca();
+    let after = lab.enrol().certificate();
+    assert!(after.is_issued_by(new.intermediate()) && !after.is_issued_by(old.intermediate()));
+    let given = lab.curl("cacerts", &[], None).certificates();
+    assert!(given.contains(new.intermediate()) && !given.contains(old.intermediate()));
+    // Once is enough, and nothing was amiss while there was none.
+    std::thread::sleep(Duration::from_millis(200));
+    let events = lab.stop();
+    assert_eq!(
+        events.iter().filter(|event| took(event)).count(),
+        1,
+        "{events:?}"
+    );
+    assert!(
+        !events
+            .iter()
+            .any(|event| event.contains("looking for changes")),
+        "{events:?}"
+    );
 }
 
 #[test]

@@ -163,6 +163,11 @@ fn names_in_an_image_without_passwd_are_refused_and_numbers_are_not() {
         error.to_string().ends_with("the image has no /etc/passwd"),
         "{error}"
     );
+    let hint = error.finding().hint;
+    assert!(
+        hint.starts_with("check --root, where /etc/passwd"),
+        "{hint}"
+    );
     key.owner = Owner::Id(1001);
     assert!(Staging::prepare(&image.root(), vec![key]).is_ok());
 }

@@ -90,6 +90,14 @@ fn what_is_missing_or_misspelt_in_a_table_is_answered_with_keys_of_that_table() 
             "there are: acme, aws-pca",
         ),
         (
+            format!("[ca.lab]\nkind = \"kubernetes\"\n{identity}"),
+            "`certbake authorities kubernetes` explains each",
+        ),
+        (
+            format!("[ca.lab]\nkind = \"vault\"\ntoken = \"env:T\"\n{identity}"),
+            "`certbake authorities vault` explains each",
+        ),
+        (
             format!("{ca}trust = \"system\"\n{identity}"),
             "full_chain and private_key in its placements table",
         ),

@@ -39,6 +39,24 @@ fn a_name_that_nobody_asked_for_is_refused_and_an_echo_of_the_common_name_is_exp
     let scene = Scene::with_leaf(|params| params.subject_alt_names.push(dns("*.internal")));
     let finding = only(&scene.judge(), "names-unexpected", Severity::Error);
     assert_eq!(finding.facts["unexpected"][0], "dns:*.internal");
+
+    // Beside a name of others', the echo is the lesser fault.
+    let scene = Scene::with_leaf(|params| {
+        params
+            .subject_alt_names
+            .extend([dns("app-server"), dns("*.internal")]);
+    });
+    let finding = only(&scene.judge(), "names-unexpected", Severity::Error);
+    assert!(
+        finding.summary.ends_with("which were not asked for"),
+        "{}",
+        finding.summary
+    );
+    assert!(
+        finding.hint.contains("take names only from the request"),
+        "{}",
+        finding.hint
+    );
 }
 
 #[test]

@@ -41,6 +41,25 @@ fn a_missing_intermediate_is_named() {
 }
 
 #[test]
+fn where_no_root_is_known_it_is_not_said_to_be_of_another_ca() {
+    let mut scene = Scene::right();
+    scene.anchors = Anchors::new(Vec::new());
+    let verdict = scene.judge();
+    let finding = verdict.findings.first().unwrap();
+    assert_eq!(finding.code.as_str(), "chain-incomplete");
+    assert!(
+        finding
+            .summary
+            .ends_with("which is not in the chain, and no anchors are known")
+    );
+    assert!(
+        finding.hint.starts_with("pin the CA's root"),
+        "{}",
+        finding.hint
+    );
+}
+
+#[test]
 fn a_chain_to_another_root_of_the_same_name_is_untrusted() {
     let mut scene = Scene::right();
     scene.anchors = Anchors::new(vec![Authority::root("Lab Root").certificate]);

@@ -62,6 +62,13 @@ fn an_intermediate_that_ends_first_limits_the_window_and_is_named() {
         finding.hint
     );
     assert_eq!(finding.facts["limited_by_depth"], 1);
+    let mut by_share = Scene::with_intermediate(window(-DAY, 5 * DAY));
+    by_share.policy.floor = Some("50%".parse().unwrap());
+    let summary = &by_share.judge().findings[0].summary;
+    assert!(
+        summary.contains("50% of the certificate's lifetime, "),
+        "{summary}"
+    );
     assert_eq!(verdict.findings[1].severity, Severity::Note);
     assert_eq!(verdict.outcome(), Outcome::Window);
 }

@@ -133,6 +133,13 @@ impl CaDirectory {
             }
             None => place_certificate(dir, ROOT, make::root(new, &root_key, now)?)?,
         };
+        let root_ends = root.window().not_after;
+        if root_ends <= now {
+            return Err(CaError::RootEnded {
+                dir: dir.to_owned(),
+                at: root_ends,
+            });
+        }
         let key = key_or_new(dir, INTERMEDIATE_KEY, new)?;
         let intermediate = make::intermediate(new, &root, root_key, &key, now)?;
         let log = dir.join(LOG);
@@ -159,6 +166,11 @@ impl CaDirectory {
 
     pub fn intermediate(&self) -> &Certificate {
         &self.intermediate
+    }
+
+    /// Whether the root ends no later than the intermediate, so that to renew that is no use.
+    pub fn ends_with_root(&self) -> bool {
+        self.intermediate.window().not_after >= self.root.window().not_after
     }
 
     pub fn log(&self) -> &IssuedLog {

@@ -17,6 +17,9 @@ const UNUSABLE: Code = Code::new("embedded-ca-unusable");
 const BUSY: Code = Code::new("embedded-ca-busy");
 const REFUSED: Code = Code::new("embedded-ca-refused");
 
+/// Where another intermediate would end no later.
+pub(super) const NEW_CA: &str = "make a new CA in another directory, and have services trust its root too: an intermediate cannot outlast its root";
+
 /// Why a CA directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
@@ -26,6 +29,8 @@ pub enum CaError {
     Foreign { dir: PathBuf, found: String },
     #[error("opening the CA in {}: it {what}", dir.display())]
     Damaged { dir: PathBuf, what: String },
+    #[error("making an intermediate in {}: the CA's root expired at {}", dir.display(), rfc3339(*at))]
+    RootEnded { dir: PathBuf, at: OffsetDateTime },
     #[error("reading {}: its mode is {mode}, so others can read or change it", path.display())]
     Exposed { path: PathBuf, mode: Mode },
     #[error("reading {}: {reason}", path.display())]
@@ -58,6 +63,7 @@ impl CaError {
             Self::Damaged { .. } => {
                 "restore the missing file from a copy, or move the directory away and make a new CA"
             }
+            Self::RootEnded { .. } => NEW_CA,
             Self::Exposed { .. } => {
                 "if nobody else could read it: chmod 600; otherwise make a new CA and replace its certificates"
             }
@@ -120,7 +126,11 @@ pub enum IssueError {
     #[error("the request has no name: neither a subject nor a subject alternative name")]
     Nameless,
     #[error("the CA's intermediate expired at {}", rfc3339(*at))]
-    IntermediateEnded { at: OffsetDateTime },
+    IntermediateEnded {
+        at: OffsetDateTime,
+        /// What to do about it.
+        hint: &'static str,
+    },
     #[error("the certificate would not match the request")]
     Unfaithful,
     #[error("signing: {0}")]
@@ -144,10 +154,7 @@ impl IssueError {
                 UNUSABLE,
                 "make the CA directory writable, with free space; nothing was issued",
             )),
-            Self::IntermediateEnded { .. } => AuthorityError::Refused(finding(
-                REFUSED,
-                "renew the intermediate: docs/authorities/embedded.md says how",
-            )),
+            Self::IntermediateEnded { hint, .. } => AuthorityError::Refused(finding(REFUSED, hint)),
             _ => AuthorityError::Refused(finding(
                 REFUSED,
                 "change the request to what this CA certifies",

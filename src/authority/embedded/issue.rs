@@ -5,7 +5,7 @@ use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, S
 use time::{Duration, OffsetDateTime};
 
 use super::directory::CaDirectory;
-use super::error::IssueError;
+use super::error::{IssueError, NEW_CA};
 use super::log::IssuedEntry;
 use crate::authority::foresight;
 use crate::finding::{Code, Finding, rfc3339};
@@ -105,7 +105,10 @@ impl CaDirectory {
     ) -> Result<OffsetDateTime, IssueError> {
         let last = self.intermediate().window().not_after;
         if last <= terms.now {
-            return Err(IssueError::IntermediateEnded { at: last });
+            return Err(IssueError::IntermediateEnded {
+                at: last,
+                hint: self.renewal(),
+            });
         }
         if terms.ttl > terms.max_ttl {
             findings.push(capped(terms));
@@ -122,15 +125,28 @@ impl CaDirectory {
         Finding::warning(
             ISSUER_ENDS,
             format!(
-                "shortened to {}: the CA's intermediate, {issuer}, expires then",
-                Span::from(last - terms.now)
+                "shortened to {}: the CA's intermediate, {issuer}, expires then{}",
+                Span::from(last - terms.now),
+                if self.ends_with_root() {
+                    ", and so does its root"
+                } else {
+                    ""
+                }
             ),
         )
         .fact("issuer", issuer)
         .instant("issuer_not_after", last)
         .instant("would_have_ended", end)
         .fact("granted_seconds", (last - terms.now).whole_seconds())
-        .hint("renew the intermediate: docs/authorities/embedded.md says how")
+        .hint(self.renewal())
+    }
+
+    /// What makes the CA last longer.
+    fn renewal(&self) -> &'static str {
+        if self.ends_with_root() {
+            return NEW_CA;
+        }
+        "renew the intermediate: docs/authorities/embedded.md says how"
     }
 }
 

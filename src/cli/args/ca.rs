@@ -127,6 +127,25 @@ impl Init {
         ] {
             positive(flag, lifetime)?;
         }
+        let NewCa {
+            root_lifetime,
+            intermediate_lifetime,
+            ..
+        } = NewCa::default();
+        let asked_for = self.intermediate_lifetime != intermediate_lifetime;
+        if asked_for
+            && self.root_lifetime != root_lifetime
+            && self.intermediate_lifetime > self.root_lifetime
+        {
+            return Err(UsageError::new(
+                "--intermediate-lifetime",
+                format!(
+                    "an intermediate of {} would outlast its root of {}",
+                    self.intermediate_lifetime, self.root_lifetime
+                ),
+            )
+            .hint("lower it, or raise --root-lifetime"));
+        }
         Ok(init::Plan {
             dir: self.directory.dir,
             new: NewCa {

@@ -307,8 +307,9 @@ impl<'a> Authorities<'a> {
             None => key,
         };
         // The keys that every kind has are read before, and so are not among those that serde names.
-        let by_flag = unknown.is_some() && words.origins.contains_key(&key);
-        let reason = if unknown.is_some() && !by_flag && !key.contains('.') {
+        let is_unknown = unknown.is_some();
+        let by_flag = is_unknown && words.origins.contains_key(&key);
+        let reason = if is_unknown && !by_flag && !key.contains('.') {
             format!("{reason}, `kind`, `anchors`")
         } else {
             reason
@@ -317,9 +318,17 @@ impl<'a> Authorities<'a> {
         if by_flag {
             said = format!("a CA of kind {} has no setting `{key}`", words.kind);
         }
-        if let Some((key, flag)) = missing(&reason) {
+        let missing = missing(&reason);
+        let about_keys = is_unknown || missing.is_some();
+        if let Some((key, flag)) = missing {
             said = format!("the setting `{key}` is missing");
             hint = format!("give {flag}, or `{key}` in the [ca.NAME] table");
+        }
+        if about_keys {
+            hint = format!(
+                "{hint}; `certbake authorities {}` explains each",
+                words.kind
+            );
         }
         self.error(words, &key, said).hint(hint)
     }

@@ -9,7 +9,7 @@ use time::{OffsetDateTime, UtcOffset};
 use super::draft::{Draft, origin_of};
 use super::outside::{CONFIGURATION, inputs_are_spared};
 use super::overlay::{USAGES, one_of};
-use super::{identity, no_such_identity, placements, relative_to};
+use super::{identity, no_such_identity, placements, relative_to, without_identity};
 use crate::cli::args::check::Args;
 use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
@@ -168,6 +168,9 @@ fn expected(args: &Args) -> Result<Vec<Expected>, UsageError> {
         return Ok(wanted.iter().map(|name| Expected::named(name)).collect());
     };
     let source = Source::read(path)?;
+    if source.file.identity.is_empty() {
+        return Err(without_identity(&source));
+    }
     if let Some(name) = wanted
         .iter()
         .find(|name| !source.file.identity.contains_key(*name))
@@ -189,12 +192,18 @@ fn of_file(draft: &Draft<'_>, source: &Source) -> Result<Expected, UsageError> {
         .into_iter()
         .map(|placement| (placement.content.name().to_owned(), placement.path))
         .collect();
+    let names = identity::names(draft)?;
+    let subject = identity::subject(draft)?;
+    let named = subject.common_name.is_some() || !names.is_empty();
     Ok(Expected {
         name: draft.name.clone(),
         floor: policy.floor,
         floor_origin: policy.floor_origin,
         anchors: pinned(draft, source),
         placements,
+        usage: policy.usage,
+        max_validity: policy.max_validity,
+        names: named.then_some((subject, names)),
     })
 }
 

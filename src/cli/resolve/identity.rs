@@ -72,7 +72,7 @@ fn safe_name(draft: &Draft<'_>) -> Result<(), UsageError> {
     Ok(())
 }
 
-fn names(draft: &Draft<'_>) -> Result<Vec<AltName>, UsageError> {
+pub(super) fn names(draft: &Draft<'_>) -> Result<Vec<AltName>, UsageError> {
     let words = &draft.identity;
     let mut names = Vec::new();
     for (key, list, parse) in [
@@ -104,7 +104,7 @@ const BOUNDS: &[(&str, &str, usize)] = &[
     ("L", "locality", 128),
 ];
 
-fn subject(draft: &Draft<'_>) -> Result<Subject, UsageError> {
+pub(super) fn subject(draft: &Draft<'_>) -> Result<Subject, UsageError> {
     let words = &draft.identity;
     let subject = Subject {
         common_name: words.common_name.clone(),

@@ -164,6 +164,12 @@ fn alone<'a>(args: &Args, matches: &ArgMatches) -> Result<Draft<'a>, UsageError>
     Ok(draft)
 }
 
+fn without_identity(source: &Source) -> UsageError {
+    source
+        .error(&["identity"], "the file has no identity")
+        .hint("add an [identity.NAME] table; `certbake init` writes an example")
+}
+
 fn chosen<'a>(
     args: &Args,
     matches: &ArgMatches,
@@ -171,9 +177,7 @@ fn chosen<'a>(
 ) -> Result<Vec<(&'a str, &'a file::Identity)>, UsageError> {
     let all = &source.file.identity;
     if all.is_empty() {
-        return Err(source
-            .error(&["identity"], "the file has no identity")
-            .hint("add an [identity.NAME] table; `certbake init` writes an example"));
+        return Err(without_identity(source));
     }
     if args.identity.is_empty() {
         return Ok(all

@@ -114,6 +114,14 @@ fn certificate(args: &Args, record: Option<&Record>) -> Result<Certificate, Usag
                 certificate.facts().serial
             )))
         }
+        None if certificate.facts().is_ca => Err(UsageError::new(
+            "--cert",
+            format!(
+                "{from} begins with a CA's certificate, \"{}\"",
+                certificate.title()
+            ),
+        )
+        .hint("put the certificate that is to be revoked first: without its CA's certificate, nothing that the CA issued is accepted any more")),
         _ => Ok(certificate),
     }
 }
@@ -170,7 +178,7 @@ fn issuer(
                 record.authority.name, record.authority.kind
             ),
         )
-        .hint("only its issuer can revoke a certificate: give the CA that the record names")),
+        .hint("only its issuer can revoke a certificate: give the CA that the record names; if this is the same CA by another way, give --cert instead of --record")),
         _ => Ok(candidate),
     }
 }

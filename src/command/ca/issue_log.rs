@@ -77,12 +77,9 @@ impl fmt::Display for Log {
                 &entry.subject
             };
             writeln!(f, "{}  {subject}  {}", entry.at, left(*remaining_seconds))?;
-            writeln!(
-                f,
-                "  {}  {}",
-                entry.usage.join(", "),
-                entry.names.join(", ")
-            )?;
+            let names = entry.names.join(", ");
+            let known = format!("  {}  {names}", entry.usage.join(", "));
+            writeln!(f, "{}", known.trim_end())?;
             writeln!(f, "  serial {}  by {}", entry.serial, entry.requester)?;
             if let Some(revoked) = revoked {
                 writeln!(f, "  revoked {}  {}", revoked.at, revoked.reason)?;

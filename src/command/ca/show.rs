@@ -21,6 +21,9 @@ pub struct Shown {
     pub directory: String,
     pub root: ShownCertificate,
     pub intermediate: ShownCertificate,
+    /// Whether the intermediate lasts as long as the root lets it.
+    #[serde(skip)]
+    pub ends_with_root: bool,
     /// Whether the root's key is in the directory; it may be kept elsewhere.
     pub root_key_is_here: bool,
     /// How many certificates it has issued.
@@ -52,6 +55,7 @@ impl Shown {
             directory: ca.path().display().to_string(),
             root: ShownCertificate::of(ca.root(), now),
             intermediate: ShownCertificate::of(ca.intermediate(), now),
+            ends_with_root: ca.ends_with_root(),
             root_key_is_here: ca.root_key_is_here(),
             issued: ca.log().read()?.entries.len(),
         })
@@ -78,6 +82,10 @@ impl fmt::Display for Shown {
         writeln!(f, "directory     {}", self.directory)?;
         writeln!(f, "root          {}", self.root)?;
         writeln!(f, "intermediate  {}", self.intermediate)?;
+        if self.ends_with_root {
+            let indent = " ".repeat("intermediate  ".len());
+            writeln!(f, "{indent}it cannot outlast its root, and expires with it")?;
+        }
         let root_key = if self.root_key_is_here {
             "keys/root.key; it may be moved offline until the intermediate is renewed"
         } else {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{CredentialFiles, nothing, read, trust_not_checked};
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::outcome::{IdentityReport, Report};
 use crate::pki::Chain;
 use crate::verify::{self, Evidence, Policy};
@@ -19,7 +19,7 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
         .into_iter()
         .map(|(certificate, _)| certificate)
         .collect();
-    let Some(leaf) = bundle.first().cloned() else {
+    let Some(leaf) = read::end_entity(&bundle).cloned() else {
         findings.push(nothing(name, "the file contains no certificate"));
         return;
     };
@@ -32,7 +32,8 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
     let anchors = read::anchors(&files.anchors, findings);
     let key = files.key.as_deref().and_then(|path| spki(path, findings));
     let crls = crls(files, findings);
-    let chain = Chain::above(leaf.clone(), bundle[1..].to_vec());
+    let others = bundle.iter().filter(|link| **link != leaf).cloned();
+    let chain = Chain::above(leaf.clone(), others.collect());
     let evidence = Evidence {
         bundle: Some(&bundle),
         anchors: anchors.as_ref(),
@@ -41,7 +42,10 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
         ..Evidence::new(report.at, &chain)
     };
     let title = leaf.title();
-    let verdict = verify::credential(&evidence, policy);
+    let mut verdict = verify::credential(&evidence, policy);
+    if bundle.first() != Some(&leaf) {
+        presented_instead(&mut verdict.findings);
+    }
     report.findings.extend(
         verdict
             .findings
@@ -63,6 +67,15 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
         checks: verdict.checks,
         ..IdentityReport::default()
     });
+}
+
+/// Whatever loads the file takes the first certificate in it for its own.
+fn presented_instead(findings: &mut [Finding]) {
+    for finding in findings {
+        if finding.code == verify::CHAIN_MISORDERED {
+            finding.severity = Severity::Error;
+        }
+    }
 }
 
 /// The public key of the private key in a file.

@@ -204,6 +204,11 @@ impl Gate<'_> {
                 return tally.fault(item.argument, number, finding);
             }
         };
+        // One that was named answers for itself at the end.
+        if !item.named && read::was_emptied(&item.path, buffer) {
+            let finding = nothing(name(), "the file is empty");
+            return tally.fault(item.argument, number, finding);
+        }
         tally.checked[item.argument] += certificates.len();
         let any_end = || certificates.iter().any(|(it, _)| !it.facts().is_ca);
         tally.led_nowhere |= self.anchors.is_none() && any_end();

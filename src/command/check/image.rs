@@ -14,7 +14,7 @@ use crate::outcome::{AuthorityPlace, Change, IdentityReport, Outcome, PlacementR
 use crate::pki::{Anchors, Certificate, Chain, Floor, PrivateKey};
 use crate::record::{self, DIRECTORY, Record, RecordedPlacement};
 use crate::span::Span;
-use crate::verify::{self, Evidence, Policy};
+use crate::verify::{self, Asked, Evidence, Policy};
 
 const RECORD_MISSING: Code = Code::new("record-missing");
 const NOT_PLACED: Code = Code::new("placement-missing");
@@ -85,6 +85,17 @@ fn settle(image: &ImageRoot, report: &mut Report) -> Result<(), ImageError> {
     Ok(())
 }
 
+/// What the configuration asks for; how long it lasts is for the floor to say.
+fn asked<'a>(expected: &'a Expected, policy: &Policy) -> Option<Asked<'a>> {
+    let (subject, names) = expected.names.as_ref()?;
+    Some(Asked {
+        subject,
+        names,
+        usage: policy.usage.unwrap_or_default(),
+        ttl: None,
+    })
+}
+
 fn unrecorded(identity: &str, recorded: &[String]) -> Finding {
     Finding::error(
         RECORD_MISSING,
@@ -144,7 +155,7 @@ impl<'a> Identity<'a> {
         }
         identity.compare_with_plan(expected);
         let policy = identity.policy(expected, policy);
-        let summary = identity.judge(anchors, &policy, report);
+        let summary = identity.judge(expected, anchors, &policy, report);
         report.identities.push(summary);
         if identity.unread {
             report.conclude(Outcome::Image);
@@ -224,7 +235,7 @@ impl<'a> Identity<'a> {
                     Finding::error(NOT_PLACED, format!("the {what} was not placed at {path}"))
                         .in_file(path.as_str())
                         .fact("what", what.as_str())
-                        .hint("the configuration has changed since the image was built: run `certbake provision` again"),
+                        .hint(verify::CONFIGURATION_CHANGED),
                 );
             }
         }
@@ -250,7 +261,8 @@ impl<'a> Identity<'a> {
         .ok()
     }
 
-    /// The certificate and what came with it, from the most complete file.
+    /// The certificate and what came with it, from the most complete file. Issuers whose certificate is
+    /// gone are nobody's chain.
     fn bundle(&self) -> Vec<Certificate> {
         ["full-chain", "combined"]
             .into_iter()
@@ -258,13 +270,16 @@ impl<'a> Identity<'a> {
             .find(|certificates| !certificates.is_empty())
             .unwrap_or_else(|| {
                 let mut bundle = self.certificates("certificate");
-                bundle.extend(self.certificates("issuers"));
+                if !bundle.is_empty() {
+                    bundle.extend(self.certificates("issuers"));
+                }
                 bundle
             })
     }
 
     fn judge(
         &mut self,
+        expected: &Expected,
         anchors: Option<Anchors>,
         policy: &Policy,
         report: &mut Report,
@@ -280,7 +295,7 @@ impl<'a> Identity<'a> {
             ..IdentityReport::default()
         };
         let bundle = self.bundle();
-        let Some((leaf, others)) = bundle.split_first() else {
+        let Some(leaf) = read::end_entity(&bundle) else {
             self.judge_by_record(policy, report.at);
             self.findings.extend(self.closed());
             summary.checks = verify::checks_by_record(
@@ -289,7 +304,8 @@ impl<'a> Identity<'a> {
             );
             return summary;
         };
-        let chain = Chain::above(leaf.clone(), others.to_vec());
+        let others = bundle.iter().filter(|link| *link != leaf).cloned();
+        let chain = Chain::above(leaf.clone(), others.collect());
         let placed = self.certificates("anchors");
         let anchors = anchors.or_else(|| (!placed.is_empty()).then(|| Anchors::new(placed)));
         let key = self.key();
@@ -297,6 +313,8 @@ impl<'a> Identity<'a> {
             bundle: Some(&bundle),
             anchors: anchors.as_ref(),
             key: key.as_ref().map(PrivateKey::spki),
+            asked: asked(expected, policy),
+            asked_afterwards: true,
             ..Evidence::new(report.at, &chain)
         };
         let verdict = verify::credential(&evidence, policy);
@@ -360,7 +378,11 @@ impl<'a> Identity<'a> {
         Policy {
             floor,
             floor_origin,
-            usage: policy.usage.or(Some(self.record.certificate.usage)),
+            max_validity: expected.max_validity,
+            usage: policy
+                .usage
+                .or(expected.usage)
+                .or(Some(self.record.certificate.usage)),
             not_before_tolerance: verify::NOT_BEFORE_TOLERANCE,
             ..policy.clone()
         }

@@ -16,7 +16,8 @@ use super::Context;
 use crate::finding::{Code, Finding};
 use crate::image::ImagePath;
 use crate::outcome::Report;
-use crate::pki::Floor;
+use crate::pki::{AltName, Floor, Subject, Usage};
+use crate::span::Span;
 use crate::verify::{self, Policy};
 
 const NOTHING: Code = Code::new("nothing-to-check");
@@ -65,6 +66,11 @@ pub struct Expected {
     pub anchors: Vec<PathBuf>,
     /// What must have been placed where: `private-key`, `full-chain`, …
     pub placements: Vec<(String, ImagePath)>,
+    /// Instead of the usage that was recorded.
+    pub usage: Option<Usage>,
+    pub max_validity: Option<Span>,
+    /// The names that it must have, and no others; `None` where only the order said them.
+    pub names: Option<(Subject, Vec<AltName>)>,
 }
 
 impl Expected {

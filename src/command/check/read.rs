@@ -223,14 +223,38 @@ fn holds_no_certificate(der: &[u8]) -> bool {
         || KeyFacts::of_spki(der).is_some()
 }
 
+/// Of a file with a chain, the certificate that the chain is of: the first; but where that is an
+/// authority's and one other is not, that one.
+pub(super) fn end_entity(certificates: &[Certificate]) -> Option<&Certificate> {
+    let first = certificates.first()?;
+    let mut ends = certificates.iter().filter(|one| !one.facts().is_ca);
+    let end = ends.next().unwrap_or(first);
+    Some(if ends.all(|other| other == end) {
+        end
+    } else {
+        first
+    })
+}
+
+fn is_called(path: &Path, names: &[&str]) -> bool {
+    let end = path.extension().unwrap_or_default();
+    names.iter().any(|known| end.eq_ignore_ascii_case(known))
+}
+
+/// Whether a file met in a folder held certificates, by its name, before something emptied it: a renewal
+/// that failed, or a disk that was full.
+pub(super) fn was_emptied(path: &Path, bytes: &[u8]) -> bool {
+    let blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+    is_called(path, &["cer", "crt", "der", "pem"]) && bytes.iter().all(blank)
+}
+
 /// Whether a file met in a folder is meant to hold certificates.
 pub(super) fn looks_like_certificates(path: &Path, bytes: &[u8]) -> bool {
+    if was_emptied(path, bytes) {
+        return true;
+    }
     if bytes.first() == Some(&SEQUENCE) {
-        return path.extension().is_some_and(|end| {
-            ["cer", "crt", "der"]
-                .iter()
-                .any(|known| end.eq_ignore_ascii_case(known))
-        });
+        return is_called(path, &["cer", "crt", "der"]);
     }
     let is_certificate = |label: &[u8]| CERTIFICATES.iter().any(|known| label.starts_with(known));
     bytes

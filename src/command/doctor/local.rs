@@ -7,7 +7,7 @@ use crate::command::provision::{
     Content, Identity, Stop, can_be_copied, look_at_earlier, not_for_java, password, slots,
 };
 use crate::finding::Finding;
-use crate::image::{self, ImageRoot, Staging};
+use crate::image::{self, ImageRoot, Owner, Slot, Staging};
 use crate::outcome::{LookState, Outcome};
 use crate::secret_source::SecretSource;
 
@@ -37,11 +37,41 @@ pub fn look(plan: &Plan) -> Seen {
     seen
 }
 
+fn rehearse(root: &ImageRoot, identities: &[Identity]) -> Result<usize, Stop> {
+    Ok(Staging::rehearse(root, slots(identities)?)?.len())
+}
+
+/// Everything that would keep the files of an identity from landing: by themselves, as far as that
+/// shows it, and one that is wrong with the owner of a file may be wrong with its group too.
+fn faults(root: &ImageRoot, identity: &Identity) -> Vec<Stop> {
+    let identity = std::slice::from_ref(identity);
+    let Err(whole) = rehearse(root, identity) else {
+        return Vec::new();
+    };
+    let mut faults: Vec<Stop> = Vec::new();
+    for slot in slots(identity).unwrap_or_default() {
+        let unowned = Slot {
+            owner: Owner::Running,
+            ..slot.clone()
+        };
+        for slot in [slot, unowned] {
+            let Err(error) = Staging::rehearse(root, vec![slot]) else {
+                continue;
+            };
+            let fault = Stop::from(error);
+            if faults.iter().all(|known| known.findings != fault.findings) {
+                faults.push(fault);
+            }
+        }
+    }
+    if faults.is_empty() {
+        faults.push(whole);
+    }
+    faults
+}
+
 /// Every identity by itself first, so that each says what is wrong with it.
 fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
-    let rehearse = |root: &ImageRoot, identities: &[Identity]| -> Result<usize, Stop> {
-        Ok(Staging::rehearse(root, slots(identities)?)?.len())
-    };
     let root = match ImageRoot::open(path) {
         Ok(root) => root,
         Err(error) => {
@@ -51,7 +81,7 @@ fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
     };
     let mut well = true;
     for identity in identities {
-        if let Err(stop) = rehearse(&root, std::slice::from_ref(identity)) {
+        for stop in faults(&root, identity) {
             well = false;
             let about = |finding: Finding| finding.about(&identity.name);
             seen.found(stop.outcome, stop.findings.into_iter().map(about).collect());

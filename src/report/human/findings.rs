@@ -62,8 +62,8 @@ pub(super) const fn tone(severity: Severity) -> Tone {
 
 fn single(paper: &mut Paper, report: &Report, finding: &Finding, told: Option<&Finding>) {
     let severity = finding.severity;
-    let text = match group::place(finding) {
-        Some(place) if report.identities.len() != 1 && !finding.summary.contains(&place) => {
+    let text = match group::unnamed_place(finding) {
+        Some(place) if report.identities.len() != 1 => {
             format!("{place}: {}", finding.summary)
         }
         _ => finding.summary.clone(),
@@ -96,10 +96,8 @@ fn several(paper: &mut Paper, group: &Group<'_>) {
     paper.row_in(severity.as_str(), tone(severity), &heading);
     let (shown, more) = group.capped(LIKE);
     for finding in shown {
-        match group::place(finding) {
-            Some(place) if !finding.summary.contains(&place) => {
-                paper.row("", &format!("{place}: {}", finding.summary));
-            }
+        match group::unnamed_place(finding) {
+            Some(place) => paper.row("", &format!("{place}: {}", finding.summary)),
             _ => paper.row("", &finding.summary),
         }
     }

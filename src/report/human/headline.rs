@@ -43,12 +43,10 @@ pub fn write<'a>(paper: &mut Paper, report: &'a Report) -> Option<&'a Finding> {
 
 /// `app-server: the certificate expires in 14d, 7d short of the floor of 21d`.
 fn sentence(finding: &Finding) -> String {
-    match (&finding.identity, group::place(finding)) {
+    match (&finding.identity, group::unnamed_place(finding)) {
         (Some(name), _) => format!("{name}: {}", finding.summary),
         // Most summaries name their file themselves.
-        (None, Some(place)) if !finding.summary.contains(&place) => {
-            format!("{place}: {}", finding.summary)
-        }
+        (None, Some(place)) => format!("{place}: {}", finding.summary),
         _ => finding.summary.clone(),
     }
 }

@@ -6,6 +6,7 @@ mod connection;
 mod identity;
 mod names;
 mod operations;
+mod serving;
 mod users;
 
 use std::fmt;
@@ -31,9 +32,7 @@ pub use identity::IdentityError;
 pub use names::{AllowedNames, NamePattern, NamePatternError};
 pub use users::{User, Users, UsersError};
 
-use connection::Connections;
-use identity::Identity;
-use operations::Operations;
+use serving::Serving;
 
 /// Threads that answer; one more signs.
 const WORKERS: usize = 2;
@@ -91,7 +90,7 @@ pub struct Limits {
     pub request: Duration,
     /// What requests in flight get when the server is told to stop.
     pub stopping: Duration,
-    /// How often the server's own certificate is looked at.
+    /// How often the server's own certificate and the CA's directory are looked at.
     pub renewal: Duration,
 }
 
@@ -141,6 +140,11 @@ pub enum Event {
     Renewed {
         not_after: OffsetDateTime,
     },
+    /// The CA has another intermediate in its directory, and the server took it.
+    NewIntermediate {
+        intermediate: String,
+        not_after: OffsetDateTime,
+    },
     Stopping,
 }
 
@@ -176,6 +180,14 @@ impl fmt::Display for Event {
             Self::Renewed { not_after } => write!(
                 f,
                 "renewed the server's certificate until {}",
+                rfc3339(*not_after)
+            ),
+            Self::NewIntermediate {
+                intermediate,
+                not_after,
+            } => write!(
+                f,
+                "the CA has a new intermediate, \"{intermediate}\" until {}: it signs from now on",
                 rfc3339(*not_after)
             ),
             Self::Stopping => f.write_str("stopping: finishing the requests in flight"),
@@ -229,8 +241,7 @@ fn threads_can_be_had(number: usize) -> io::Result<()> {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    connections: Arc<Connections>,
-    identity: Arc<Identity>,
+    serving: Arc<Serving>,
     limits: Limits,
     events: Events,
 }
@@ -250,22 +261,12 @@ impl Server {
                 })?;
         let address = listener.local_addr().map_err(ServeError::Runtime)?;
         let limits = config.limits;
-        let ca = Arc::new(ca);
-        let names = identity::names(address, &config.names);
-        let identity = Identity::issue(Arc::clone(&ca), names, Arc::clone(&config.clock))?;
-        let tls = identity::tls(&identity, &config.client_anchors)?;
-        let connections = Connections {
-            tls,
-            limits,
-            operations: Arc::new(Operations::new(ca, config)),
-            events: Arc::clone(&events),
-        };
+        let serving = Serving::open(ca, config, address, &events)?;
         events(Event::Listening { address });
         Ok(Self {
             listener,
             address,
-            connections: Arc::new(connections),
-            identity,
+            serving: Arc::new(serving),
             limits,
             events,
         })
@@ -287,7 +288,7 @@ impl Server {
                 _ = renewal.tick() => self.renew(),
                 (place, accepted) = self.accept(&places) => match accepted {
                     Ok((stream, peer)) => {
-                        let connections = Arc::clone(&self.connections);
+                        let connections = self.serving.connections();
                         let told = told.clone();
                         tokio::spawn(async move {
                             connections.serve(stream, peer, told).await;
@@ -329,17 +330,9 @@ impl Server {
     }
 
     fn renew(&self) {
-        let identity = Arc::clone(&self.identity);
-        let events = Arc::clone(&self.events);
+        let serving = Arc::clone(&self.serving);
         // Signing is quick, but the log is synced to the disk.
-        tokio::task::spawn_blocking(move || match identity.renew_when_due() {
-            Ok(None) => {}
-            Ok(Some(not_after)) => events(Event::Renewed { not_after }),
-            Err(error) => events(Event::Trouble {
-                peer: None,
-                what: format!("renewing the server's certificate: {error}"),
-            }),
-        });
+        tokio::task::spawn_blocking(move || serving.renew());
     }
 }
 

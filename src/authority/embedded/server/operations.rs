@@ -8,9 +8,9 @@ use hyper::{Method, StatusCode};
 
 use super::super::issue::BACKDATED;
 use super::super::{CaDirectory, IssueError, Terms};
+use super::Config;
 use super::answer::{Answer, Header};
 use super::users::{ByCertificate, User};
-use super::{Clock, Config, Users};
 use crate::finding::rfc3339;
 use crate::pki::path::validate;
 use crate::pki::pem::{self, Block};
@@ -36,10 +36,7 @@ pub(super) struct Asked {
 pub(super) struct Operations {
     ca: Arc<CaDirectory>,
     own: Anchors,
-    users: Users,
-    label: Option<String>,
-    ttl: Span,
-    clock: Clock,
+    config: Arc<Config>,
 }
 
 /// Who asks for a certificate, and what binds them.
@@ -63,14 +60,11 @@ impl Caller<'_> {
 }
 
 impl Operations {
-    pub(super) fn new(ca: Arc<CaDirectory>, config: Config) -> Self {
+    pub(super) fn new(ca: Arc<CaDirectory>, config: Arc<Config>) -> Self {
         Self {
             own: Anchors::new(vec![ca.root().clone(), ca.intermediate().clone()]),
             ca,
-            users: config.users,
-            label: config.label,
-            ttl: config.ttl,
-            clock: config.clock,
+            config,
         }
     }
 
@@ -103,7 +97,9 @@ impl Operations {
         let rest = path.strip_prefix(PREFIX)?;
         match rest.split_once('/') {
             None => Some(rest),
-            Some((label, operation)) if Some(label) == self.label.as_deref() => Some(operation),
+            Some((label, operation)) if Some(label) == self.config.label.as_deref() => {
+                Some(operation)
+            }
             Some(_) => None,
         }
     }
@@ -137,6 +133,7 @@ impl Operations {
     fn caller<'a>(&'a self, asked: &'a Asked) -> Result<Caller<'a>, Answer> {
         if let Some(authorization) = &asked.authorization {
             return self
+                .config
                 .users
                 .by_basic(authorization.expose())
                 .map(Caller::User)
@@ -149,6 +146,7 @@ impl Operations {
             return Err(unauthorized("a login is required"));
         };
         match self
+            .config
             .users
             .by_common_name(certificate.facts().common_name.as_deref())
         {
@@ -163,7 +161,7 @@ impl Operations {
 
     fn own_certificate<'a>(&self, asked: &'a Asked) -> Option<&'a Certificate> {
         let (leaf, others) = asked.client.split_first()?;
-        let now = (self.clock)();
+        let now = (self.config.clock)();
         validate(leaf, others, &self.own, now, Usage::Client, &[])
             .is_ok()
             .then_some(leaf)
@@ -182,9 +180,9 @@ impl Operations {
         allowed(caller, &request)?;
         let name = caller.name();
         let terms = Terms {
-            now: (self.clock)(),
+            now: (self.config.clock)(),
             ttl: self.ttl(caller),
-            max_ttl: self.ttl,
+            max_ttl: self.config.ttl,
             requester: &name,
         };
         let granted = self
@@ -230,7 +228,7 @@ impl Operations {
             Caller::Certificate(_) => None,
             Caller::Own(current) => Some(Span::from(current.window().lifetime() - BACKDATED)),
         };
-        limit.map_or(self.ttl, |limit| limit.min(self.ttl))
+        limit.map_or(self.config.ttl, |limit| limit.min(self.config.ttl))
     }
 }
 
