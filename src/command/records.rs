@@ -26,11 +26,8 @@ pub fn read(image: &mut Places<'_>, identity: &str) -> Result<Record, Box<Findin
     let (bytes, _) = image
         .read_and_examine(&path, LARGEST_FILE)
         .map_err(|error| Box::new(error.finding()))?;
-    let record: Record = serde_json::from_slice(&bytes).map_err(|error| {
-        let mut finding = unreadable(identity, &error.to_string());
-        finding.line = Some(error.line());
-        finding
-    })?;
+    let record: Record =
+        serde_json::from_slice(&bytes).map_err(|error| not_whole(identity, &bytes, &error))?;
     match record.schema {
         1 => Ok(record),
         other => Err(unreadable(
@@ -38,6 +35,22 @@ pub fn read(image: &mut Places<'_>, identity: &str) -> Result<Record, Box<Findin
             &format!("its schema is {other}, and this certbake supports only 1"),
         )),
     }
+}
+
+/// A record that is not one: something emptied it, cut it off or changed it.
+fn not_whole(identity: &str, bytes: &[u8], error: &serde_json::Error) -> Box<Finding> {
+    let cut = error.is_eof();
+    let reason = match cut {
+        true if bytes.trim_ascii().is_empty() => "it is empty".to_owned(),
+        true => format!("it ends too soon, in line {}", error.line()),
+        false => error.to_string(),
+    };
+    let mut finding = unreadable(identity, &reason);
+    finding.line = Some(error.line());
+    if cut {
+        finding.hint = "something emptied it or cut it off: rebuild the image".to_owned();
+    }
+    finding
 }
 
 pub fn unreadable(identity: &str, reason: &str) -> Box<Finding> {

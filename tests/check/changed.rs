@@ -112,13 +112,22 @@ fn a_record_that_is_gone_or_broken_is_found() {
         image.check(&[]).ends(4).findings(),
         ["record-unreadable app-server.json"]
     );
-    image.edit(RECORD, |text| text[..text.len() / 2].to_owned());
-    let run = image.check(&[]).ends(4);
-    assert!(
-        run.findings()[0].starts_with("record-unreadable app-server.json:"),
-        "{:?}",
-        run.findings()
-    );
+    for (left, says) in [
+        (2, "it ends too soon, in line "),
+        (usize::MAX, "it is empty"),
+    ] {
+        image.edit(RECORD, |text| text[..text.len() / left].to_owned());
+        let run = image.check(&[]).ends(4);
+        let finding = &run.report["findings"][0];
+        assert_eq!(finding["code"], "record-unreadable");
+        let told = finding["summary"].as_str().unwrap();
+        assert!(told.contains(says), "{told}");
+        assert!(
+            run.findings()[0].starts_with("record-unreadable app-server.json:"),
+            "{:?}",
+            run.findings()
+        );
+    }
 
     fs::remove_file(image.file(RECORD)).unwrap();
     assert_eq!(
