@@ -75,8 +75,10 @@ fn settle(image: &ImageRoot, report: &mut Report) -> Result<(), ImageError> {
     };
     match image::recover(image) {
         Ok(recovery) => report.findings.push(recovery.finding()),
-        // It says itself what was interrupted.
-        Err(error @ ImageError::JournalTorn { .. }) => return Err(error),
+        // They say themselves that a run was interrupted, and what helps.
+        Err(error @ (ImageError::JournalTorn { .. } | ImageError::Journal { .. })) => {
+            return Err(error);
+        }
         Err(error) => {
             report.findings.push(pending.finding());
             return Err(error);
