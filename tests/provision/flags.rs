@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use serde_json::Value;
 
 use crate::built;
-use crate::support::{APP, Lab, Run};
+use crate::support::{APP, EMBEDDED, Lab, Run};
 
 #[test]
 fn flags_win_over_variables_and_those_over_the_file() {
@@ -229,4 +229,55 @@ fn a_length_of_time_below_zero_is_told_as_one() {
         assert!(summary.starts_with(&words), "{summary}");
     }
     assert!(!lab.path("ca").exists());
+}
+
+#[test]
+fn a_wait_of_nothing_is_no_fault_of_whoever_was_asked() {
+    let lab = Lab::new();
+    lab.write(
+        "exec.toml",
+        "[ca.lab]\nkind = \"exec\"\ncommand = [\"true\"]\ntimeout = \"0s\"\n[identity.app]\n\
+         common_name = \"app\"\nplacements.combined = \"/app.pem\"\n",
+    );
+    let est = "--ca est --ca-url https://127.0.0.1:9 --ca-trust system --root rootfs --ca-set";
+    let est: Vec<_> = est.split(' ').collect();
+    for (arguments, key) in [
+        (
+            [&["provision"], &est[..], &["timeout=0s"], APP].concat(),
+            "timeout",
+        ),
+        (
+            [&["provision"], &est[..], &["connect_timeout=0s"], APP].concat(),
+            "connect_timeout",
+        ),
+        (
+            vec!["provision", "--root", "rootfs", "--config", "exec.toml"],
+            "ca.lab.timeout",
+        ),
+        (
+            [&["doctor", "--within", "0s"], &EMBEDDED[1..], APP].concat(),
+            "--within",
+        ),
+    ] {
+        let run = lab.run(&[&arguments[..], &["--report", "json"]].concat());
+        let report = run.ends_with(2).json();
+        let summary = report["findings"][0]["summary"].as_str().unwrap();
+        assert!(
+            summary.contains(key) && summary.contains("the duration is zero"),
+            "{summary}"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_another_one_keeps_out_may_be_tried_again() {
+    let lab = Lab::new();
+    let _other = certbake::image::lock_dir(&lab.path("rootfs"), std::time::Duration::ZERO).unwrap();
+    let run = lab.run(&[EMBEDDED, APP].concat()).ends_with(7);
+    assert!(run.stdout.contains("image-busy"), "{}", run.stdout);
+    assert!(
+        run.stdout.ends_with("; a retry may help\n"),
+        "{}",
+        run.stdout
+    );
 }
