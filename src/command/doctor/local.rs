@@ -90,7 +90,11 @@ fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
             }
         }
     }
-    let (state, said) = match image::foreseen(&root) {
+    interrupted(&root, seen);
+}
+
+fn interrupted(root: &ImageRoot, seen: &mut Seen) {
+    let (state, said) = match image::foreseen(root) {
         Ok(Some(_)) => (LookState::Fine, "the next provision undoes or completes it"),
         Err(error @ ImageError::Journal { .. }) => {
             seen.found(Outcome::Image, vec![error.finding()]);
