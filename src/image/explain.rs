@@ -138,7 +138,7 @@ impl ImageError {
             ),
             Self::Missing { .. } => (
                 FILE_MISSING,
-                "check the path, and --root: paths are looked up inside the image",
+                "a later build step removed it: run `certbake provision` again, after that step; or --root is another image",
             ),
             Self::TooLarge { .. } => (
                 FILE_TOO_LARGE,
