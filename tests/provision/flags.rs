@@ -1,6 +1,6 @@
 //! Flags and variables beside the configuration file, and flags alone.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use serde_json::Value;
 
@@ -280,4 +280,69 @@ fn a_run_that_another_one_keeps_out_may_be_tried_again() {
         "{}",
         run.stdout
     );
+}
+
+#[test]
+fn secrets_of_the_file_are_beside_it_and_those_of_flags_are_here() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("conf")).unwrap();
+    for (folder, content) in [(".", "of-here"), ("conf", "of-the-file")] {
+        let program = format!("{folder}/tell");
+        lab.write(&program, &format!("#!/bin/sh\necho {content}\n"));
+        lab.write(&format!("{folder}/password"), content);
+        for (file, mode) in [(&*program, 0o700), (&format!("{folder}/password"), 0o600)] {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(lab.path(file), mode).unwrap();
+        }
+    }
+    for source in ["file:password", "cmd:./tell"] {
+        lab.write(
+            "conf/certbake.toml",
+            &format!(
+                "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\n[identity.app.placements]\n\
+                 pkcs12 = {{ path = \"/app.p12\", password = \"{source}\" }}\n"
+            ),
+        );
+        let bake = [
+            "provision",
+            "--config",
+            "conf/certbake.toml",
+            "--root",
+            "rootfs",
+        ];
+        let opens_by = |password: &str| {
+            let inspect = ["inspect", "rootfs/app.p12", "--password", "env:STORE"];
+            let mut command = lab.command(&inspect);
+            Run::of(command.env("STORE", password).output().unwrap()).ends_with(0);
+        };
+        lab.run(&bake).ends_with(0);
+        opens_by("of-the-file");
+        lab.run(&[&bake[..], &["--pkcs12-password", source]].concat())
+            .ends_with(0);
+        opens_by("of-here");
+    }
+
+    // The same of the CA's, which says no to everybody once it has read the password.
+    lab.write(
+        "conf/certbake.toml",
+        &format!(
+            "[ca.lab]\nkind = \"est\"\nurl = \"http://{}\"\nusername = \"app\"\npassword = \"file:gone\"\n\
+             [identity.app]\ncommon_name = \"app\"\nplacements.combined = \"/app.pem\"\n",
+            built::answering(403)
+        ),
+    );
+    let bake = [
+        "provision",
+        "--config",
+        "conf/certbake.toml",
+        "--root",
+        "rootfs",
+    ];
+    lab.run(&bake).ends_with(2);
+    for source in ["file:here", "cmd:./here"] {
+        lab.write("here", "#!/bin/sh\necho xyzzy-of-here\n");
+        std::fs::set_permissions(lab.path("here"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        lab.run(&[&bake[..], &["--ca-password", source]].concat())
+            .ends_with(5);
+    }
 }

@@ -27,6 +27,7 @@ use crate::choice::advice;
 use crate::command;
 use crate::command::provision::{Identity, Plan};
 use crate::net::OnWait;
+use crate::secret_source::SecretSource;
 use crate::span::Span;
 use draft::{Draft, origin_of};
 
@@ -221,5 +222,14 @@ fn relative_to(directory: &Path, path: &Path) -> PathBuf {
         path.to_owned()
     } else {
         directory.join(path)
+    }
+}
+
+/// As [`relative_to`], for where a secret is.
+fn secret_relative_to(directory: &Path, secret: SecretSource) -> SecretSource {
+    if directory == Path::new(".") {
+        secret
+    } else {
+        secret.relative_to(directory)
     }
 }
