@@ -258,6 +258,11 @@ fn a_wait_of_nothing_is_no_fault_of_whoever_was_asked() {
             [&["doctor", "--within", "0s"], &EMBEDDED[1..], APP].concat(),
             "--within",
         ),
+        // Answers tell whole seconds: no clock would agree.
+        (
+            [EMBEDDED, APP, &["--max-clock-offset", "0s"]].concat(),
+            "--max-clock-offset",
+        ),
     ] {
         let run = lab.run(&[&arguments[..], &["--report", "json"]].concat());
         let report = run.ends_with(2).json();
