@@ -216,9 +216,13 @@ impl<'a> Authorities<'a> {
         let args = self.args;
         let values = [
             args.ca_url.clone(),
-            args.ca_trust.as_deref().map(|text| self.from_here(text)),
+            args.ca_trust
+                .as_deref()
+                .map(|text| self.seen_from_here(text)),
             args.ca_user.clone(),
-            args.ca_password.as_deref().map(|text| self.from_here(text)),
+            args.ca_password
+                .as_deref()
+                .map(|text| self.seen_from_here(text)),
             args.ca_cert.as_ref().map(path),
             args.ca_key.as_ref().map(path),
             args.ca_label.clone(),
@@ -258,7 +262,7 @@ impl<'a> Authorities<'a> {
     }
 
     /// A place on the command line, in a table whose paths start at the file's directory.
-    fn from_here(&self, text: &str) -> String {
+    fn seen_from_here(&self, text: &str) -> String {
         let directory = self.source.map_or(Path::new("."), Source::directory);
         let here = std::path::absolute(".").unwrap_or_default();
         match text.parse::<SecretSource>() {
