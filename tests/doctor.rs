@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
@@ -273,4 +273,75 @@ fn a_record_below_proc_is_known_to_be_unwritable() {
         }
     }
     assert!(!lab.path("ca").exists(), "a certificate was spent");
+}
+
+#[test]
+fn every_placement_that_cannot_be_written_is_found_in_one_run() {
+    let lab = Lab::new(
+        "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\n[identity.app.placements]\n\
+         full_chain = { path = \"/etc/passwd/app.crt\", owner = \"nobody-here\", group = \"none-here\" }\n\
+         private_key = \"/etc/folder\"\ncertificate = \"/etc/app.crt\"\nissuers = \"/etc/same/app.crt\"\n",
+    );
+    lab.write("rootfs/etc/passwd", "root:x:0:0::/:/bin/sh\n");
+    lab.write("rootfs/etc/group", "root:x:0:\n");
+    std::fs::create_dir(lab.path("rootfs/etc/folder")).unwrap();
+    std::os::unix::fs::symlink(".", lab.path("rootfs/etc/same")).unwrap();
+    let report = lab.run(&["doctor"], 7);
+    assert_eq!(
+        codes(&report),
+        [
+            "image-owner-missing",
+            "image-owner-missing",
+            "image-not-a-directory",
+            "image-not-a-file",
+            "image-placements-collide",
+        ],
+        "{report}"
+    );
+}
+
+/// A run was cut short while it swapped, and something has changed one of its files since.
+#[test]
+fn an_interrupted_run_that_the_next_one_cannot_settle_is_no_surprise() {
+    let lab = Lab::new(
+        "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\nplacements.combined = \"/etc/app.pem\"\n",
+    );
+    lab.run(&["provision"], 0);
+    let line = |path: &str, content: &[u8]| {
+        let (directory, name) = path.rsplit_once('/').unwrap();
+        json!({
+            "directory": directory, "name": name,
+            "temporary": format!(".certbake-0{name}"), "backup": format!(".certbake-1{name}"),
+            "shape": { "sha256": sha256(content), "mode": 0o600, "uid": 0, "gid": 0 },
+        })
+    };
+    let landed = std::fs::read(lab.path("rootfs/etc/app.pem")).unwrap();
+    let journal = json!({
+        "schema": 1, "phase": "landing", "directories": [],
+        "files": [line("/etc/app.pem", &landed), line("/etc/other.pem", b"gone")],
+    });
+    lab.write("rootfs/var/lib/certbake/journal.json", &journal.to_string());
+    for verb in [
+        &["doctor"][..],
+        &["provision", "--dry-run"],
+        &["provision"],
+        &["check"],
+    ] {
+        let report = lab.run(verb, 7);
+        assert_eq!(
+            codes(&report),
+            ["image-journal-unreadable"],
+            "{verb:?}: {report}"
+        );
+    }
+    let screen = lab.text(&["doctor", "--root", "rootfs"], 7);
+    assert!(
+        screen.contains("can neither undo nor complete it"),
+        "{screen}"
+    );
+}
+
+fn sha256(content: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
+    data_encoding::HEXLOWER.encode(digest.as_ref())
 }

@@ -127,6 +127,23 @@ fn one_that_is_revoked_already_is_no_error_and_others_stay_on_the_list() {
 }
 
 #[test]
+fn a_certificate_of_a_key_that_the_ca_no_longer_has_is_told_apart() {
+    let lab = baked();
+    for gone in ["ca/intermediate.pem", "ca/keys/intermediate.key"] {
+        std::fs::remove_file(lab.path(gone)).unwrap();
+    }
+    lab.json(&["ca", "init", "--ca-dir", "ca"], 0);
+    let report = lab.json(&["revoke", "--record", "app.json"], 0);
+    let mut told = codes(&report);
+    told.sort_unstable();
+    assert_eq!(told, ["certificate-revoked", "revocation-passive"]);
+
+    lab.run(&["provision"], 0);
+    let report = lab.json(&["revoke", "--record", "app.json"], 0);
+    assert_eq!(codes(&report), ["certificate-revoked"]);
+}
+
+#[test]
 fn an_older_record_needs_the_certificate_and_another_ones_is_refused() {
     let lab = baked();
     record_with(&lab, |record| {

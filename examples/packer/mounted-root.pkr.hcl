@@ -1,7 +1,8 @@
 # Bakes a certificate into an image root that is mounted on the machine that runs Packer, then packs
 # the root into a tar file. Nothing is booted, so the builder is `null` without a communicator.
 #
-#   EST_PASSWORD=... packer build -var root=/mnt/image mounted-root.pkr.hcl
+#   read -rs EST_PASSWORD; export EST_PASSWORD
+#   packer build -var root=/mnt/image mounted-root.pkr.hcl
 
 variable "root" {
   type        = string

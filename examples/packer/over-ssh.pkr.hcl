@@ -3,7 +3,8 @@
 #
 # The source is `null`, an instance that runs already; amazon-ebs, qemu and the others go in its place.
 #
-#   EST_PASSWORD=... packer build -var host=192.0.2.10 -var private_key=~/.ssh/builder over-ssh.pkr.hcl
+#   read -rs EST_PASSWORD; export EST_PASSWORD
+#   packer build -var host=192.0.2.10 -var private_key=~/.ssh/builder over-ssh.pkr.hcl
 
 variable "host" {
   type = string

@@ -3,8 +3,11 @@
 use std::time::Instant;
 
 use super::AuthorityError;
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::pki::{Certificate, PrivateKey};
+
+/// The authority has it revoked, and those who should refuse it may never learn of that.
+pub const PASSIVE: Code = Code::new("revocation-passive");
 
 /// A further ability: a certificate is taken back.
 pub trait Revoke: Send + Sync {

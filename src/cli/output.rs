@@ -317,3 +317,26 @@ fn complain(finding: &Finding) {
         let _ = writeln!(stderr, "  {}", finding.hint);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use anyhow::anyhow;
+
+    const WANTED: &str = "RUST_BACKTRACE";
+
+    /// A release build has no tables for unwinding (benches/layout): an error that took a backtrace
+    /// would abort it.
+    #[test]
+    fn no_error_takes_a_backtrace_where_one_is_asked_for() {
+        if std::env::var(WANTED).as_deref() == Ok("1") {
+            return assert_eq!(format!("{:?}", anyhow!("full")), "full");
+        }
+        let again = Command::new(std::env::current_exe().unwrap())
+            .arg("no_error_takes_a_backtrace_where_one_is_asked_for")
+            .env(WANTED, "1")
+            .status();
+        assert!(again.unwrap().success());
+    }
+}

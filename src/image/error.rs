@@ -12,6 +12,12 @@ use crate::os_error::in_words;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Reason(pub(super) Errno);
 
+impl Reason {
+    pub fn is_not_found(self) -> bool {
+        self.0 == Errno::NOENT
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&in_words(&self.0.into()))

@@ -27,8 +27,7 @@ const JOURNAL_UNREADABLE: Code = Code::new("image-journal-unreadable");
 const HALF_DONE: Code = Code::new("image-half-done");
 pub(super) const INTERRUPTED: Code = Code::new("image-interrupted");
 
-const JOURNAL_HINT: &str =
-    "rebuild the image; or restore the files that the journal names, remove it, and run again";
+const JOURNAL_HINT: &str = "rebuild the image; or remove the journal and the `.certbake-` files in the directories that it names, and bake every identity again";
 const TORN_HINT: &str = "run `certbake provision` on the image again: it removes what the interrupted run left beside its files";
 
 impl ImageError {
@@ -139,7 +138,7 @@ impl ImageError {
             ),
             Self::Missing { .. } => (
                 FILE_MISSING,
-                "check the path, and --root: paths are looked up inside the image",
+                "a later build step removed it: run `certbake provision` again, after that step; or --root is another image",
             ),
             Self::TooLarge { .. } => (
                 FILE_TOO_LARGE,
@@ -210,8 +209,10 @@ impl ImageError {
 }
 
 fn permission(action: &str) -> &'static str {
-    if action.starts_with("giving") {
-        "run certbake as root or as the owner of the image's tree, or leave owner and group out"
+    if action == "giving a file to another user" {
+        "only root may: run certbake as root, or leave the owner out"
+    } else if action.starts_with("giving") {
+        "run certbake as root or as a member of that group, or leave the group out"
     } else {
         "run certbake as root or as the owner of the image's tree"
     }

@@ -48,7 +48,7 @@ pub use plain::{
     append_line, can_append, can_write, is_stream, lock_dir, make_dir, place_file, write_stream,
 };
 pub use prepare::{PlannedFile, Slot, Staging};
-pub use recover::{Recovery, pending, recover};
+pub use recover::{Recovery, foreseen, pending, recover};
 pub use root::ImageRoot;
 pub use stage::{Content, Staged};
 pub use stat::{FileKind, Metadata};

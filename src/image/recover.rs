@@ -65,6 +65,25 @@ pub fn pending(root: &ImageRoot) -> Result<Option<Pending>, ImageError> {
     })
 }
 
+/// The interrupted run that the next run will take back or complete, without changing anything;
+/// none where a certbake is at work now.
+///
+/// # Errors
+/// [`ImageError::Journal`] when the next run could do neither.
+pub fn foreseen(root: &ImageRoot) -> Result<Option<Pending>, ImageError> {
+    let Ok(_lock) = DirLock::take(&root.top()?, root.host_path(), Duration::ZERO) else {
+        return Ok(None);
+    };
+    let pending = pending(root)?;
+    if let Some(journal) = find(root)?
+        && let Found::Whole(log) = journal.read()?
+        && log.phase == Phase::Landing
+    {
+        can_complete(&journal, &open(root, &log)?)?;
+    }
+    Ok(pending)
+}
+
 /// Takes back or completes an interrupted run.
 ///
 /// # Errors

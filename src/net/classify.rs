@@ -33,7 +33,12 @@ impl Attempt<'_> {
 }
 
 pub(super) fn failure(error: &reqwest::Error, attempt: &Attempt<'_>) -> Failure {
-    let stage = attempt.stage();
+    let mut stage = attempt.stage();
+    // Without TLS nothing notes that TCP is there.
+    let plain = error.url().is_some_and(|url| url.scheme() == "http");
+    if plain && !error.is_connect() {
+        stage = stage.max(Stage::Awaiting);
+    }
     if let Some(tls) = find::<rustls::Error>(error) {
         return Failure::Tls(TlsReason::of(tls, &attempt.progress.presented()));
     }
@@ -41,10 +46,7 @@ pub(super) fn failure(error: &reqwest::Error, attempt: &Attempt<'_>) -> Failure 
         return Failure::Tls(TlsReason::Alert(alert));
     }
     if error.is_timeout() {
-        return Failure::TimedOut {
-            stage,
-            after: attempt.took,
-        };
+        return timed_out(attempt, stage);
     }
     if error.is_dns() {
         return resolve(error, attempt);
@@ -63,6 +65,18 @@ pub(super) fn failure(error: &reqwest::Error, attempt: &Attempt<'_>) -> Failure 
         _ => Failure::Garbage {
             reason: innermost(error),
         },
+    }
+}
+
+/// Before TLS begins, only the proxy has been asked for anything.
+fn timed_out(attempt: &Attempt<'_>, stage: Stage) -> Failure {
+    let after = attempt.took;
+    match &attempt.proxy {
+        Some(proxy) if stage <= Stage::Connecting => Failure::Proxy {
+            proxy: proxy.clone(),
+            reason: ProxyReason::TimedOut { after },
+        },
+        _ => Failure::TimedOut { stage, after },
     }
 }
 

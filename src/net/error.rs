@@ -104,9 +104,10 @@ impl Failure {
             Self::Resolve { temporary, .. } => *temporary,
             Self::Connect { .. } | Self::TimedOut { .. } | Self::Closed { .. } => true,
             Self::Tls(reason) => reason.is_transient(),
-            Self::Proxy { reason, .. } => {
-                matches!(reason, ProxyReason::Connect(_) | ProxyReason::TurnedDown)
-            }
+            Self::Proxy { reason, .. } => !matches!(
+                reason,
+                ProxyReason::Resolve(_) | ProxyReason::WantsCredentials
+            ),
             Self::Redirected { .. }
             | Self::TooLarge { .. }
             | Self::Garbage { .. }
@@ -155,6 +156,8 @@ pub enum ProxyReason {
     WantsCredentials,
     #[error("it refused to connect to the CA")]
     TurnedDown,
+    #[error("no connection to the CA after {:.1} s", .after.as_secs_f64())]
+    TimedOut { after: Duration },
 }
 
 /// A URL that must not be asked.

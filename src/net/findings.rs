@@ -148,6 +148,9 @@ const fn proxy_hint(reason: &ProxyReason) -> &'static str {
         ProxyReason::WantsCredentials => {
             "give the proxy's user name and password, or list the host in NO_PROXY"
         }
+        ProxyReason::TimedOut { .. } => {
+            "the proxy does not answer, or cannot reach the CA; hosts in NO_PROXY are reached directly"
+        }
         ProxyReason::TurnedDown => {
             "have the proxy permit this host and port, or check that it can reach them"
         }

@@ -1,5 +1,7 @@
 //! Why TLS failed, read from rustls's typed errors, in words and with the values that decide.
 
+use std::net::IpAddr;
+
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{CertificateError, InvalidMessage, PeerIncompatible};
 use time::OffsetDateTime;
@@ -155,7 +157,11 @@ fn plain_name(name: &str) -> String {
         .split_once('(')
         .and_then(|(_, rest)| rest.strip_suffix(')'))
         .unwrap_or(name);
-    inner.trim_matches('"').to_owned()
+    let inner = inner.trim_matches('"');
+    // An address of 16 octets comes in a spelling of its own.
+    inner
+        .parse::<IpAddr>()
+        .map_or_else(|_| inner.to_owned(), |address| address.to_string())
 }
 
 fn instant(at: UnixTime) -> OffsetDateTime {

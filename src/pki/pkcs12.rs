@@ -243,7 +243,9 @@ fn unreadable(reason: Reason) -> Pkcs12Error {
 pub enum Pkcs12Error {
     #[error("the password is empty: a PKCS#12 file must have one")]
     EmptyPassword,
-    #[error("the password is not UTF-8 text of two-octet characters, as PKCS#12 needs it")]
+    #[error(
+        "the password is not UTF-8 text, or has a character that PKCS#12 cannot hold, such as an emoji"
+    )]
     Password,
     #[error("the alias has characters that PKCS#12 does not allow")]
     Alias,

@@ -1,7 +1,7 @@
 //! What each outcome means and what to do about it: the words of `docs/exit-codes.md` and of the
 //! last line of a failed run.
 
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Report};
 
 /// A row of the contract.
 pub struct ExitCode {
@@ -12,6 +12,20 @@ pub struct ExitCode {
     pub again: Option<bool>,
     /// What a pipeline does about it.
     pub pipeline: &'static str,
+}
+
+/// Findings that pass by themselves, though what else ends with their exit code does not.
+const PASSING: [&str; 2] = ["image-busy", "image-changed-meanwhile"];
+
+/// Whether the same command may succeed later, nothing else changed.
+pub fn again(report: &Report) -> Option<bool> {
+    let errors = report.findings.iter().filter(|found| found.is_error());
+    let mut passing = errors.map(|error| PASSING.contains(&error.code.as_str()));
+    let again = of(report.outcome).again;
+    if passing.next() == Some(true) && passing.all(|passes| passes) {
+        return Some(true);
+    }
+    again
 }
 
 /// The row of an outcome.

@@ -72,12 +72,30 @@ impl SecretSource {
         Ok(Secret::new(bytes.to_vec()))
     }
 
-    /// A relative `file:` path seen from `directory`.
+    /// A relative `file:` path, and the program of a `cmd:` that is one, seen from `directory`; a program
+    /// without a slash is looked up in `PATH`.
     #[must_use]
     pub fn relative_to(self, directory: &Path) -> Self {
         match self {
             Self::File(path) => Self::File(directory.join(path)),
+            Self::Command(mut argv) => {
+                if let Some(program) = argv.first_mut().filter(|program| program.contains('/')) {
+                    let path = directory.join(program.trim_start_matches("./"));
+                    if let Some(path) = path.to_str().filter(|path| path.contains('/')) {
+                        *program = path.to_owned();
+                    }
+                }
+                Self::Command(argv)
+            }
             other => other,
+        }
+    }
+
+    /// As in a setting, arguments and all: not for messages.
+    pub fn written(&self) -> String {
+        match self {
+            Self::Command(argv) => format!("cmd:{}", serde_json::Value::from(argv.as_slice())),
+            other => other.to_string(),
         }
     }
 

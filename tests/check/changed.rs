@@ -47,10 +47,10 @@ fn a_file_that_a_later_step_has_replaced_is_found() {
     );
 
     fs::remove_file(image.file(CERT)).unwrap();
-    assert_eq!(
-        image.check(&[]).ends(4).findings(),
-        ["image-file-missing client.crt"]
-    );
+    let run = image.check(&[]).ends(4);
+    assert_eq!(run.findings(), ["image-file-missing client.crt"]);
+    let hint = run.report["findings"][0]["hint"].as_str().unwrap();
+    assert!(hint.contains("certbake provision"), "{hint}");
 }
 
 #[test]
@@ -134,10 +134,10 @@ fn a_record_that_is_gone_or_broken_is_found() {
         image.certbake(&["check"]).ends(4).findings(),
         ["record-missing app-server.json"]
     );
-    assert_eq!(
-        image.check(&[]).ends(4).findings(),
-        ["nothing-to-check rootfs"]
-    );
+    let run = image.check(&[]).ends(4);
+    assert_eq!(run.findings(), ["nothing-to-check rootfs"]);
+    let hint = run.report["findings"][0]["hint"].as_str().unwrap();
+    assert!(hint.contains("certbake provision"), "{hint}");
 }
 
 #[test]

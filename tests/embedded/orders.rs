@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use certbake::authority::embedded::{CaDirectory, CaError, NewCa};
 use certbake::authority::{AuthorityError, Depth};
+use certbake::outcome::Outcome;
 use certbake::pki::{KeyAlgorithm, PrivateKey};
 
 use crate::support::{
@@ -185,6 +186,23 @@ fn a_dry_run_foresees_what_an_order_would_meet() {
     assert_eq!(foresee("create = false"), ["embedded-ca-unusable"]);
     assert!(foresee("").is_empty());
     assert!(!dir.exists());
-    new_ca(&above);
+    let ca = new_ca(&above);
     assert_eq!(foresee("max_ttl = '10d'"), ["lifetime-capped"]);
+
+    // What is issued could not be logged.
+    fs::remove_file(ca.log().path()).unwrap();
+    fs::create_dir(ca.log().path()).unwrap();
+    assert_eq!(foresee(""), ["embedded-ca-unusable"]);
+}
+
+#[test]
+fn a_ca_that_the_first_order_could_not_make_is_foreseen() {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("missing/ca");
+    let preflight = open(&dir, "").preflight.unwrap();
+    let order = order(&key(), None);
+    let error = preflight.preflight(&order, Depth::Whole).unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Usage);
+    let hint = error.into_finding().hint;
+    assert!(hint.contains("create the directory above"), "{hint}");
 }

@@ -54,6 +54,32 @@ fn a_client_certificate_from_files_is_shown_and_its_key_must_be_private() {
     );
 }
 
+/// `openssl pkcs12 -nodes` writes what a store holds in the store's order, a root first perhaps.
+#[test]
+fn a_client_certificate_is_found_wherever_it_stands_in_its_file() {
+    let lab = Lab::new("Lab");
+    let server = enrolling(&lab);
+    let builder = lab.client("builder");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("login.pem");
+    let reversed = std::iter::once(lab.root()).chain(builder.chain.iter().rev().cloned());
+    let mut text = pem::encode("PRIVATE KEY", &builder.key);
+    text.extend(reversed.map(|der| pem::encode("CERTIFICATE", &der)));
+    std::fs::write(&file, text).unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    let url = server.origin();
+    let table = toml::toml! {
+        url = url
+        client_certificate = (file.to_str().unwrap())
+    };
+    let opened = open("est", table, &lab.anchors());
+    opened.authority.issue(&order(PATIENCE).1).unwrap();
+    assert_eq!(
+        server.asked()[1].client_certificate.as_ref(),
+        Some(&builder.chain[0])
+    );
+}
+
 #[test]
 fn a_server_that_wants_a_certificate_refuses_a_password_alone() {
     let lab = Lab::new("Lab");

@@ -45,7 +45,7 @@ fn another_root_ends_the_order_and_nothing_secret_was_sent() {
     let pin = "ab".repeat(32);
     let opened = open("est", table(&server, &source, &pin), &[]);
     let error = opened.authority.issue(&order(PATIENCE).1).unwrap_err();
-    assert!(matches!(error, AuthorityError::Unusable(_)), "{error}");
+    assert!(matches!(error, AuthorityError::Settings(_)), "{error}");
     let finding = error.into_finding();
     assert_eq!(finding.code.as_str(), "ca-pin-mismatch");
     assert_eq!(finding.facts["pinned"], pin);

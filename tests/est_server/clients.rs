@@ -368,6 +368,11 @@ fn a_server_that_cannot_start_says_why_and_ends_with_2() {
     ] {
         assert!(said.contains(words), "{said}");
     }
+    for nobody in ["", "[user.builder]\nallowed_names = [\"*.internal\"]\n"] {
+        fs::write(&users, nobody).unwrap();
+        let said = refuse(&["--users", users.to_str().unwrap()]);
+        assert!(said.contains("none of them could log in"), "{said}");
+    }
     let said = refuse(&["--users", "/nowhere/users.toml"]);
     assert!(said.contains("/nowhere/users.toml"), "{said}");
 }

@@ -113,6 +113,8 @@ fn a_user_who_is_not_root_is_refused_another_owner_before_anything_is_asked() {
         let (ended, told) = as_nobody(&image, "prepare-for-app");
         assert_eq!(ended, Some(REPORTED));
         assert!(told.contains("giving a file to another user"), "{told}");
+        // The whole tree is this user's already.
+        assert!(told.contains("hint: \"only root may"), "{told}");
         assert_eq!(image.tree(), before);
     }
 }

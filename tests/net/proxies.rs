@@ -108,6 +108,27 @@ fn a_proxy_without_an_address_is_not_taken_for_the_server() {
 }
 
 #[test]
+fn a_proxy_that_never_answers_is_not_taken_for_a_firewall() {
+    let lab = Lab::new("Lab");
+    let mute = FakeServer::bare(b"", false);
+    let in_a_moment = std::time::Instant::now() + std::time::Duration::from_secs(1);
+    let error = through(&lab, &mute, None)
+        .send(&request().until(in_a_moment))
+        .unwrap_err();
+    assert!(
+        matches!(
+            failure(&error),
+            Failure::Proxy {
+                reason: ProxyReason::TimedOut { .. },
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(error.finding().code.as_str(), "ca-proxy");
+}
+
+#[test]
 fn loopback_is_reached_directly() {
     let lab = Lab::new("Lab");
     let server = FakeServer::https(&lab.server(), script([Reply::ok("direct")]));

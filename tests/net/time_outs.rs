@@ -35,6 +35,25 @@ fn a_server_that_never_answers_is_told_from_one_that_stops_half_way() {
 }
 
 #[test]
+fn without_tls_too_a_server_that_was_reached_is_not_said_to_be_out_of_reach() {
+    let client = impatient(&Lab::new("Lab"));
+    let fault = |server: &FakeServer| {
+        let url = format!("http://{}", server.address()).parse().unwrap();
+        let error = client.send(&Request::get(url)).unwrap_err();
+        failure(&error).clone()
+    };
+    let slow = FakeServer::http(script([Reply::Stalled(Vec::new())]));
+    let stage = Stage::Awaiting;
+    assert!(
+        matches!(fault(&slow), Failure::TimedOut { stage: at, .. } if at == stage),
+        "{}",
+        fault(&slow)
+    );
+    let closing = FakeServer::bare(b"", true);
+    assert_eq!(fault(&closing), Failure::Closed { stage });
+}
+
+#[test]
 fn a_server_that_drips_is_not_listened_to_for_ever() {
     let lab = Lab::new("Lab");
     let server = FakeServer::https(&lab.server(), script([Reply::Dripping]));

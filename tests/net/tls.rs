@@ -68,14 +68,17 @@ fn a_server_certificate_that_begins_tomorrow_is_told_with_both_dates() {
 fn a_wrong_name_is_told_with_the_names_there_are() {
     let lab = Lab::new("Lab");
     let identity = lab.server_with(|params| {
-        params.subject_alt_names = vec![rcgen::SanType::DnsName("ca.lab".try_into().unwrap())];
+        params.subject_alt_names = vec![
+            rcgen::SanType::DnsName("ca.lab".try_into().unwrap()),
+            rcgen::SanType::IpAddress("::1".parse().unwrap()),
+        ];
     });
     let (reason, error) = turned_down(&lab, &identity);
     assert_eq!(
         reason,
         TlsReason::WrongName {
             expected: "127.0.0.1".to_owned(),
-            presented: vec!["ca.lab".to_owned()]
+            presented: vec!["ca.lab".to_owned(), "::1".to_owned()]
         },
         "{error}"
     );

@@ -1,11 +1,11 @@
 //! Flags and variables beside the configuration file, and flags alone.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use serde_json::Value;
 
 use crate::built;
-use crate::support::{APP, Lab, Run};
+use crate::support::{APP, EMBEDDED, Lab, Run};
 
 #[test]
 fn flags_win_over_variables_and_those_over_the_file() {
@@ -229,4 +229,125 @@ fn a_length_of_time_below_zero_is_told_as_one() {
         assert!(summary.starts_with(&words), "{summary}");
     }
     assert!(!lab.path("ca").exists());
+}
+
+#[test]
+fn a_wait_of_nothing_is_no_fault_of_whoever_was_asked() {
+    let lab = Lab::new();
+    lab.write(
+        "exec.toml",
+        "[ca.lab]\nkind = \"exec\"\ncommand = [\"true\"]\ntimeout = \"0s\"\n[identity.app]\n\
+         common_name = \"app\"\nplacements.combined = \"/app.pem\"\n",
+    );
+    let est = "--ca est --ca-url https://127.0.0.1:9 --ca-trust system --root rootfs --ca-set";
+    let est: Vec<_> = est.split(' ').collect();
+    for (arguments, key) in [
+        (
+            [&["provision"], &est[..], &["timeout=0s"], APP].concat(),
+            "timeout",
+        ),
+        (
+            [&["provision"], &est[..], &["connect_timeout=0s"], APP].concat(),
+            "connect_timeout",
+        ),
+        (
+            vec!["provision", "--root", "rootfs", "--config", "exec.toml"],
+            "ca.lab.timeout",
+        ),
+        (
+            [&["doctor", "--within", "0s"], &EMBEDDED[1..], APP].concat(),
+            "--within",
+        ),
+        // Answers tell whole seconds: no clock would agree.
+        (
+            [EMBEDDED, APP, &["--max-clock-offset", "0s"]].concat(),
+            "--max-clock-offset",
+        ),
+    ] {
+        let run = lab.run(&[&arguments[..], &["--report", "json"]].concat());
+        let report = run.ends_with(2).json();
+        let summary = report["findings"][0]["summary"].as_str().unwrap();
+        assert!(
+            summary.contains(key) && summary.contains("the duration is zero"),
+            "{summary}"
+        );
+    }
+}
+
+#[test]
+fn a_run_that_another_one_keeps_out_may_be_tried_again() {
+    let lab = Lab::new();
+    let _other = certbake::image::lock_dir(&lab.path("rootfs"), std::time::Duration::ZERO).unwrap();
+    let run = lab.run(&[EMBEDDED, APP].concat()).ends_with(7);
+    assert!(run.stdout.contains("image-busy"), "{}", run.stdout);
+    assert!(
+        run.stdout.ends_with("; a retry may help\n"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn secrets_of_the_file_are_beside_it_and_those_of_flags_are_here() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("conf")).unwrap();
+    for (folder, content) in [(".", "of-here"), ("conf", "of-the-file")] {
+        let program = format!("{folder}/tell");
+        lab.write(&program, &format!("#!/bin/sh\necho {content}\n"));
+        lab.write(&format!("{folder}/password"), content);
+        for (file, mode) in [(&*program, 0o700), (&format!("{folder}/password"), 0o600)] {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(lab.path(file), mode).unwrap();
+        }
+    }
+    for source in ["file:password", "cmd:./tell"] {
+        lab.write(
+            "conf/certbake.toml",
+            &format!(
+                "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\n[identity.app.placements]\n\
+                 pkcs12 = {{ path = \"/app.p12\", password = \"{source}\" }}\n"
+            ),
+        );
+        let bake = [
+            "provision",
+            "--config",
+            "conf/certbake.toml",
+            "--root",
+            "rootfs",
+        ];
+        let opens_by = |password: &str| {
+            let inspect = ["inspect", "rootfs/app.p12", "--password", "env:STORE"];
+            let mut command = lab.command(&inspect);
+            Run::of(command.env("STORE", password).output().unwrap()).ends_with(0);
+        };
+        lab.run(&bake).ends_with(0);
+        opens_by("of-the-file");
+        lab.run(&[&bake[..], &["--pkcs12-password", source]].concat())
+            .ends_with(0);
+        opens_by("of-here");
+    }
+
+    // The same of the CA's, which says no to everybody once it has read the password.
+    lab.write(
+        "conf/certbake.toml",
+        &format!(
+            "[ca.lab]\nkind = \"est\"\nurl = \"http://{}\"\nusername = \"app\"\npassword = \"file:gone\"\n\
+             [identity.app]\ncommon_name = \"app\"\nplacements.combined = \"/app.pem\"\n",
+            built::answering(403)
+        ),
+    );
+    let bake = [
+        "provision",
+        "--config",
+        "conf/certbake.toml",
+        "--root",
+        "rootfs",
+    ];
+    lab.run(&bake).ends_with(2);
+    for source in ["file:here", "cmd:./here"] {
+        lab.write("here", "#!/bin/sh\necho xyzzy-of-here\n");
+        std::fs::set_permissions(lab.path("here"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        lab.run(&[&bake[..], &["--ca-password", source]].concat())
+            .ends_with(5);
+    }
 }

@@ -200,7 +200,7 @@ fn a_root_is_fetched_by_its_fingerprint_compared_and_then_trusted_alone() {
     );
     let opened = crate::support::contract::open("step-ca", table, &[]);
     let error = opened.authority.issue(&order(PATIENCE).1).unwrap_err();
-    assert!(matches!(error, AuthorityError::Unusable(_)), "{error}");
+    assert!(matches!(error, AuthorityError::Settings(_)), "{error}");
     assert_eq!(error.into_finding().code.as_str(), "ca-pin-mismatch");
     assert_eq!(server.asked().len(), 5);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::authority::connection::{Connection, key_pair, wrong};
+use crate::authority::connection::{Connection, key_pair, time_limit, wrong};
 use crate::authority::{Settings, SettingsError};
 use crate::secret_source::SecretSource;
 use crate::span::Span;
@@ -173,9 +173,11 @@ fn proof(words: &Words) -> Result<Proof, SettingsError> {
         Kind::Dns => match words.dns_hook.as_deref() {
             Some([program, ..]) if !program.is_empty() => Ok(Proof::Dns {
                 hook: words.dns_hook.clone().unwrap_or_default(),
-                patience: words
-                    .dns_hook_timeout
-                    .map_or(Duration::from_secs(120), Span::std),
+                patience: time_limit(
+                    "dns_hook_timeout",
+                    words.dns_hook_timeout,
+                    Duration::from_secs(120),
+                )?,
             }),
             _ => Err(wrong(
                 "dns_hook",

@@ -7,7 +7,7 @@ use crate::authority::AuthorityError;
 use crate::finding::{Code, Finding};
 use crate::net::ClientCertificate;
 use crate::os_error;
-use crate::pki::{PrivateKey, pem};
+use crate::pki::{Certificate, Chain, PrivateKey, pem};
 use crate::secret::Secret;
 use crate::secret_source::SecretSource;
 
@@ -51,8 +51,24 @@ pub fn client_certificate(
         .ok_or_else(|| unusable(key, "it contains no unencrypted private key".to_owned()))?;
     let key = PrivateKey::from_der(&der).map_err(|e| unusable(key, e.to_string()))?;
     Ok(ClientCertificate {
-        chain,
+        chain: leaf_first(chain, key.spki()),
         key: Secret::new(key.expose_pkcs8().to_vec()),
+    })
+}
+
+/// As `openssl pkcs12` writes them, certificates may begin with a root. What begins with the key's, and what
+/// has none, stays as it is.
+fn leaf_first(chain: Vec<Vec<u8>>, spki: &[u8]) -> Vec<Vec<u8>> {
+    let parsed: Result<Vec<_>, _> = chain.iter().cloned().map(Certificate::from_der).collect();
+    let Ok(certificates) = parsed else {
+        return chain;
+    };
+    if certificates[0].facts().spki == spki {
+        return chain;
+    }
+    Chain::arrange(certificates, spki).map_or(chain, |chain| {
+        let certificates = chain.certificates();
+        certificates.map(|it| it.der().to_vec()).collect()
     })
 }
 

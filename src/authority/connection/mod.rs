@@ -82,10 +82,12 @@ impl Connection {
             trust: trust::pinning(words.trust.clone(), settings, &url)?,
             url,
             certificate,
-            timeout: words.timeout.map_or(Duration::from_secs(30), Span::std),
-            connect_timeout: words
-                .connect_timeout
-                .map_or(Duration::from_secs(10), Span::std),
+            timeout: time_limit("timeout", words.timeout, Duration::from_secs(30))?,
+            connect_timeout: time_limit(
+                "connect_timeout",
+                words.connect_timeout,
+                Duration::from_secs(10),
+            )?,
             proxy: proxy(&words, settings)?,
             plain_http: words.danger_plain_http,
             on_wait: settings.on_wait.clone(),
@@ -238,6 +240,24 @@ pub fn wrong(key: &str, reason: impl fmt::Display) -> SettingsError {
     SettingsError {
         key: key.to_owned(),
         reason: reason.to_string(),
+    }
+}
+
+/// A limit of nothing would be told as the fault of whoever did not answer within it.
+///
+/// # Errors
+/// When it is zero.
+pub fn time_limit(
+    key: &str,
+    given: Option<Span>,
+    default: Duration,
+) -> Result<Duration, SettingsError> {
+    match given.map_or(default, Span::std) {
+        Duration::ZERO => Err(wrong(
+            key,
+            "the duration is zero: give one such as \"30s\", or leave it out",
+        )),
+        limit => Ok(limit),
     }
 }
 

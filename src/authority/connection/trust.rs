@@ -91,7 +91,7 @@ pub(super) fn pinned_root(
         return Ok(root.der().to_vec());
     }
     let came: Vec<String> = candidates.iter().map(Certificate::fingerprint).collect();
-    Err(AuthorityError::Unusable(Box::new(
+    Err(AuthorityError::Settings(Box::new(
         Finding::error(
             PIN_MISMATCH,
             "none of the server's CA certificates has the pinned fingerprint",

@@ -77,6 +77,9 @@ impl CaError {
             Self::Io(ImageError::NotADirectory { .. } | ImageError::NotAFile { .. }) => {
                 "give a directory, or a path that does not exist yet"
             }
+            Self::Io(ImageError::Io { reason, .. }) if reason.is_not_found() => {
+                "correct the path, or create the directory above it first"
+            }
             Self::Io(_) => {
                 "make the directory writable for this user, on a file system with free space"
             }

@@ -22,6 +22,7 @@ use super::{
     Renew, Revocation, Revoke, Settings, SettingsError, foresight,
 };
 use crate::finding::Finding;
+use crate::image::{self, ImageError};
 use crate::outcome::AuthorityPlace;
 use crate::pki::ReceivedRequest;
 use crate::span::Span;
@@ -162,20 +163,30 @@ impl Renew for Embedded {
     }
 }
 
+fn unwritable(error: ImageError) -> AuthorityError {
+    CaError::Io(error).into_authority_error()
+}
+
 /// A CA that is not there yet will be made by the order, and has nothing to tell before.
 impl Preflight for Embedded {
     fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError> {
         let (mut findings, looked_at) = match CaDirectory::open(&self.dir) {
             Ok(ca) => {
+                image::can_append(ca.log().path()).map_err(unwritable)?;
                 let foreseen = ca
                     .foresee(&self.terms(order))
                     .map_err(|error| error.into_authority_error(&self.dir))?;
                 (foreseen, "its keys and certificates, its longest lifetime")
             }
-            Err(CaError::Missing { .. }) if self.create => (
-                Vec::new(),
-                "its directory, where the first order makes the CA",
-            ),
+            Err(CaError::Missing { .. }) if self.create => {
+                let there = [Some(&*self.dir), self.dir.parent()];
+                let there = there.into_iter().flatten().find(|path| path.exists());
+                image::can_write(there.unwrap_or(&self.dir)).map_err(unwritable)?;
+                (
+                    Vec::new(),
+                    "its directory, where the first order makes the CA",
+                )
+            }
             Err(error) => return Err(error.into_authority_error()),
         };
         if depth == Depth::Whole {
@@ -188,9 +199,10 @@ impl Preflight for Embedded {
 impl Revoke for Embedded {
     fn revoke(&self, revocation: &Revocation<'_>) -> Result<Vec<Finding>, AuthorityError> {
         let ca = CaDirectory::open(&self.dir).map_err(CaError::into_authority_error)?;
-        ca.revoke(revocation.certificate, revocation.reason, self.clock.now())
+        let told = ca
+            .revoke(revocation.certificate, revocation.reason, self.clock.now())
             .map_err(|error| error.into_authority_error(&self.dir))?;
-        Ok(Vec::new())
+        Ok(told.into_iter().collect())
     }
 }
 

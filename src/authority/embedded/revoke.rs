@@ -17,7 +17,8 @@ use super::error::{CaError, RevokeError};
 use super::issue::BACKDATED;
 use super::log;
 use crate::authority::Reason;
-use crate::finding::rfc3339;
+use crate::authority::revocation::PASSIVE;
+use crate::finding::{Finding, rfc3339};
 use crate::image::{self, Mode};
 use crate::pki::Certificate;
 
@@ -49,7 +50,8 @@ impl CaDirectory {
         Ok(log::lines(&self.revocations())?.entries)
     }
 
-    /// Revokes a certificate of this CA; one that is revoked already stays so.
+    /// Revokes a certificate of this CA; one that is revoked already stays so. A warning says where
+    /// peers do not take the list for this certificate.
     ///
     /// # Errors
     /// When this CA did not issue it, or it cannot be written down.
@@ -58,7 +60,7 @@ impl CaDirectory {
         certificate: &Certificate,
         reason: Reason,
         now: OffsetDateTime,
-    ) -> Result<(), RevokeError> {
+    ) -> Result<Option<Finding>, RevokeError> {
         let facts = certificate.facts();
         let fingerprint = certificate.fingerprint();
         let ours = facts.issuer_der == self.intermediate().facts().subject_der;
@@ -85,7 +87,8 @@ impl CaDirectory {
         let list = self.list(&revoked, now)?;
         image::place_file(self.path(), LIST, Mode::new(0o644), list.as_bytes())
             .map_err(CaError::Io)?;
-        Ok(())
+        let by_another_key = !certificate.is_issued_by(self.intermediate());
+        Ok(by_another_key.then(|| signed_by_an_older_key(&facts.issuer)))
     }
 
     fn revocations(&self) -> PathBuf {
@@ -109,6 +112,19 @@ impl CaDirectory {
             .pem()
             .map_err(signing)
     }
+}
+
+/// RFC 5280 section 6.3.3 (f): the key that signed the certificate has to have signed the list.
+fn signed_by_an_older_key(issuer: &str) -> Finding {
+    Finding::warning(
+        PASSIVE,
+        format!(
+            "the CA's intermediate has had a new key since it signed the certificate: peers do not accept {LIST}, \
+             which the new key signs, as a list about it"
+        ),
+    )
+    .fact("issuer", issuer)
+    .hint("have services refuse the fingerprint, and replace the certificate")
 }
 
 fn listed(entry: &RevokedEntry) -> Option<RevokedCertParams> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::authority::connection::{read_secret, wrong};
+use crate::authority::connection::{read_secret, time_limit, wrong};
 use crate::authority::given::Given;
 use crate::authority::{AuthorityError, Settings, SettingsError};
 use crate::net::OnWait;
@@ -86,7 +86,7 @@ impl Checked {
                 .revoke
                 .map(|words| argv("revoke", words, &directory))
                 .transpose()?,
-            timeout: words.timeout.map_or(Duration::from_secs(60), Span::std),
+            timeout: time_limit("timeout", words.timeout, Duration::from_secs(60))?,
             path,
             on_wait: settings.on_wait.clone(),
             passed_on,

@@ -10,12 +10,11 @@ use super::order::{post, spend, with_token};
 use super::session::{self, Api, Session};
 use super::settings::Checked;
 use super::token::Purpose;
+use crate::authority::revocation::PASSIVE;
 use crate::authority::{AuthorityError, Reason, Revocation, answer};
-use crate::finding::{Code, Finding};
+use crate::finding::Finding;
 use crate::net::{Repeat, Request, Response};
 use crate::pki::Certificate;
-
-pub const PASSIVE: Code = Code::new("revocation-passive");
 
 /// By a token: its subject is the serial number.
 pub fn by_token(

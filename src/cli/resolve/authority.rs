@@ -17,6 +17,7 @@ use crate::cli::usage::UsageError;
 use crate::command::provision::Candidate;
 use crate::os_error;
 use crate::pki::{Anchors, Certificate, pem};
+use crate::secret_source::SecretSource;
 use crate::toml_fault::in_words;
 
 /// Flags that set a key of an authority's table, and which.
@@ -215,9 +216,13 @@ impl<'a> Authorities<'a> {
         let args = self.args;
         let values = [
             args.ca_url.clone(),
-            args.ca_trust.clone(),
+            args.ca_trust
+                .as_deref()
+                .map(|text| self.seen_from_here(text)),
             args.ca_user.clone(),
-            args.ca_password.clone(),
+            args.ca_password
+                .as_deref()
+                .map(|text| self.seen_from_here(text)),
             args.ca_cert.as_ref().map(path),
             args.ca_key.as_ref().map(path),
             args.ca_label.clone(),
@@ -254,6 +259,16 @@ impl<'a> Authorities<'a> {
             );
         }
         Ok(())
+    }
+
+    /// A place on the command line, in a table whose paths start at the file's directory.
+    fn seen_from_here(&self, text: &str) -> String {
+        let directory = self.source.map_or(Path::new("."), Source::directory);
+        let here = std::path::absolute(".").unwrap_or_default();
+        match text.parse::<SecretSource>() {
+            Ok(place) if directory != Path::new(".") => place.relative_to(&here).written(),
+            _ => text.to_owned(),
+        }
     }
 
     fn open_words(&self, words: &Words) -> Result<Candidate, UsageError> {

@@ -147,6 +147,7 @@ pub(super) fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
         ("ttl", words.ttl),
         ("max_validity", words.max_validity),
         ("deadline", words.deadline),
+        ("max_clock_offset", words.max_clock_offset),
     ] {
         if span == Some(Span::seconds(0)) {
             return Err(draft

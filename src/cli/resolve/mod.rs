@@ -11,6 +11,7 @@ mod placements;
 pub mod revoke;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ArgMatches;
 use time::OffsetDateTime;
@@ -26,6 +27,7 @@ use crate::choice::advice;
 use crate::command;
 use crate::command::provision::{Identity, Plan};
 use crate::net::OnWait;
+use crate::secret_source::SecretSource;
 use crate::span::Span;
 use draft::{Draft, origin_of};
 
@@ -80,16 +82,24 @@ pub fn doctor(
     matches: &ArgMatches,
     outside: &Outside<'_>,
 ) -> Result<command::doctor::Plan, UsageError> {
-    let within = args
-        .within
-        .as_deref()
-        .map_or(Ok(WITHIN), str::parse)
-        .map_err(|error| UsageError::new("--within", error.to_string()))?;
+    let within = wait("--within", args.within.as_deref(), WITHIN)?;
     Ok(command::doctor::Plan {
         root: args.plan.root.clone(),
         identities: identities(&args.plan, matches, outside)?,
-        within: within.std(),
+        within,
     })
+}
+
+/// How long something may take.
+fn wait(flag: &str, given: Option<&str>, default: Span) -> Result<Duration, UsageError> {
+    let span: Span = given
+        .map_or(Ok(default), str::parse)
+        .map_err(|error| UsageError::new(flag, error.to_string()))?;
+    match span.std() {
+        Duration::ZERO => Err(UsageError::new(flag, "the duration is zero")
+            .hint("write a duration such as \"30s\", or leave it out")),
+        wait => Ok(wait),
+    }
 }
 
 fn identities(
@@ -216,5 +226,14 @@ fn relative_to(directory: &Path, path: &Path) -> PathBuf {
         path.to_owned()
     } else {
         directory.join(path)
+    }
+}
+
+/// As [`relative_to`], for where a secret is.
+fn secret_relative_to(directory: &Path, secret: SecretSource) -> SecretSource {
+    if directory == Path::new(".") {
+        secret
+    } else {
+        secret.relative_to(directory)
     }
 }

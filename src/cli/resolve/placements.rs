@@ -1,6 +1,7 @@
 //! From `placements` to files with a checked path, mode and owner.
 
 use super::draft::Draft;
+use super::secret_relative_to;
 use crate::cli::file;
 use crate::cli::usage::UsageError;
 use crate::command::provision::{Content, Identity, Pkcs12, Placement};
@@ -72,8 +73,9 @@ fn pkcs12(draft: &Draft<'_>, words: &file::Pkcs12Placement) -> Result<Placement,
         .password
         .parse()
         .map_err(|error| draft.error("placements.pkcs12.password", format!("{error}")))?;
+    let directory = draft.directory_of("placements.pkcs12.password");
     let content = Content::Pkcs12(Pkcs12 {
-        password,
+        password: secret_relative_to(directory, password),
         encryption: match words.encryption.unwrap_or_default() {
             file::Pkcs12Encryption::Modern => Encryption::Modern,
             file::Pkcs12Encryption::Legacy => Encryption::Legacy,

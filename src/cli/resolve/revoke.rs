@@ -44,12 +44,7 @@ pub fn plan(args: &Args, matches: &ArgMatches, outside: &Outside<'_>) -> Result<
             .reason
             .as_deref()
             .map_or(Ok(Reason::default()), reason)?,
-        deadline: args
-            .deadline
-            .as_deref()
-            .map_or(Ok(DEADLINE), str::parse)
-            .map_err(|error| UsageError::new("--deadline", error.to_string()))?
-            .std(),
+        deadline: super::wait("--deadline", args.deadline.as_deref(), DEADLINE)?,
         certificate,
     })
 }

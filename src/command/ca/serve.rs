@@ -63,6 +63,11 @@ pub fn run(plan: Plan, context: &Context<'_>, clock: Clock, events: Events) -> R
         Some(path) => anchors(path)?,
         None => Vec::new(),
     };
+    if let Login::File(path) = &plan.login
+        && !users.can_log_in(!client_anchors.is_empty())
+    {
+        return Err(usage(nobody(path)));
+    }
     let ca = match CaDirectory::open(&plan.dir) {
         Err(CaError::Missing { .. }) => {
             let made = CaDirectory::open_or_make(&plan.dir, &NewCa::default(), context.moment())?;
@@ -105,6 +110,12 @@ fn users(path: &Path) -> Result<Users, Failure> {
         }
         usage(finding)
     })
+}
+
+fn nobody(path: &Path) -> Finding {
+    Finding::error(USERS, "reading the users: none of them could log in")
+        .in_file(path.display().to_string())
+        .hint("give a user a password, or the roots of their certificates with --client-anchors")
 }
 
 fn anchors(path: &Path) -> Result<Vec<Certificate>, Failure> {

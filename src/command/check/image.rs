@@ -19,6 +19,8 @@ use crate::verify::{self, Asked, Evidence, Policy};
 const RECORD_MISSING: Code = Code::new("record-missing");
 const NOT_PLACED: Code = Code::new("placement-missing");
 
+const UNBAKED: &str = "run `certbake provision` on this image, or check --root; what others have put there is checked by its path: certbake check --cert FILE";
+
 /// As records call what does not open without its password.
 const KEY_STORE: &str = "pkcs12";
 
@@ -44,7 +46,7 @@ fn look(target: &ImageTarget, policy: &Policy, report: &mut Report) -> Result<()
         let what = format!("the image has no record in {DIRECTORY}");
         report
             .findings
-            .push(nothing(target.root.display().to_string(), &what));
+            .push(nothing(target.root.display().to_string(), &what).hint(UNBAKED));
     }
     for expected in expected {
         if !recorded.contains(&expected.name) {
@@ -75,8 +77,10 @@ fn settle(image: &ImageRoot, report: &mut Report) -> Result<(), ImageError> {
     };
     match image::recover(image) {
         Ok(recovery) => report.findings.push(recovery.finding()),
-        // It says itself what was interrupted.
-        Err(error @ ImageError::JournalTorn { .. }) => return Err(error),
+        // They say themselves that a run was interrupted, and what helps.
+        Err(error @ (ImageError::JournalTorn { .. } | ImageError::Journal { .. })) => {
+            return Err(error);
+        }
         Err(error) => {
             report.findings.push(pending.finding());
             return Err(error);
@@ -147,7 +151,7 @@ impl<'a> Identity<'a> {
             record,
         };
         if identity.record.placements.is_empty() {
-            let empty = nothing(record::path(name), "the record lists no file");
+            let empty = nothing(record::path(name), "the record lists no file").hint(UNBAKED);
             identity.findings.push(empty);
         }
         for placement in identity.record.placements.clone() {

@@ -7,7 +7,7 @@ use crate::command::provision::{
     Content, Identity, Stop, can_be_copied, look_at_earlier, not_for_java, password, slots,
 };
 use crate::finding::Finding;
-use crate::image::{self, ImageRoot, Owner, Slot, Staging};
+use crate::image::{self, ImageError, ImageRoot, Owner, Slot, Staging};
 use crate::outcome::{LookState, Outcome};
 use crate::secret_source::SecretSource;
 
@@ -37,41 +37,11 @@ pub fn look(plan: &Plan) -> Seen {
     seen
 }
 
-fn rehearse(root: &ImageRoot, identities: &[Identity]) -> Result<usize, Stop> {
-    Ok(Staging::rehearse(root, slots(identities)?)?.len())
-}
-
-/// Everything that would keep the files of an identity from landing: by themselves, as far as that
-/// shows it, and one that is wrong with the owner of a file may be wrong with its group too.
-fn faults(root: &ImageRoot, identity: &Identity) -> Vec<Stop> {
-    let identity = std::slice::from_ref(identity);
-    let Err(whole) = rehearse(root, identity) else {
-        return Vec::new();
-    };
-    let mut faults: Vec<Stop> = Vec::new();
-    for slot in slots(identity).unwrap_or_default() {
-        let unowned = Slot {
-            owner: Owner::Running,
-            ..slot.clone()
-        };
-        for slot in [slot, unowned] {
-            let Err(error) = Staging::rehearse(root, vec![slot]) else {
-                continue;
-            };
-            let fault = Stop::from(error);
-            if faults.iter().all(|known| known.findings != fault.findings) {
-                faults.push(fault);
-            }
-        }
-    }
-    if faults.is_empty() {
-        faults.push(whole);
-    }
-    faults
-}
-
 /// Every identity by itself first, so that each says what is wrong with it.
 fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
+    let rehearse = |root: &ImageRoot, identities: &[Identity]| -> Result<usize, Stop> {
+        Ok(Staging::rehearse(root, slots(identities)?)?.len())
+    };
     let root = match ImageRoot::open(path) {
         Ok(root) => root,
         Err(error) => {
@@ -81,7 +51,7 @@ fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
     };
     let mut well = true;
     for identity in identities {
-        for stop in faults(&root, identity) {
+        if let Err(stop) = faults(&root, identity) {
             well = false;
             let about = |finding: Finding| finding.about(&identity.name);
             seen.found(stop.outcome, stop.findings.into_iter().map(about).collect());
@@ -120,10 +90,70 @@ fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
             }
         }
     }
-    if let Ok(Some(_)) = image::pending(&root) {
-        let said = "holds an interrupted run: the next provision undoes or completes it";
-        seen.look("image", "journal", LookState::Fine, said);
+    interrupted(&root, seen);
+}
+
+fn interrupted(root: &ImageRoot, seen: &mut Seen) {
+    let (state, said) = match image::foreseen(root) {
+        Ok(Some(_)) => (LookState::Fine, "the next provision undoes or completes it"),
+        Err(error @ ImageError::Journal { .. }) => {
+            seen.found(Outcome::Image, vec![error.finding()]);
+            (
+                LookState::Wrong,
+                "certbake can neither undo nor complete it",
+            )
+        }
+        // What else is in the way has been found in its files.
+        Ok(None) | Err(_) => return,
+    };
+    seen.look(
+        "image",
+        "journal",
+        state,
+        format!("holds an interrupted run: {said}"),
+    );
+}
+
+/// What is wrong with each file of an identity, where a run would name the first; then with those
+/// that are well alone.
+fn faults(root: &ImageRoot, identity: &Identity) -> Result<(), Stop> {
+    let mut sound = Vec::new();
+    let mut findings = Vec::new();
+    for slot in slots(std::slice::from_ref(identity))? {
+        let faults = faults_of(root, &slot);
+        if faults.is_empty() {
+            sound.push(slot);
+        }
+        findings.extend(faults);
     }
+    if let Err(error) = Staging::rehearse(root, sound) {
+        findings.push(error.finding());
+    }
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::all(Outcome::Image, findings))
+}
+
+/// An owner who is not there hides what is wrong with the group, and both what is wrong with the path.
+fn faults_of(root: &ImageRoot, slot: &Slot) -> Vec<Finding> {
+    let with = |owner: &Owner, group: &Owner| Slot {
+        owner: owner.clone(),
+        group: group.clone(),
+        ..slot.clone()
+    };
+    let mut findings = Vec::new();
+    for slot in [
+        slot.clone(),
+        with(&Owner::Running, &slot.group),
+        with(&Owner::Running, &Owner::Running),
+    ] {
+        match Staging::rehearse(root, vec![slot]) {
+            Ok(_) => break,
+            Err(error) => findings.push(error.finding()),
+        }
+    }
+    findings
 }
 
 fn passwords(identities: &[Identity], seen: &mut Seen) {

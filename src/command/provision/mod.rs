@@ -24,7 +24,7 @@ use super::together::together;
 use super::{Context, INTERNAL, foresee, revoke};
 use crate::authority::Order;
 use crate::finding::{Code, Finding};
-use crate::image::{ImageRoot, Landed, Staging};
+use crate::image::{self, ImageRoot, Landed, Staging};
 use crate::outcome::{AuthorityPlace, IdentityReport, Outcome, Report};
 use crate::pki::{PrivateKey, SigningRequest};
 use approach::Approach;
@@ -74,7 +74,7 @@ impl Stop {
         Self::all(outcome, vec![finding])
     }
 
-    const fn all(outcome: Outcome, findings: Vec<Finding>) -> Self {
+    pub(super) const fn all(outcome: Outcome, findings: Vec<Finding>) -> Self {
         Self {
             outcome,
             findings,
@@ -109,6 +109,7 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     let passwords = Passwords::read(plan)?;
     report.findings.extend(passwords.warnings.iter().cloned());
     if plan.dry_run {
+        image::foreseen(&root)?;
         let planned = Staging::rehearse(&root, slots)?;
         report
             .findings

@@ -10,7 +10,7 @@ use crate::inspection::{
     CertificateItem, Content, CrlItem, File, Inspection, Item, Place, PrivateKeyItem, RequestItem,
 };
 use crate::report::escape::visible;
-use crate::report::{Style, page, words};
+use crate::report::{Style, exit_codes, page, words};
 
 /// The screen for an inspection.
 pub fn inspection(inspection: &Inspection, style: Style) -> String {
@@ -23,7 +23,8 @@ pub fn inspection(inspection: &Inspection, style: Style) -> String {
         screen.findings(&inspection.findings, Some(&file.file));
     }
     screen.findings(&inspection.findings, None);
-    ending(&mut screen.paper, inspection.outcome);
+    let again = exit_codes::of(inspection.outcome).again;
+    ending(&mut screen.paper, inspection.outcome, again);
     screen.paper.finish()
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use super::{Format, Renderer, Style, escape};
+use super::{Format, Renderer, Style, escape, exit_codes};
 use crate::outcome::{Outcome, Report};
 pub(super) use headline::verb;
 use paper::Paper;
@@ -49,7 +49,7 @@ pub(super) fn screen(report: &Report, style: Style) -> String {
         doctor::write(&mut paper, &report.looked_at);
         identities(&mut paper, report);
     }
-    ending(&mut paper, report.outcome);
+    ending(&mut paper, report.outcome, exit_codes::again(report));
     paper.finish()
 }
 
@@ -62,11 +62,11 @@ fn identities(paper: &mut Paper, report: &Report) {
 }
 
 /// The exit code, where it is not 0: whoever reads a log has no `$?`.
-fn ending(paper: &mut Paper, outcome: Outcome) {
+fn ending(paper: &mut Paper, outcome: Outcome, again: Option<bool>) {
     if outcome.exit_code() == 0 {
         return;
     }
-    let again = match super::exit_codes::of(outcome).again {
+    let again = match again {
         Some(true) => "; a retry may help",
         Some(false) => "; a retry will not help",
         None => "",

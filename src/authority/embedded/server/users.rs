@@ -105,6 +105,12 @@ impl Users {
         self.users.is_empty()
     }
 
+    /// Whether any of them could log in: by a password, or where the server takes certificates.
+    pub fn can_log_in(&self, by_certificate: bool) -> bool {
+        let can = |user: &User| by_certificate || user.password.is_some();
+        self.users.iter().any(can) || by_certificate && !self.complete
+    }
+
     /// Whom an `Authorization` header names, when its password is right (RFC 7617). Takes the same
     /// time for a wrong password as for a user who is not there.
     pub(super) fn by_basic(&self, header: &[u8]) -> Option<&User> {
