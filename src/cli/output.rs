@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context as _, anyhow};
 
-use super::args::shared::ReportArgs;
+use super::args::shared::{REPORT_VARIABLE, ReportArgs};
 use super::usage::{REPORT, UsageError};
 use crate::command::INTERNAL;
 use crate::finding::{Code, Finding};
@@ -22,6 +22,16 @@ const REPORT_UNWRITABLE: Code = Code::new("report-unwritable");
 
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// The flag, or the variable in its stead.
+fn said_by(args: &ReportArgs, environment: Environment<'_>) -> &'static str {
+    let variable = environment(REPORT_VARIABLE).unwrap_or_default();
+    if args.report.iter().eq(variable.split(',')) {
+        REPORT_VARIABLE
+    } else {
+        REPORT
+    }
+}
+
 /// Where the reports of this run go, known to be writable before anything is done.
 pub struct Output<'a> {
     selections: Vec<Selection>,
@@ -32,7 +42,8 @@ impl<'a> Output<'a> {
     /// # Errors
     /// A format that does not exist, or a file that could not be written.
     pub fn prepare(args: &ReportArgs, environment: Environment<'a>) -> Result<Self, UsageError> {
-        let refused = |error: &dyn std::fmt::Display| UsageError::new(REPORT, error.to_string());
+        let key = said_by(args, environment);
+        let refused = |error: &dyn std::fmt::Display| UsageError::new(key, error.to_string());
         let mut selections = args
             .report
             .iter()

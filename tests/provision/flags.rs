@@ -45,6 +45,29 @@ fn flags_win_over_variables_and_those_over_the_file() {
 }
 
 #[test]
+fn a_variable_that_cannot_be_read_is_refused_by_its_name() {
+    let lab = Lab::new();
+    let with = |name: &str, value: &str| {
+        let mut command = lab.command(&[EMBEDDED, APP].concat());
+        Run::of(command.env(name, value).output().unwrap())
+    };
+    for (name, value, says) in [
+        ("CERTBAKE_REPORT", "jsno", "is not a report format"),
+        ("CERTBAKE_REVOKE_ON_FAILURE", "maybe", "neither true nor"),
+        ("CERTBAKE_TTL", "3 weeks", "is not a duration"),
+    ] {
+        let run = with(name, value).ends_with(2);
+        let said = [&run.stdout[..], &run.stderr].concat();
+        assert!(said.contains(says), "{said}");
+        assert!(said.contains(name), "{said}");
+    }
+    assert!(!lab.path("ca").exists(), "the CA was asked");
+    for value in ["yes", "TRUE", "1", "", "no", "0"] {
+        with("CERTBAKE_REVOKE_ON_FAILURE", value).ends_with(0);
+    }
+}
+
+#[test]
 fn flags_change_of_a_placement_what_they_name_and_leave_the_rest_as_the_file_has_it() {
     let lab = Lab::new();
     lab.write("certbake.toml", "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\n[identity.app.placements]\nfull_chain = { path = \"/app.crt\", mode = \"0640\", group = \"tls\" }\nprivate_key = { path = \"/app.key\", mode = \"0640\", group = \"tls\" }\npkcs12 = { path = \"/app.p12\", password = \"env:STORE\", alias = \"app\" }\n");

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use clap::builder::FalseyValueParser;
 
-use super::shared::ReportArgs;
+use super::shared::{ReportArgs, yes_or_no};
 use crate::authority::CATALOGUE;
 
 /// Ask a CA for fresh certificates and land them in an image root
@@ -22,7 +21,7 @@ pub struct Args {
     #[arg(
         long,
         env = "CERTBAKE_REVOKE_ON_FAILURE",
-        value_parser = FalseyValueParser::new(),
+        value_parser = yes_or_no("CERTBAKE_REVOKE_ON_FAILURE"),
         display_order = 11
     )]
     pub revoke_on_failure: bool,
@@ -228,7 +227,7 @@ pub struct PlacementArgs {
     #[arg(long, value_name = "SOURCE", env = "CERTBAKE_PKCS12_PASSWORD")]
     pub pkcs12_password: Option<String>,
     /// Encrypt the key store with 3DES, for Java before 8u301 and old Windows
-    #[arg(long, env = "CERTBAKE_PKCS12_LEGACY", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "CERTBAKE_PKCS12_LEGACY", value_parser = yes_or_no("CERTBAKE_PKCS12_LEGACY"))]
     pub pkcs12_legacy: bool,
     /// Owner of every file, by its name in the image or number
     #[arg(long, value_name = "USER", env = "CERTBAKE_OWNER")]
