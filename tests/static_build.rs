@@ -169,35 +169,6 @@ fn it_enrols_at_a_host_that_a_name_server_knows() {
     empty.assert_landed(&empty.provision());
 }
 
-/// A release build has no tables for unwinding, and whoever walks the stack there is ended by a signal.
-#[test]
-fn a_wish_for_backtraces_does_not_end_a_run_whose_report_nobody_takes() {
-    let Some(binary) = std::env::var_os("CERTBAKE_STATIC_BINARY") else {
-        return skipped("needs a static build, run tests/run").unwrap_or_default();
-    };
-    let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let (reader, closed) = std::io::pipe().unwrap();
-    drop(reader);
-    // The root that is missing is one error, the report another.
-    for (stdout, code, told) in [
-        (
-            std::process::Stdio::from(full),
-            7,
-            "no space left on device",
-        ),
-        (closed.into(), 7, ""),
-    ] {
-        let output = Command::new(&binary)
-            .args(["check", "--root", "/nonexistent"])
-            .env("RUST_BACKTRACE", "1")
-            .stdout(stdout)
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
-        assert!(said(&output).contains(told), "{}", said(&output));
-    }
-}
-
 #[test]
 fn where_no_name_can_be_looked_up_it_says_so_and_writes_nothing() {
     let Some(empty) = Empty::new() else { return };
