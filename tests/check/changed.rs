@@ -140,6 +140,29 @@ fn a_record_that_is_gone_or_broken_is_found() {
     assert!(hint.contains("certbake provision"), "{hint}");
 }
 
+/// node_exporter refuses a file in which a series comes twice.
+#[test]
+fn a_record_that_was_copied_is_that_of_its_new_name() {
+    let image = Image::baked();
+    let copy = RECORD.replace("app-server", "web");
+    fs::copy(image.file(RECORD), image.file(&copy)).unwrap();
+    let metrics = image.desk.path().join("certbake.prom");
+    let report = format!("prometheus={}", metrics.display());
+    let run = image.check(&["--report", &report]).ends(0);
+    let names = run.report["identities"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|identity| &identity["name"]).collect();
+    assert_eq!(names, ["app-server", "web"]);
+    let metrics = fs::read_to_string(metrics).unwrap();
+    let mut series: Vec<_> = metrics
+        .lines()
+        .filter_map(|line| Some(line.rsplit_once(' ')?.0))
+        .collect();
+    let told = series.len();
+    series.sort_unstable();
+    series.dedup();
+    assert_eq!(series.len(), told, "{metrics}");
+}
+
 #[test]
 fn a_placement_that_the_configuration_has_gained_since_is_missing() {
     let image = Image::baked();
