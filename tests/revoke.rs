@@ -143,6 +143,21 @@ fn a_certificate_of_a_key_that_the_ca_no_longer_has_is_told_apart() {
     assert_eq!(codes(&report), ["certificate-revoked"]);
 }
 
+/// To make one would help nobody: it has not issued the certificate.
+#[test]
+fn where_the_ca_is_gone_nobody_is_sent_to_make_another() {
+    let lab = baked();
+    std::fs::rename(lab.path("ca"), lab.path("moved")).unwrap();
+    let report = lab.json(&["revoke", "--record", "app.json"], 2);
+    assert_eq!(codes(&report), ["embedded-ca-unusable"]);
+    let hint = report["findings"][0]["hint"].as_str().unwrap();
+    assert_eq!(hint, "give the directory of the CA that issued it");
+    let moved = [
+        "revoke", "--record", "app.json", "--ca", "embedded", "--ca-dir", "moved",
+    ];
+    lab.json(&moved, 0);
+}
+
 #[test]
 fn an_older_record_needs_the_certificate_and_another_ones_is_refused() {
     let lab = baked();
