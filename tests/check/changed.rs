@@ -180,6 +180,8 @@ fn a_placement_that_the_configuration_has_gained_since_is_missing() {
 #[test]
 fn what_the_configuration_asks_for_anew_is_not_in_an_older_image() {
     let image = Image::baked();
+    fs::create_dir_all(image.file("etc")).unwrap();
+    fs::write(image.file("etc/group"), "svc:x:4343:\n").unwrap();
     for (was, is, finds) in [
         (
             "dns = [\"app.internal\"]",
@@ -196,6 +198,21 @@ fn what_the_configuration_asks_for_anew_is_not_in_an_older_image() {
             "ttl = \"30d\"\nmin_validity = \"21d\"",
             "max_validity = \"7d\"",
             &["lifetime-too-long"],
+        ),
+        (
+            "private_key = \"/etc/app/client.key\"",
+            "private_key = { path = \"/etc/app/client.key\", mode = \"0640\" }",
+            &["placement-mode client.key"],
+        ),
+        (
+            "private_key = \"/etc/app/client.key\"",
+            "private_key = { path = \"/etc/app/client.key\", owner = \"4242\", group = \"svc\" }",
+            &["placement-owner client.key"],
+        ),
+        (
+            "private_key = \"/etc/app/client.key\"",
+            "private_key = { path = \"/etc/app/client.key\", group = \"svc\" }",
+            &["placement-owner client.key"],
         ),
         // Less than was asked for is for the floor to judge.
         ("ttl = \"30d\"", "ttl = \"60d\"", &[]),
