@@ -193,6 +193,19 @@ fn an_older_record_needs_the_certificate_and_another_ones_is_refused() {
     assert_eq!(revocations(&lab).len(), 1);
 }
 
+/// Nobody has given --cert.
+#[test]
+fn a_certificate_that_was_cut_off_in_a_record_is_a_fault_of_the_record() {
+    let lab = baked();
+    record_with(&lab, |record| record["certificate"]["pem"] = "".into());
+    let report = lab.json(&["revoke", "--record", "changed.json"], 2);
+    let finding = &report["findings"][0];
+    assert_eq!(finding["file"], "changed.json");
+    let summary = finding["summary"].as_str().unwrap();
+    assert!(!summary.contains("--cert"), "{summary}");
+    assert!(finding["hint"].as_str().unwrap().contains("--cert"));
+}
+
 #[test]
 fn flags_describe_the_authority_where_no_file_does() {
     let lab = baked();

@@ -164,6 +164,13 @@ fn a_record_that_was_copied_is_that_of_its_new_name() {
 }
 
 #[test]
+fn an_identity_that_is_named_twice_is_checked_once() {
+    let twice = ["--identity", "app-server", "--identity", "app-server"];
+    let run = Image::baked().check(&twice).ends(0);
+    assert_eq!(run.report["identities"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn a_placement_that_the_configuration_has_gained_since_is_missing() {
     let image = Image::baked();
     let more = CONFIG.replace(

@@ -1,5 +1,6 @@
 //! The words of `check` as a plan.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
@@ -165,7 +166,8 @@ fn moment(text: &str) -> Result<OffsetDateTime, UsageError> {
 fn expected(args: &Args) -> Result<Vec<Expected>, UsageError> {
     let wanted = &args.image.identity;
     let Some(path) = &args.image.config else {
-        return Ok(wanted.iter().map(|name| Expected::named(name)).collect());
+        let once: BTreeSet<_> = wanted.iter().collect();
+        return Ok(once.into_iter().map(|name| Expected::named(name)).collect());
     };
     let source = Source::read(path)?;
     if source.file.identity.is_empty() {
