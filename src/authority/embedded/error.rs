@@ -107,7 +107,7 @@ impl CaError {
     }
 
     /// A CA that is made now has issued nothing that could be revoked.
-    pub(super) fn to_revoke(self) -> AuthorityError {
+    pub(super) fn into_revocation_error(self) -> AuthorityError {
         match &self {
             Self::Missing { .. } => AuthorityError::Settings(Box::new(
                 Finding::error(UNUSABLE, self.to_string())
