@@ -163,6 +163,23 @@ fn a_record_that_was_copied_is_that_of_its_new_name() {
     assert_eq!(series.len(), told, "{metrics}");
 }
 
+/// An alert waits for the next run by it.
+#[test]
+fn the_last_run_was_when_it_ran_whatever_moment_it_tells_of() {
+    let image = Image::baked();
+    let metrics = image.desk.path().join("certbake.prom");
+    let report = format!("prometheus={}", metrics.display());
+    image
+        .check(&["--at", &in_days(1), "--report", &report])
+        .ends(0);
+    let metrics = fs::read_to_string(metrics).unwrap();
+    let series = "certbake_last_run_seconds{command=\"check\"} ";
+    let mut lines = metrics.lines();
+    let began = lines.find_map(|line| line.strip_prefix(series)).unwrap();
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    assert!(began.parse::<i64>().unwrap() <= now, "{metrics}");
+}
+
 #[test]
 fn an_identity_that_is_named_twice_is_checked_once() {
     let twice = ["--identity", "app-server", "--identity", "app-server"];
@@ -185,10 +202,40 @@ fn a_placement_that_the_configuration_has_gained_since_is_missing() {
 }
 
 #[test]
+fn a_mode_or_an_owner_that_the_configuration_states_since_is_compared() {
+    let image = Image::baked();
+    fs::write(image.file("etc/group"), "svc:x:4343:\n").unwrap();
+    let key = |more: &str| {
+        let plain = "private_key = \"/etc/app/client.key\"";
+        assert!(CONFIG.contains(plain));
+        let stated = format!("private_key = {{ path = \"/etc/app/client.key\"{more} }}");
+        fs::write(image.config(), CONFIG.replace(plain, &stated)).unwrap();
+    };
+    for (more, code) in [
+        (", mode = \"0640\"", "placement-mode client.key"),
+        (", owner = \"4242\"", "placement-owner client.key"),
+        (", group = \"svc\"", "placement-owner client.key"),
+    ] {
+        key(more);
+        let run = image.certbake(&["check"]).ends(4);
+        assert_eq!(run.findings(), [code], "{more}");
+        let hint = run.report["findings"][0]["hint"].as_str().unwrap();
+        assert!(hint.contains("certbake provision"), "{hint}");
+    }
+    // A file that a later step has changed too is told of once.
+    fs::set_permissions(image.file(KEY), fs::Permissions::from_mode(0o644)).unwrap();
+    key(", mode = \"0640\"");
+    let run = image.certbake(&["check"]).ends(4);
+    assert_eq!(run.findings(), ["placement-mode client.key"]);
+    // As it was placed, it may be said.
+    fs::set_permissions(image.file(KEY), fs::Permissions::from_mode(0o600)).unwrap();
+    key(", mode = \"0600\"");
+    image.certbake(&["check"]).ends(0);
+}
+
+#[test]
 fn what_the_configuration_asks_for_anew_is_not_in_an_older_image() {
     let image = Image::baked();
-    fs::create_dir_all(image.file("etc")).unwrap();
-    fs::write(image.file("etc/group"), "svc:x:4343:\n").unwrap();
     for (was, is, finds) in [
         (
             "dns = [\"app.internal\"]",
@@ -205,21 +252,6 @@ fn what_the_configuration_asks_for_anew_is_not_in_an_older_image() {
             "ttl = \"30d\"\nmin_validity = \"21d\"",
             "max_validity = \"7d\"",
             &["lifetime-too-long"],
-        ),
-        (
-            "private_key = \"/etc/app/client.key\"",
-            "private_key = { path = \"/etc/app/client.key\", mode = \"0640\" }",
-            &["placement-mode client.key"],
-        ),
-        (
-            "private_key = \"/etc/app/client.key\"",
-            "private_key = { path = \"/etc/app/client.key\", owner = \"4242\", group = \"svc\" }",
-            &["placement-owner client.key"],
-        ),
-        (
-            "private_key = \"/etc/app/client.key\"",
-            "private_key = { path = \"/etc/app/client.key\", group = \"svc\" }",
-            &["placement-owner client.key"],
         ),
         // Less than was asked for is for the floor to judge.
         ("ttl = \"30d\"", "ttl = \"60d\"", &[]),

@@ -110,6 +110,7 @@ pub struct CredentialFiles {
 pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
     let now = plan.at.unwrap_or(context.now);
     let mut report = Report::new("check", now);
+    report.began = context.now;
     report.checked = Some(0);
     match &plan.target {
         Target::Credential(files) => credential::check(files, &plan.policy, &mut report),
