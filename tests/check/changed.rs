@@ -221,6 +221,8 @@ fn a_mode_or_an_owner_that_the_configuration_states_since_is_compared() {
         assert_eq!(run.findings(), [code], "{more}");
         let hint = run.report["findings"][0]["hint"].as_str().unwrap();
         assert!(hint.contains("certbake provision"), "{hint}");
+        let by_name = hint.contains("the number that the image gives");
+        assert_eq!(by_name, more.contains("svc"), "{hint}");
     }
     // A file that a later step has changed too is told of once.
     fs::set_permissions(image.file(KEY), fs::Permissions::from_mode(0o644)).unwrap();

@@ -11,6 +11,7 @@ use crate::verify::CONFIGURATION_CHANGED;
 pub(super) const CHANGED: Code = Code::new("placement-changed");
 const MODE: Code = Code::new("placement-mode");
 const OWNER: Code = Code::new("placement-owner");
+const NAMES_CHANGED: &str = "the configuration, or the number that the image gives to the name, has changed since the image was built: run `certbake provision` again";
 const NOT_PLACED: Code = Code::new("placement-missing");
 
 pub(super) fn compare(
@@ -94,7 +95,8 @@ pub(super) fn otherwise(
                 format!("{path} was placed with mode {placed}; the configuration states {mode}"),
             )
             .fact("recorded_mode", placed.as_str())
-            .fact("stated_mode", mode),
+            .fact("stated_mode", mode)
+            .hint(CONFIGURATION_CHANGED),
         );
     }
     let stated = |owner: &Owner, number: Option<u32>| number.filter(|_| *owner != Owner::Running);
@@ -113,14 +115,17 @@ pub(super) fn otherwise(
             .fact("recorded_uid", recorded.uid)
             .fact("recorded_gid", recorded.gid)
             .fact("stated_uid", uid)
-            .fact("stated_gid", gid),
+            .fact("stated_gid", gid)
+            .hint(match (&wanted.owner, &wanted.group) {
+                (Owner::Name(_), _) | (_, Owner::Name(_)) => NAMES_CHANGED,
+                _ => CONFIGURATION_CHANGED,
+            }),
         );
     }
     let told = |finding: Finding| {
         finding
             .in_file(path.as_str())
             .fact("what", wanted.what.as_str())
-            .hint(CONFIGURATION_CHANGED)
     };
     findings.into_iter().map(told).collect()
 }
