@@ -96,10 +96,14 @@ pub struct Report {
     pub certbake: &'static str,
     pub outcome: Outcome,
     pub exit_code: u8,
-    /// When the run read the clock, RFC 3339 UTC.
+    /// The moment that everything is told of, RFC 3339 UTC: when the run read the clock, or that of
+    /// `check --at`.
     #[serde(serialize_with = "instant")]
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: OffsetDateTime,
+    /// When the run read the clock, whatever moment it tells of.
+    #[serde(skip)]
+    pub began: OffsetDateTime,
     /// Nothing was asked for and nothing written.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
@@ -147,6 +151,7 @@ impl Report {
             outcome: Outcome::Ok,
             exit_code: 0,
             at,
+            began: at,
             dry_run: false,
             root: None,
             checked: None,

@@ -143,6 +143,21 @@ fn a_certificate_of_a_key_that_the_ca_no_longer_has_is_told_apart() {
     assert_eq!(codes(&report), ["certificate-revoked"]);
 }
 
+/// To make one would help nobody: it has not issued the certificate.
+#[test]
+fn where_the_ca_is_gone_nobody_is_sent_to_make_another() {
+    let lab = baked();
+    std::fs::rename(lab.path("ca"), lab.path("moved")).unwrap();
+    let report = lab.json(&["revoke", "--record", "app.json"], 2);
+    assert_eq!(codes(&report), ["embedded-ca-unusable"]);
+    let hint = report["findings"][0]["hint"].as_str().unwrap();
+    assert_eq!(hint, "give the directory of the CA that issued it");
+    let moved = [
+        "revoke", "--record", "app.json", "--ca", "embedded", "--ca-dir", "moved",
+    ];
+    lab.json(&moved, 0);
+}
+
 #[test]
 fn an_older_record_needs_the_certificate_and_another_ones_is_refused() {
     let lab = baked();
@@ -176,6 +191,19 @@ fn an_older_record_needs_the_certificate_and_another_ones_is_refused() {
     .concat();
     lab.json(&right, 0);
     assert_eq!(revocations(&lab).len(), 1);
+}
+
+/// Nobody has given --cert.
+#[test]
+fn a_certificate_that_was_cut_off_in_a_record_is_a_fault_of_the_record() {
+    let lab = baked();
+    record_with(&lab, |record| record["certificate"]["pem"] = "".into());
+    let report = lab.json(&["revoke", "--record", "changed.json"], 2);
+    let finding = &report["findings"][0];
+    assert_eq!(finding["file"], "changed.json");
+    let summary = finding["summary"].as_str().unwrap();
+    assert!(!summary.contains("--cert"), "{summary}");
+    assert!(finding["hint"].as_str().unwrap().contains("--cert"));
 }
 
 #[test]

@@ -166,6 +166,8 @@ fn a_dry_run_looks_at_all_of_them() {
         "the second would be asked"
     );
     assert_eq!(report["findings"][0]["facts"]["authority"], "first");
+    assert_eq!(report["findings"][1]["summary"], "second: the CA answers");
+    assert_eq!(report["identities"][0]["authority"]["name"], "second");
     // In front of one that answers, a refusal would end the run.
     let lab = Lab::new(&config(answering(403), ""));
     lab.run(&["provision", "--dry-run"], 5);

@@ -106,7 +106,10 @@ pub fn weigh(said: &[&Foresight<'_>]) -> (Outcome, Vec<Finding>) {
     let mut settled = false;
     let mut weighed = Vec::new();
     for foresight in said {
-        let (outcome, findings) = foresight.findings();
+        let (outcome, mut findings) = foresight.findings();
+        if several {
+            name_who_answers(&mut findings, &foresight.candidate.place().name);
+        }
         let passes_on = outcome == Outcome::Unreachable;
         if !settled {
             worst = worst.max(outcome);
@@ -135,6 +138,20 @@ pub fn weigh(said: &[&Foresight<'_>]) -> (Outcome, Vec<Finding>) {
         }
     }
     (worst, weighed)
+}
+
+/// Beside another that does not answer, "the CA answers" would contradict itself.
+fn name_who_answers(findings: &mut [Finding], authority: &str) {
+    let answers = findings.iter_mut();
+    for finding in answers.filter(|finding| finding.code == foresight::ANSWERS) {
+        finding.summary = format!("{authority}: {}", finding.summary);
+    }
+}
+
+/// Whom a run would order from: the first that can be reached.
+pub fn would_be_asked<'f>(said: &[&'f Foresight<'_>]) -> Option<&'f Candidate> {
+    let reached = |foresight: &&&Foresight<'_>| foresight.findings().0 != Outcome::Unreachable;
+    Some(said.iter().find(reached)?.candidate)
 }
 
 fn only_warn(finding: &mut Finding) {

@@ -29,7 +29,11 @@ pub fn read(image: &mut Places<'_>, identity: &str) -> Result<Record, Box<Findin
     let record: Record =
         serde_json::from_slice(&bytes).map_err(|error| not_whole(identity, &bytes, &error))?;
     match record.schema {
-        1 => Ok(record),
+        // A copied or renamed record is that of its new name: no two of them are one identity.
+        1 => Ok(Record {
+            identity: identity.to_owned(),
+            ..record
+        }),
         other => Err(unreadable(
             identity,
             &format!("its schema is {other}, and this certbake supports only 1"),

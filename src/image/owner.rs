@@ -108,6 +108,24 @@ impl<'r> Names<'r> {
     }
 }
 
+impl ImageRoot {
+    /// The numeric owner of the file at `path`.
+    ///
+    /// # Errors
+    /// A name that the image's /etc/passwd does not list, or that file cannot be read.
+    pub fn uid(&self, path: &ImagePath, owner: &Owner) -> Result<u32, ImageError> {
+        Names::of(self).uid(path, owner)
+    }
+
+    /// The numeric group of the file at `path`.
+    ///
+    /// # Errors
+    /// A name that the image's /etc/group does not list, or that file cannot be read.
+    pub fn gid(&self, path: &ImagePath, group: &Owner) -> Result<u32, ImageError> {
+        Names::of(self).gid(path, group)
+    }
+}
+
 fn read_once<'d>(
     slot: &'d mut Option<Database>,
     root: &ImageRoot,

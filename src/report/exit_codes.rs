@@ -43,9 +43,9 @@ pub const fn of(outcome: Outcome) -> ExitCode {
             "Fail the build; the finding names the file, the line and the key, or the root to trust.",
         ),
         Outcome::Window => (
-            "the certificate would not last: its effective window is below the floor",
+            "the certificate would not last long enough: less than was asked for, or than the floor requires",
             Some(false),
-            "Fail the build. Ask for a longer lifetime, renew the intermediate, or lower the floor on purpose.",
+            "Fail the build. Ask for a longer lifetime or raise the limit at the CA, renew the intermediate, or lower the floor on purpose.",
         ),
         Outcome::Flawed => (
             "what was issued or written is wrong: key, chain, names, usage, algorithm, mode or owner",

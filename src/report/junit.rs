@@ -183,7 +183,7 @@ fn write_suite(suite: &Suite<'_>, report: &Report, out: &mut dyn Write) -> io::R
         suite.cases.len(),
         suite.failures(),
         suite.skipped(),
-        crate::finding::rfc3339(report.at).trim_end_matches('Z')
+        crate::finding::rfc3339(report.began).trim_end_matches('Z')
     )?;
     for case in &suite.cases {
         write!(

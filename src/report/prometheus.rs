@@ -95,7 +95,7 @@ pub const METRICS: &[Metric] = &[
         name: "certbake_last_run_seconds",
         help: "When the last run began, seconds since 1970.",
         labels: &["command"],
-        series: |report| vec![of_command(report, report.at.unix_timestamp())],
+        series: |report| vec![of_command(report, report.began.unix_timestamp())],
     },
 ];
 

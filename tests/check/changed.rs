@@ -140,6 +140,53 @@ fn a_record_that_is_gone_or_broken_is_found() {
     assert!(hint.contains("certbake provision"), "{hint}");
 }
 
+/// node_exporter refuses a file in which a series comes twice.
+#[test]
+fn a_record_that_was_copied_is_that_of_its_new_name() {
+    let image = Image::baked();
+    let copy = RECORD.replace("app-server", "web");
+    fs::copy(image.file(RECORD), image.file(&copy)).unwrap();
+    let metrics = image.desk.path().join("certbake.prom");
+    let report = format!("prometheus={}", metrics.display());
+    let run = image.check(&["--report", &report]).ends(0);
+    let names = run.report["identities"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|identity| &identity["name"]).collect();
+    assert_eq!(names, ["app-server", "web"]);
+    let metrics = fs::read_to_string(metrics).unwrap();
+    let mut series: Vec<_> = metrics
+        .lines()
+        .filter_map(|line| Some(line.rsplit_once(' ')?.0))
+        .collect();
+    let told = series.len();
+    series.sort_unstable();
+    series.dedup();
+    assert_eq!(series.len(), told, "{metrics}");
+}
+
+/// An alert waits for the next run by it.
+#[test]
+fn the_last_run_was_when_it_ran_whatever_moment_it_tells_of() {
+    let image = Image::baked();
+    let metrics = image.desk.path().join("certbake.prom");
+    let report = format!("prometheus={}", metrics.display());
+    image
+        .check(&["--at", &in_days(1), "--report", &report])
+        .ends(0);
+    let metrics = fs::read_to_string(metrics).unwrap();
+    let series = "certbake_last_run_seconds{command=\"check\"} ";
+    let mut lines = metrics.lines();
+    let began = lines.find_map(|line| line.strip_prefix(series)).unwrap();
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    assert!(began.parse::<i64>().unwrap() <= now, "{metrics}");
+}
+
+#[test]
+fn an_identity_that_is_named_twice_is_checked_once() {
+    let twice = ["--identity", "app-server", "--identity", "app-server"];
+    let run = Image::baked().check(&twice).ends(0);
+    assert_eq!(run.report["identities"].as_array().unwrap().len(), 1);
+}
+
 #[test]
 fn a_placement_that_the_configuration_has_gained_since_is_missing() {
     let image = Image::baked();
@@ -152,6 +199,40 @@ fn a_placement_that_the_configuration_has_gained_since_is_missing() {
         image.certbake(&["check"]).ends(4).findings(),
         ["placement-missing new.crt"]
     );
+}
+
+#[test]
+fn a_mode_or_an_owner_that_the_configuration_states_since_is_compared() {
+    let image = Image::baked();
+    fs::write(image.file("etc/group"), "svc:x:4343:\n").unwrap();
+    let key = |more: &str| {
+        let plain = "private_key = \"/etc/app/client.key\"";
+        assert!(CONFIG.contains(plain));
+        let stated = format!("private_key = {{ path = \"/etc/app/client.key\"{more} }}");
+        fs::write(image.config(), CONFIG.replace(plain, &stated)).unwrap();
+    };
+    for (more, code) in [
+        (", mode = \"0640\"", "placement-mode client.key"),
+        (", owner = \"4242\"", "placement-owner client.key"),
+        (", group = \"svc\"", "placement-owner client.key"),
+    ] {
+        key(more);
+        let run = image.certbake(&["check"]).ends(4);
+        assert_eq!(run.findings(), [code], "{more}");
+        let hint = run.report["findings"][0]["hint"].as_str().unwrap();
+        assert!(hint.contains("certbake provision"), "{hint}");
+        let by_name = hint.contains("the number that the image gives");
+        assert_eq!(by_name, more.contains("svc"), "{hint}");
+    }
+    // A file that a later step has changed too is told of once.
+    fs::set_permissions(image.file(KEY), fs::Permissions::from_mode(0o644)).unwrap();
+    key(", mode = \"0640\"");
+    let run = image.certbake(&["check"]).ends(4);
+    assert_eq!(run.findings(), ["placement-mode client.key"]);
+    // As it was placed, it may be said.
+    fs::set_permissions(image.file(KEY), fs::Permissions::from_mode(0o600)).unwrap();
+    key(", mode = \"0600\"");
+    image.certbake(&["check"]).ends(0);
 }
 
 #[test]

@@ -95,7 +95,10 @@ fn identities_that_change_places_in_one_run_claim_nothing_of_each_other() {
     let only = [&provision[..], &["--identity", "a"]].concat();
     lab.run(&only).ends_with(0);
     lab.write("certbake.toml", &config("one", "two"));
-    lab.run(&only).ends_with(7);
+    let run = lab.run(&only).ends_with(7).json();
+    let hint = run["findings"][0]["hint"].as_str().unwrap();
+    assert!(hint.contains("bake both in one run"), "{hint}");
+    lab.run(&provision).ends_with(0);
 }
 
 #[test]

@@ -106,6 +106,17 @@ impl CaError {
         }
     }
 
+    /// A CA that is made now has issued nothing that could be revoked.
+    pub(super) fn into_revocation_error(self) -> AuthorityError {
+        match &self {
+            Self::Missing { .. } => AuthorityError::Settings(Box::new(
+                Finding::error(UNUSABLE, self.to_string())
+                    .hint("give the directory of the CA that issued it"),
+            )),
+            _ => self.into_authority_error(),
+        }
+    }
+
     pub(super) fn into_authority_error(self) -> AuthorityError {
         let finding = Box::new(self.finding());
         match self {

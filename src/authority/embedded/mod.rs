@@ -198,7 +198,7 @@ impl Preflight for Embedded {
 
 impl Revoke for Embedded {
     fn revoke(&self, revocation: &Revocation<'_>) -> Result<Vec<Finding>, AuthorityError> {
-        let ca = CaDirectory::open(&self.dir).map_err(CaError::into_authority_error)?;
+        let ca = CaDirectory::open(&self.dir).map_err(CaError::into_revocation_error)?;
         let told = ca
             .revoke(revocation.certificate, revocation.reason, self.clock.now())
             .map_err(|error| error.into_authority_error(&self.dir))?;

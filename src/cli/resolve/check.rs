@@ -1,5 +1,6 @@
 //! The words of `check` as a plan.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::ArgMatches;
@@ -13,7 +14,7 @@ use super::{identity, no_such_identity, placements, relative_to, without_identit
 use crate::cli::args::check::Args;
 use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
-use crate::command::check::{CredentialFiles, Expected, ImageTarget, Plan, Target};
+use crate::command::check::{CredentialFiles, Expected, ImageTarget, Plan, Target, Wanted};
 use crate::pki::AltName;
 use crate::pki::name::NameError;
 use crate::pki::window::FloorError;
@@ -165,7 +166,8 @@ fn moment(text: &str) -> Result<OffsetDateTime, UsageError> {
 fn expected(args: &Args) -> Result<Vec<Expected>, UsageError> {
     let wanted = &args.image.identity;
     let Some(path) = &args.image.config else {
-        return Ok(wanted.iter().map(|name| Expected::named(name)).collect());
+        let once: BTreeSet<_> = wanted.iter().collect();
+        return Ok(once.into_iter().map(|name| Expected::named(name)).collect());
     };
     let source = Source::read(path)?;
     if source.file.identity.is_empty() {
@@ -188,9 +190,17 @@ fn expected(args: &Args) -> Result<Vec<Expected>, UsageError> {
 
 fn of_file(draft: &Draft<'_>, source: &Source) -> Result<Expected, UsageError> {
     let policy = identity::policy(draft)?;
+    let modes = placements::modes(&draft.identity.placements);
     let placements = placements::plan(draft)?
         .into_iter()
-        .map(|placement| (placement.content.name().to_owned(), placement.path))
+        .zip(modes)
+        .map(|(placement, mode)| Wanted {
+            what: placement.content.name().to_owned(),
+            path: placement.path,
+            mode: mode.map(|_| placement.mode),
+            owner: placement.owner,
+            group: placement.group,
+        })
         .collect();
     let names = identity::names(draft)?;
     let subject = identity::subject(draft)?;

@@ -62,16 +62,18 @@ fn reason(text: &str) -> Result<Reason, UsageError> {
 }
 
 fn read_record(path: &Path) -> Result<Record, UsageError> {
-    let unusable = |reason: String| {
-        UsageError {
+    let unusable = |reason: String| unusable_record(path, &reason);
+    let text = std::fs::read(path).map_err(|error| unusable(os_error::in_words(&error)))?;
+    serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))
+}
+
+fn unusable_record(path: &Path, reason: &str) -> UsageError {
+    UsageError {
         file: Some(path.display().to_string()),
         reason: format!("reading the record: {reason}"),
         hint: "give the record of the image (/var/lib/certbake/NAME.json) or its copy, or the certificate itself with --cert and --ca".to_owned(),
         ..UsageError::default()
     }
-    };
-    let text = std::fs::read(path).map_err(|error| unusable(os_error::in_words(&error)))?;
-    serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))
 }
 
 fn certificate(args: &Args, record: Option<&Record>) -> Result<Certificate, UsageError> {
@@ -88,7 +90,10 @@ fn certificate(args: &Args, record: Option<&Record>) -> Result<Certificate, Usag
                 .hint("give the certificate's file with --cert: the record's placements say where it is in the image"));
         }
     };
-    let unusable = |reason: String| UsageError::new("--cert", format!("reading {from}: {reason}"));
+    let unusable = |reason: String| match (&args.cert, &args.record) {
+        (None, Some(record)) => unusable_record(record, &format!("its certificate: {reason}")),
+        _ => UsageError::new("--cert", format!("reading {from}: {reason}")),
+    };
     let der = if bytes.first() == Some(&0x30) {
         Some(bytes)
     } else {

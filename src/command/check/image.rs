@@ -17,7 +17,6 @@ use crate::span::Span;
 use crate::verify::{self, Asked, Evidence, Policy};
 
 const RECORD_MISSING: Code = Code::new("record-missing");
-const NOT_PLACED: Code = Code::new("placement-missing");
 
 const UNBAKED: &str = "run `certbake provision` on this image, or check --root; what others have put there is checked by its path: certbake check --cert FILE";
 
@@ -226,22 +225,23 @@ impl<'a> Identity<'a> {
         Ok((metadata, bytes.into()))
     }
 
-    /// What the configuration places and the record does not know.
+    /// What the configuration places otherwise than the record says.
     fn compare_with_plan(&mut self, expected: &Expected) {
-        for (what, path) in &expected.placements {
-            let recorded = self
-                .record
-                .placements
-                .iter()
-                .any(|recorded| recorded.what == *what && recorded.path == path.as_str());
-            if !recorded {
-                self.findings.push(
-                    Finding::error(NOT_PLACED, format!("the {what} was not placed at {path}"))
-                        .in_file(path.as_str())
-                        .fact("what", what.as_str())
-                        .hint(verify::CONFIGURATION_CHANGED),
-                );
-            }
+        for wanted in &expected.placements {
+            let mut recorded = self.record.placements.iter();
+            let recorded =
+                recorded.find(|it| it.what == wanted.what && it.path == wanted.path.as_str());
+            let differs = match recorded {
+                Some(recorded) => placement::otherwise(self.image, wanted, recorded),
+                None => vec![placement::missing(wanted)],
+            };
+            // A file that is not as it was placed is told of once.
+            let new = |finding: &Finding| {
+                let told = |told: &Finding| told.code == finding.code && told.file == finding.file;
+                !self.findings.iter().any(told)
+            };
+            let differs: Vec<_> = differs.into_iter().filter(new).collect();
+            self.findings.extend(differs);
         }
     }
 

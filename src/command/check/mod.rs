@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use super::Context;
 use crate::finding::{Code, Finding};
-use crate::image::ImagePath;
+use crate::image::{ImagePath, Mode, Owner};
 use crate::outcome::Report;
 use crate::pki::{AltName, Floor, Subject, Usage};
 use crate::span::Span;
@@ -64,13 +64,24 @@ pub struct Expected {
     pub floor_origin: String,
     /// Instead of the anchors that were placed; of every authority that may have issued it.
     pub anchors: Vec<PathBuf>,
-    /// What must have been placed where: `private-key`, `full-chain`, …
-    pub placements: Vec<(String, ImagePath)>,
+    pub placements: Vec<Wanted>,
     /// Instead of the usage that was recorded.
     pub usage: Option<Usage>,
     pub max_validity: Option<Span>,
     /// The names that it must have, and no others; `None` where only the order said them.
     pub names: Option<(Subject, Vec<AltName>)>,
+}
+
+/// A file that must have been placed.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// `private-key`, `full-chain`, …
+    pub what: String,
+    pub path: ImagePath,
+    /// `None` where none is stated: flags of the build may have.
+    pub mode: Option<Mode>,
+    pub owner: Owner,
+    pub group: Owner,
 }
 
 impl Expected {
@@ -99,6 +110,7 @@ pub struct CredentialFiles {
 pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
     let now = plan.at.unwrap_or(context.now);
     let mut report = Report::new("check", now);
+    report.began = context.now;
     report.checked = Some(0);
     match &plan.target {
         Target::Credential(files) => credential::check(files, &plan.policy, &mut report),

@@ -133,7 +133,7 @@ fn refused(identity: &str, other: &str, paths: Vec<String>) -> Finding {
         .fact("paths", paths)
         .fact("placed_by", other)
         .hint(format!(
-            "if {identity} replaces {other}, remove {record} from the image and run again; if not, give each its own paths"
+            "if {identity} replaces {other}, remove {record} from the image and run again; if {other} has other paths by now, bake both in one run; if neither, give each its own paths"
         ))
 }
 

@@ -273,11 +273,15 @@ fn gather<T>(
 /// What a dry run can still find out: requests that cannot be made, and what authorities tell beforehand.
 fn rehearse(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), Stop> {
     let said = foresee::whole(&plan.identities, context, None)?;
-    for identity in &plan.identities {
+    for (at, identity) in plan.identities.iter().enumerate() {
         let of_identity: Vec<_> = said
             .iter()
             .filter(|said| std::ptr::eq(said.identity, identity))
             .collect();
+        let asked = foresee::would_be_asked(&of_identity);
+        if let (Some(asked), Some(summary)) = (asked, report.identities.get_mut(at)) {
+            summary.authority = Some(asked.place());
+        }
         let (outcome, findings) = foresee::weigh(&of_identity);
         report.conclude(outcome);
         report.findings.extend(findings);
