@@ -227,6 +227,22 @@ fn a_key_that_others_could_read_is_refused_before_anything_is_done() {
 }
 
 #[test]
+fn a_placement_among_the_records_is_refused_before_anything_is_done() {
+    let lab = Lab::new();
+    let words = ["--issuers", "/var/lib//certbake/issuers.json"];
+    let report = lab.provision(&[APP, &words].concat()).ends_with(2).json();
+    let summary = report["findings"][0]["summary"].as_str().unwrap();
+    assert!(
+        summary.contains("--issuers: /var/lib/certbake/issuers.json"),
+        "{summary}"
+    );
+    assert!(!lab.path("ca").exists());
+    let words = ["--issuers", "/var/lib/certbake/issuers.pem"];
+    lab.provision(&[APP, &words].concat()).ends_with(0);
+    lab.run(&["check", "--root", "rootfs"]).ends_with(0);
+}
+
+#[test]
 fn an_argument_that_is_no_text_is_named() {
     use std::os::unix::ffi::OsStrExt as _;
     let mut command = built::certbake();

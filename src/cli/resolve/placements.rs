@@ -7,6 +7,7 @@ use crate::cli::usage::UsageError;
 use crate::command::provision::{Content, Identity, Pkcs12, Placement};
 use crate::image::{ImagePath, Mode, Owner, OwnerError};
 use crate::pki::pkcs12::Encryption;
+use crate::record;
 use crate::secret_source::SecretSource;
 
 /// A key that more than owner and group can reach is refused.
@@ -129,6 +130,17 @@ fn placement(
         .path
         .parse()
         .map_err(|error| draft.error(key, format!("{error}")))?;
+    if path.directory() == record::DIRECTORY && path.file_name().ends_with(".json") {
+        return Err(draft
+            .error(
+                key,
+                format!("{path} would be taken for a record of certbake's"),
+            )
+            .hint(format!(
+                "give another path: files in {} that end in .json are records",
+                record::DIRECTORY
+            )));
+    }
     let mode: Mode = match &words.mode {
         Some(mode) => mode
             .parse()
