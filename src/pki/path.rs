@@ -15,6 +15,7 @@ use super::certificate::Certificate;
 use super::crl;
 use super::name::AltName;
 use super::proof;
+use super::window::Phase;
 
 /// What the certificate is for.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -143,9 +144,16 @@ pub fn validate_where(
         revocation,
         None,
     )?;
-    let anchor = trusted
-        .iter()
-        .position(|anchor| anchor == path.anchor())
+    // To webpki an anchor is a name and a key. Of a root and its renewal, peers take the one that is valid.
+    let same = trusted.iter().zip(&anchors.0);
+    let anchor = same
+        .filter(|(known, _)| *known == path.anchor())
+        .map(|(_, anchor)| anchor)
+        .max_by_key(|anchor| {
+            let window = anchor.window();
+            let is_open = matches!(window.phase(at), Phase::Open(_));
+            (is_open, window.not_after)
+        })
         .ok_or(PathError::UnknownIssuer)?;
     let intermediates = path
         .intermediate_certificates()
@@ -158,7 +166,7 @@ pub fn validate_where(
         .collect();
     Ok(Path {
         intermediates,
-        anchor: anchors.0[anchor].clone(),
+        anchor: anchor.clone(),
     })
 }
 
