@@ -1,9 +1,10 @@
 //! Does the chain lead to the anchors, in order, unrevoked: webpki's typed reasons turned into facts.
 
 use super::case::without_anchors;
-use super::{Case, Check, Link, explain, strength, usage, window};
+use super::{Case, Check, Link, explain, peers, strength, usage, window};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
+use crate::pki::Anchors;
 use crate::pki::crl::Crl;
 use crate::pki::path::{self, PathError};
 use crate::span::Span;
@@ -111,7 +112,14 @@ fn incomplete(case: &Case<'_>) -> Vec<Finding> {
     };
     let issuer = top.certificate().facts().issuer.as_str();
     let anchors = anchor_names(case);
-    let (known, hint) = if anchors.is_empty() {
+    let (known, hint) = if is_written_otherwise(case, issuer) {
+        (
+            "is known, but writes its own name in other octets (UTF8String or PrintableString, capitals, spaces)",
+            format!(
+                "have \"{issuer}\" issue with its name copied from its own certificate: rustls and Go compare names octet for octet; OpenSSL compares letters, and accepts the chain"
+            ),
+        )
+    } else if anchors.is_empty() {
         (
             "is not in the chain, and no anchors are known",
             format!(
@@ -135,35 +143,27 @@ fn incomplete(case: &Case<'_>) -> Vec<Finding> {
     ]
 }
 
+/// Whether a certificate is known whose subject reads like this issuer (RFC 5280 section 7.1), and so has
+/// other octets.
+fn is_written_otherwise(case: &Case<'_>, issuer: &str) -> bool {
+    let letters = |name: &str| name.to_lowercase().replace(' ', "");
+    let wanted = letters(issuer);
+    let anchors = case.evidence.anchors.map(Anchors::certificates);
+    let delivered = case.evidence.bundle.unwrap_or_default();
+    anchors
+        .into_iter()
+        .flatten()
+        .chain(delivered)
+        .chain(&case.chain.roots)
+        .any(|known| known.facts().is_ca && letters(&known.facts().subject) == wanted)
+}
+
 fn untrusted(case: &Case<'_>) -> Vec<Finding> {
     path_error(case)
         .map(|error| does_not_lead_there(case, error))
-        .or_else(|| longer_than_anchor_permits(case))
         .into_iter()
+        .chain(peers::refused(case))
         .collect()
-}
-
-/// Path validation does not ask an anchor how long a chain may be (RFC 5280 section 6.1.1); OpenSSL and
-/// Go do.
-fn longer_than_anchor_permits(case: &Case<'_>) -> Option<Finding> {
-    let anchor = case.anchor()?;
-    let permitted = anchor.facts().path_length?;
-    let intermediates = &case.chain.intermediates;
-    let counted = intermediates.iter().filter(|link| !link.is_self_issued());
-    let count = counted.count();
-    (count > permitted as usize).then(|| {
-        Finding::error(
-            UNTRUSTED.code,
-            format!(
-                "OpenSSL and Go refuse the certificate \"{}\": the anchor \"{}\" permits {permitted} intermediates below it (path length), and the chain has {count}",
-                case.leaf().title(),
-                anchor.title()
-            ),
-        )
-        .fact("reason", "PathLenConstraintViolated")
-        .fact("anchors", anchor_names(case))
-        .hint("have the certificate issued by a CA nearer to the root, or have the root renewed with a greater path length")
-    })
 }
 
 /// The path does not hold, whether or not another check was to say why.
@@ -218,7 +218,7 @@ fn is_said_elsewhere(case: &Case<'_>, error: &PathError) -> bool {
     }
 }
 
-fn anchor_names(case: &Case<'_>) -> Vec<String> {
+pub(super) fn anchor_names(case: &Case<'_>) -> Vec<String> {
     case.evidence.anchors.map_or_else(Vec::new, |anchors| {
         anchors
             .certificates()

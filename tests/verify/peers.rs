@@ -14,14 +14,14 @@ use time::Duration;
 use super::lab::{self, Authority, NOW, P192, P256, RSA_SHA256, altered, dns, window};
 use super::scene::{DAY, Scene, codes, days, only};
 
-fn refused(scene: &Scene, code: &str, words: &str) {
+pub fn refused(scene: &Scene, code: &str, words: &str) {
     let verdict = scene.judge();
     let finding = only(&verdict, code, Severity::Error);
     assert!(finding.summary.contains(words), "{}", finding.summary);
     assert_eq!(verdict.outcome(), Outcome::Flawed);
 }
 
-fn under_root(change: impl FnOnce(&mut CertificateParams)) -> Scene {
+pub fn under_root(change: impl FnOnce(&mut CertificateParams)) -> Scene {
     let root = Authority::root_with("Lab Root", change);
     let issuing = root.intermediate("Lab Issuing");
     Scene::of(root, issuing, |_| {})

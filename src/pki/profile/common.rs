@@ -3,6 +3,7 @@
 
 use x509_parser::asn1_rs::Tag;
 use x509_parser::extensions::ParsedExtension;
+use x509_parser::x509::X509Version;
 
 use super::{Part, Rule, Subject};
 
@@ -27,6 +28,11 @@ pub const COMMON: &[Rule] = &[
         "is not a CA certificate by its basic constraints",
         "RFC 5280 section 4.2.1.9",
         anchor_that_is_no_ca,
+    ),
+    (
+        "has neither basic constraints nor a key usage that would make it a CA certificate",
+        "RFC 5280 section 4.2.1.9",
+        anchor_that_says_nothing,
     ),
     (
         "has an unknown critical extension",
@@ -60,6 +66,21 @@ fn unsigning_ca(subject: &Subject<'_>) -> bool {
 fn anchor_that_is_no_ca(subject: &Subject<'_>) -> bool {
     subject.part == Part::Anchor
         && subject.any(|_, parsed| matches!(parsed, ParsedExtension::BasicConstraints(constraints) if !constraints.ca))
+}
+
+/// Go wants basic constraints; OpenSSL takes a key usage instead, and Netscape's certificate type. Of
+/// version 1 no extensions are wanted.
+fn anchor_that_says_nothing(subject: &Subject<'_>) -> bool {
+    subject.part == Part::Anchor
+        && subject.certificate.version() == X509Version::V3
+        && !subject.any(|_, parsed| {
+            matches!(
+                parsed,
+                ParsedExtension::BasicConstraints(_)
+                    | ParsedExtension::KeyUsage(_)
+                    | ParsedExtension::NSCertType(_)
+            )
+        })
 }
 
 fn anchor_with_unknown_critical_extension(subject: &Subject<'_>) -> bool {
