@@ -109,6 +109,15 @@ impl Certificate {
         })
     }
 
+    /// The OIDs of its extensions that are marked as critical.
+    pub fn critical_extensions(&self) -> Vec<String> {
+        let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else {
+            return Vec::new();
+        };
+        let critical = parsed.iter_extensions().filter(|one| one.critical);
+        critical.map(|one| one.oid.to_id_string()).collect()
+    }
+
     /// Whether its authority key identifier is of another key, or of another certificate, than `issuer`
     /// says of itself (RFC 5280 sections 4.2.1.1 and 4.2.1.2).
     pub fn identifies_another_issuer(&self, issuer: &Self) -> bool {

@@ -55,6 +55,17 @@ impl Anchors {
     }
 }
 
+/// The extensions that may be critical here: key usage, alternative names, basic and name constraints,
+/// distribution points, extended key usage.
+pub const SUPPORTED_EXTENSIONS: [&str; 6] = [
+    "2.5.29.15",
+    "2.5.29.17",
+    "2.5.29.19",
+    "2.5.29.30",
+    "2.5.29.31",
+    "2.5.29.37",
+];
+
 /// Why a path does not hold, with webpki's own typed reason.
 pub use webpki::Error as PathError;
 

@@ -4,7 +4,6 @@ use super::case::without_anchors;
 use super::{Case, Check, Link, explain, peers, strength, usage, window};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
-use crate::pki::Anchors;
 use crate::pki::crl::Crl;
 use crate::pki::path::{self, PathError};
 use crate::span::Span;
@@ -112,7 +111,7 @@ fn incomplete(case: &Case<'_>) -> Vec<Finding> {
     };
     let issuer = top.certificate().facts().issuer.as_str();
     let anchors = anchor_names(case);
-    let (known, hint) = if is_written_otherwise(case, issuer) {
+    let (known, hint) = if explain::is_written_otherwise(case, issuer) {
         (
             "is known, but writes its own name in other octets (UTF8String or PrintableString, capitals, spaces)",
             format!(
@@ -141,21 +140,6 @@ fn incomplete(case: &Case<'_>) -> Vec<Finding> {
             .fact("anchors", anchors)
             .hint(hint),
     ]
-}
-
-/// Whether a certificate is known whose subject reads like this issuer (RFC 5280 section 7.1), and so has
-/// other octets.
-fn is_written_otherwise(case: &Case<'_>, issuer: &str) -> bool {
-    let letters = |name: &str| name.to_lowercase().replace(' ', "");
-    let wanted = letters(issuer);
-    let anchors = case.evidence.anchors.map(Anchors::certificates);
-    let delivered = case.evidence.bundle.unwrap_or_default();
-    anchors
-        .into_iter()
-        .flatten()
-        .chain(delivered)
-        .chain(&case.chain.roots)
-        .any(|known| known.facts().is_ca && letters(&known.facts().subject) == wanted)
 }
 
 fn untrusted(case: &Case<'_>) -> Vec<Finding> {
@@ -301,9 +285,16 @@ fn crl_fault(case: &Case<'_>, error: &PathError) -> Option<&'static str> {
         PathError::UnsupportedIndirectCrl => {
             "it is an indirect list, which covers other issuers too"
         }
-        PathError::UnsupportedCrlIssuingDistributionPoint
-        | PathError::UnsupportedRevocationReason
-        | PathError::UnsupportedRevocationReasonsPartitioning
+        PathError::UnsupportedCrlIssuingDistributionPoint => {
+            "its issuing distribution point has no address (fullName), without which rustls takes none"
+        }
+        PathError::UnsupportedRevocationReasonsPartitioning => {
+            "it covers only some reasons for revocation"
+        }
+        PathError::UnsupportedCriticalExtension if case.evidence.crls.iter().any(unusable) => {
+            "it has a critical extension that rustls does not support"
+        }
+        PathError::UnsupportedRevocationReason
         | PathError::UnsupportedCrlSignatureAlgorithmContext(_)
         | PathError::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
             "its kind is not supported"

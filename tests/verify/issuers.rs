@@ -1,10 +1,12 @@
 //! Issuers that rustls takes and that OpenSSL or Go does not.
 
-use certbake::pki::Anchors;
+use certbake::finding::Severity;
+use certbake::pki::{Anchors, Certificate};
 use rcgen::{CertificateParams, CustomExtension, IsCa};
 
+use super::lab::NOW;
 use super::peers::{refused, under_root};
-use super::scene::{Scene, codes};
+use super::scene::{DAY, Scene, codes, only};
 
 #[test]
 fn an_anchor_that_says_nothing_of_being_an_authority_is_refused() {
@@ -41,4 +43,42 @@ fn an_issuer_that_is_not_the_one_identified_is_refused_unless_a_twin_of_it_is() 
     );
     scene.anchors = Anchors::new(vec![renewed, root]);
     assert_eq!(codes(&scene.judge()), [""; 0]);
+}
+
+#[test]
+fn a_critical_extension_that_rustls_does_not_know_is_named_with_the_certificate_that_has_it() {
+    let scene = Scene::with_intermediate(|params| {
+        // policyConstraints { requireExplicitPolicy 0 }
+        let mut policies =
+            CustomExtension::from_oid_content(&[2, 5, 29, 36], vec![0x30, 3, 0x80, 1, 0]);
+        policies.set_criticality(true);
+        params.custom_extensions = vec![policies];
+    });
+    refused(
+        &scene,
+        "chain-untrusted",
+        "the intermediate \"Lab Issuing\" has the critical extension 2.5.29.36 (policy constraints), which rustls does not support",
+    );
+}
+
+#[test]
+fn a_list_with_an_unknown_critical_extension_is_not_said_to_be_badly_encoded() {
+    let scene = Scene::right();
+    let mut list = scene.issuing.partial_crl(NOW + DAY);
+    // Its issuing distribution point, 2.5.29.28, as something that nobody knows.
+    let point = [6, 3, 0x55, 0x1d, 28];
+    let at = list.windows(5).position(|part| part == point).unwrap();
+    list[at + 4] = 120;
+    let finding = only(
+        &scene.judge_under(&[&list]),
+        "revocation-unknown",
+        Severity::Error,
+    );
+    assert!(
+        finding
+            .summary
+            .ends_with("it has a critical extension that rustls does not support"),
+        "{}",
+        finding.summary
+    );
 }
