@@ -1,11 +1,11 @@
-//! Issuers that rustls takes and that OpenSSL or Go does not.
+//! Issuers and certificates that rustls takes and that OpenSSL or Go does not, and what it takes not.
 
 use certbake::finding::Severity;
-use certbake::pki::{Anchors, Certificate};
+use certbake::pki::Anchors;
 use rcgen::{CertificateParams, CustomExtension, IsCa};
 
 use super::lab::NOW;
-use super::peers::{refused, under_root};
+use super::peers::{not_conforming, refused, under_root};
 use super::scene::{DAY, Scene, codes, only};
 
 #[test]
@@ -81,4 +81,64 @@ fn a_list_with_an_unknown_critical_extension_is_not_said_to_be_badly_encoded() {
         "{}",
         finding.summary
     );
+}
+
+#[test]
+fn what_openssl_and_go_cannot_read_is_refused_though_rustls_does_not_look_at_it() {
+    let unreadable = Scene::with_leaf(|params| {
+        params.key_usages.clear();
+        params.custom_extensions = vec![CustomExtension::from_oid_content(
+            &[2, 5, 29, 15],
+            vec![0xff],
+        )];
+    });
+    refused(
+        &unreadable,
+        "not-conforming",
+        "it has a key usage or a key identifier that cannot be read",
+    );
+    let number = not_conforming(
+        &mut Scene::right(),
+        b"\x0c\x0aapp-server",
+        b"\x02\x0aapp-server",
+    );
+    assert!(number.is_error(), "{number:?}");
+    assert!(
+        number.summary.contains("a value that is no text"),
+        "{}",
+        number.summary
+    );
+}
+
+#[test]
+fn what_go_alone_cannot_read_is_warned_of() {
+    let printable = not_conforming(
+        &mut Scene::right(),
+        b"\x0c\x0aapp-server",
+        b"\x13\x0aapp_server",
+    );
+    assert!(!printable.is_error(), "{printable:?}");
+    assert!(
+        printable.summary.contains("marked as PrintableString"),
+        "{}",
+        printable.summary
+    );
+    let names = |content: &[u8]| {
+        let names = CustomExtension::from_oid_content(&[2, 5, 29, 17], content.to_vec());
+        Scene::with_leaf(|params| {
+            params.subject_alt_names.clear();
+            params.custom_extensions = vec![names];
+        })
+    };
+    for content in [&[0x30, 3, 0x87, 1, 10][..], &[0x30, 4, 0x81, 2, 0xc3, 0xbc]] {
+        let scene = names(content);
+        let chain = scene.chain();
+        let verdict = scene.judge_chain(&chain, |evidence| evidence.asked = None);
+        let finding = only(&verdict, "not-conforming", Severity::Warning);
+        assert!(
+            finding.summary.contains("that Go refuses"),
+            "{}",
+            finding.summary
+        );
+    }
 }

@@ -288,7 +288,7 @@ fn of_two_lists_of_an_issuer_the_newer_counts_in_whatever_order_they_come() {
 }
 
 /// What is said of the leaf beside its broken signature, when octets of it are replaced.
-fn not_conforming(scene: &mut Scene, from: &[u8], to: &[u8]) -> Finding {
+pub fn not_conforming(scene: &mut Scene, from: &[u8], to: &[u8]) -> Finding {
     scene.leaf.certificate = altered(&scene.leaf.certificate, from, to);
     let findings = scene.judge().findings;
     let said = findings

@@ -2,7 +2,7 @@
 //! an anchor is a name and a key, key usage is nobody's business, and serial numbers and names are octets.
 
 use x509_parser::asn1_rs::Tag;
-use x509_parser::extensions::ParsedExtension;
+use x509_parser::extensions::{ParsedExtension, X509Extension};
 use x509_parser::x509::X509Version;
 
 use super::{Part, Rule, Subject};
@@ -10,7 +10,7 @@ use super::{Part, Rule, Subject};
 /// What OpenSSL and Go refuse.
 pub const COMMON: &[Rule] = &[
     (
-        "has a serial number with more octets than DER allows",
+        "has a serial number with more octets than DER allows, or with none",
         "X.690 section 8.3.2",
         padded_serial,
     ),
@@ -18,6 +18,16 @@ pub const COMMON: &[Rule] = &[
         "has a name marked as UTF-8 that is not valid UTF-8",
         "RFC 5280 section 4.1.2.4",
         name_that_is_no_utf8,
+    ),
+    (
+        "has a name with a value that is no text",
+        "RFC 5280 section 4.1.2.4",
+        name_that_is_no_text,
+    ),
+    (
+        "has a key usage or a key identifier that cannot be read",
+        "RFC 5280 section 4.2.1",
+        unreadable_key_extension,
     ),
     (
         "is a CA certificate whose key usage does not allow signing certificates",
@@ -44,7 +54,7 @@ pub const COMMON: &[Rule] = &[
 fn padded_serial(subject: &Subject<'_>) -> bool {
     matches!(
         subject.certificate.raw_serial(),
-        [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..]
+        [] | [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..]
     )
 }
 
@@ -55,6 +65,38 @@ fn name_that_is_no_utf8(subject: &Subject<'_>) -> bool {
         let value = attribute.attr_value();
         value.tag() == Tag::Utf8String && std::str::from_utf8(value.data).is_err()
     })
+}
+
+/// Numbers, dates and the like, and characters of two octets in an odd number of them.
+fn name_that_is_no_text(subject: &Subject<'_>) -> bool {
+    let names = [subject.certificate.subject(), subject.certificate.issuer()];
+    let mut attributes = names.iter().flat_map(|name| name.iter_attributes());
+    attributes.any(|attribute| {
+        let value = attribute.attr_value();
+        match value.tag() {
+            Tag::Boolean
+            | Tag::Integer
+            | Tag::OctetString
+            | Tag::Null
+            | Tag::Oid
+            | Tag::Enumerated
+            | Tag::UtcTime
+            | Tag::GeneralizedTime => true,
+            Tag::BmpString => value.data.len() % 2 != 0,
+            _ => false,
+        }
+    })
+}
+
+/// Path validation reads the other extensions itself, as far as it acts on them.
+fn unreadable_key_extension(subject: &Subject<'_>) -> bool {
+    subject.any(|extension, parsed| parsed.error().is_some() && is_about_keys(extension))
+}
+
+/// Subject key identifier, key usage, authority key identifier.
+pub(super) fn is_about_keys(extension: &X509Extension<'_>) -> bool {
+    let kinds = ["2.5.29.14", "2.5.29.15", "2.5.29.35"];
+    kinds.contains(&extension.oid.to_id_string().as_str())
 }
 
 fn unsigning_ca(subject: &Subject<'_>) -> bool {
