@@ -123,7 +123,8 @@ pub fn validate_where(
         .iter()
         .map(webpki::anchor_from_trusted_cert)
         .collect::<Result<_, _>>()?;
-    let crls: Vec<CertRevocationList<'_>> = crl::newest_first(crls, at)
+    let issuers: Vec<_> = others.iter().chain(&anchors.0).collect();
+    let crls: Vec<CertRevocationList<'_>> = crl::newest_first(crls, &issuers, at)
         .into_iter()
         .map(|der| BorrowedCertRevocationList::from_der(der).map(CertRevocationList::from))
         .collect::<Result<_, _>>()?;

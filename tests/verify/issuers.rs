@@ -142,3 +142,16 @@ fn what_go_alone_cannot_read_is_warned_of() {
         );
     }
 }
+
+#[test]
+fn a_newer_list_by_another_key_of_the_issuer_s_name_does_not_hide_the_issuer_s_own() {
+    let scene = Scene::right();
+    let rekeyed = scene.root.intermediate("Lab Issuing");
+    let own = scene
+        .issuing
+        .crl_of(&[&scene.leaf.certificate], NOW - DAY * 2, NOW + DAY);
+    let other = rekeyed.crl_of(&[], NOW - DAY, NOW + DAY);
+    for lists in [[&own, &other], [&other, &own]] {
+        only(&scene.judge_under(&lists), "revoked", Severity::Error);
+    }
+}
