@@ -156,17 +156,10 @@ pub fn validate_where(
         revocation,
         None,
     )?;
-    // To webpki an anchor is a name and a key. Of a root and its renewal, peers take the one that is valid.
     let same = trusted.iter().zip(&anchors.0);
-    let anchor = same
-        .filter(|(known, _)| *known == path.anchor())
-        .map(|(_, anchor)| anchor)
-        .max_by_key(|anchor| {
-            let window = anchor.window();
-            let is_open = matches!(window.phase(at), Phase::Open(_));
-            (is_open, window.not_after)
-        })
-        .ok_or(PathError::UnknownIssuer)?;
+    let same = same.filter(|(known, _)| *known == path.anchor());
+    let anchor =
+        longest_open(same.map(|(_, anchor)| anchor), at).ok_or(PathError::UnknownIssuer)?;
     let intermediates = path
         .intermediate_certificates()
         .filter_map(|link| {
@@ -179,6 +172,18 @@ pub fn validate_where(
     Ok(Path {
         intermediates,
         anchor: anchor.clone(),
+    })
+}
+
+/// To webpki an anchor is a name and a key. Of a root and its renewal, peers take the one that is valid.
+fn longest_open<'a>(
+    anchors: impl Iterator<Item = &'a Certificate>,
+    at: OffsetDateTime,
+) -> Option<&'a Certificate> {
+    anchors.max_by_key(|anchor| {
+        let window = anchor.window();
+        let is_open = matches!(window.phase(at), Phase::Open(_));
+        (is_open, window.not_after)
     })
 }
 
