@@ -109,6 +109,46 @@ impl Certificate {
         })
     }
 
+    /// The OIDs of its extensions that are marked as critical.
+    pub fn critical_extensions(&self) -> Vec<String> {
+        let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else {
+            return Vec::new();
+        };
+        let critical = parsed.iter_extensions().filter(|one| one.critical);
+        critical.map(|one| one.oid.to_id_string()).collect()
+    }
+
+    /// Whether its authority key identifier is of another key, or of another certificate, than `issuer`
+    /// says of itself (RFC 5280 sections 4.2.1.1 and 4.2.1.2).
+    pub fn identifies_another_issuer(&self, issuer: &Self) -> bool {
+        let (Ok((_, own)), Ok((_, other))) = (
+            X509Certificate::from_der(&self.der),
+            X509Certificate::from_der(&issuer.der),
+        ) else {
+            return false;
+        };
+        let identifier = own.iter_extensions().find_map(|extension| {
+            let ParsedExtension::AuthorityKeyIdentifier(identifier) = extension.parsed_extension()
+            else {
+                return None;
+            };
+            Some(identifier)
+        });
+        let Some(identifier) = identifier else {
+            return false;
+        };
+        let key = other.iter_extensions().find_map(|extension| {
+            let ParsedExtension::SubjectKeyIdentifier(key) = extension.parsed_extension() else {
+                return None;
+            };
+            Some(key.0)
+        });
+        let stated = identifier.key_identifier.as_ref().map(|key| key.0);
+        let serial = identifier.authority_cert_serial;
+        matches!((stated, key), (Some(stated), Some(key)) if stated != key)
+            || serial.is_some_and(|serial| serial != other.raw_serial())
+    }
+
     /// The kinds of name, beside DNS names and addresses, that its name constraints (RFC 5280 section
     /// 4.2.1.10) are about.
     pub fn other_names_constrained(&self) -> BTreeSet<&'static str> {

@@ -7,7 +7,9 @@ use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
+use super::certificate::Certificate;
 use super::facts;
+use super::proof::{self, Proof};
 
 /// What a revocation list says of itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,16 +57,29 @@ impl Crl {
 }
 
 /// The lists as path validation, which asks the first of an issuer's alone, is to be given them: the
-/// newest first, and those that begin only after `at` last of all.
-pub(super) fn newest_first(lists: &[Vec<u8>], at: OffsetDateTime) -> Vec<&[u8]> {
+/// newest first, and after those the ones that begin only after `at`. Last of all comes what none of
+/// `issuers` signed: a CA that has a new key may publish a list under the old one still.
+pub(super) fn newest_first<'a>(
+    lists: &'a [Vec<u8>],
+    issuers: &[&Certificate],
+    at: OffsetDateTime,
+) -> Vec<&'a [u8]> {
     let mut lists: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
     lists.sort_by_cached_key(|der| {
-        let list = Crl::from_der(der).map(|list| {
+        let list = Crl::from_der(der);
+        let is_signed = list.as_ref().is_some_and(|list| {
+            let mut issuers = issuers.iter().map(|issuer| issuer.facts());
+            issuers.any(|issuer| {
+                issuer.subject_der == list.issuer_der
+                    && proof::of(der, &issuer.spki) == Proof::Holds
+            })
+        });
+        let list = list.map(|list| {
             let number = list.number.unwrap_or_default();
             (list.this_update, number.len(), number)
         });
         let begun = list.as_ref().is_some_and(|(begin, ..)| *begin <= at);
-        Reverse((begun, list))
+        Reverse((is_signed, begun, list))
     });
     lists
 }

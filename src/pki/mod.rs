@@ -21,6 +21,7 @@ pub mod proof;
 pub mod received;
 pub mod request;
 mod signature;
+pub mod trusted;
 pub mod usages;
 pub mod window;
 

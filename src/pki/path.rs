@@ -15,6 +15,7 @@ use super::certificate::Certificate;
 use super::crl;
 use super::name::AltName;
 use super::proof;
+use super::window::Phase;
 
 /// What the certificate is for.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -53,6 +54,17 @@ impl Anchors {
         self.0.iter().map(Certificate::pem).collect()
     }
 }
+
+/// The extensions that may be critical here: key usage, alternative names, basic and name constraints,
+/// distribution points, extended key usage.
+pub const SUPPORTED_EXTENSIONS: [&str; 6] = [
+    "2.5.29.15",
+    "2.5.29.17",
+    "2.5.29.19",
+    "2.5.29.30",
+    "2.5.29.31",
+    "2.5.29.37",
+];
 
 /// Why a path does not hold, with webpki's own typed reason.
 pub use webpki::Error as PathError;
@@ -111,7 +123,8 @@ pub fn validate_where(
         .iter()
         .map(webpki::anchor_from_trusted_cert)
         .collect::<Result<_, _>>()?;
-    let crls: Vec<CertRevocationList<'_>> = crl::newest_first(crls, at)
+    let issuers: Vec<_> = others.iter().chain(&anchors.0).collect();
+    let crls: Vec<CertRevocationList<'_>> = crl::newest_first(crls, &issuers, at)
         .into_iter()
         .map(|der| BorrowedCertRevocationList::from_der(der).map(CertRevocationList::from))
         .collect::<Result<_, _>>()?;
@@ -143,10 +156,10 @@ pub fn validate_where(
         revocation,
         None,
     )?;
-    let anchor = trusted
-        .iter()
-        .position(|anchor| anchor == path.anchor())
-        .ok_or(PathError::UnknownIssuer)?;
+    let same = trusted.iter().zip(&anchors.0);
+    let same = same.filter(|(known, _)| *known == path.anchor());
+    let anchor =
+        longest_open(same.map(|(_, anchor)| anchor), at).ok_or(PathError::UnknownIssuer)?;
     let intermediates = path
         .intermediate_certificates()
         .filter_map(|link| {
@@ -158,7 +171,19 @@ pub fn validate_where(
         .collect();
     Ok(Path {
         intermediates,
-        anchor: anchors.0[anchor].clone(),
+        anchor: anchor.clone(),
+    })
+}
+
+/// To webpki an anchor is a name and a key. Of a root and its renewal, peers take the one that is valid.
+fn longest_open<'a>(
+    anchors: impl Iterator<Item = &'a Certificate>,
+    at: OffsetDateTime,
+) -> Option<&'a Certificate> {
+    anchors.max_by_key(|anchor| {
+        let window = anchor.window();
+        let is_open = matches!(window.phase(at), Phase::Open(_));
+        (is_open, window.not_after)
     })
 }
 

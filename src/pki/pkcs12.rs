@@ -139,6 +139,8 @@ pub struct Key {
     pub alias: Option<String>,
     /// Unencrypted PKCS#8.
     pub pkcs8: Zeroizing<Vec<u8>>,
+    /// Whether the store has it encrypted, be it under an empty password.
+    pub encrypted: bool,
 }
 
 impl std::fmt::Debug for Key {
@@ -175,9 +177,13 @@ pub fn read(bytes: &[u8], password: &Secret) -> Result<Contents, Pkcs12Error> {
         keys: archive
             .keys
             .into_iter()
-            .map(|bag| Key {
-                alias: bag.friendly_name,
-                pkcs8: Zeroizing::new(bag.key.as_der().to_vec()),
+            .map(|bag| {
+                let pkcs8 = bag.key.as_der();
+                Key {
+                    alias: bag.friendly_name,
+                    encrypted: !bytes.windows(pkcs8.len().max(1)).any(|part| part == pkcs8),
+                    pkcs8: Zeroizing::new(pkcs8.to_vec()),
+                }
             })
             .collect(),
         certificates: archive

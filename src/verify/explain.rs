@@ -1,8 +1,8 @@
 //! Why a chain does not lead to the anchors: webpki's typed reasons in words, with what to do.
 
 use super::Case;
-use crate::pki::Certificate;
-use crate::pki::path::PathError;
+use crate::pki::path::{self, PathError};
+use crate::pki::{Anchors, Certificate};
 
 const ISSUER: &str = "have the CA's issuing certificate corrected, then reissue this one";
 const LOOK: &str =
@@ -18,6 +18,7 @@ pub(super) fn name(error: &PathError) -> String {
 pub(super) fn reason(case: &Case<'_>, error: &PathError) -> (String, &'static str) {
     let (reason, hint) = match error {
         PathError::NameConstraintViolation => return constrained(case),
+        PathError::UnsupportedCriticalExtension => return unsupported_extension(case),
         PathError::UnsupportedSignatureAlgorithmContext(context) => {
             return unknown_signature(
                 case,
@@ -59,10 +60,6 @@ pub(super) fn reason(case: &Case<'_>, error: &PathError) -> (String, &'static st
         PathError::RequiredEkuNotFoundContext(_) | PathError::EmptyEkuExtension => (
             "an intermediate on the path does not allow the usage",
             ISSUER,
-        ),
-        PathError::UnsupportedCriticalExtension => (
-            "a certificate has a critical extension that TLS peers do not support",
-            "have the extension removed or marked as not critical",
         ),
         PathError::MalformedDnsIdentifier => (
             "one of its DNS names cannot be checked against the name constraints above it: it is a wildcard where names are excluded, or not a host name",
@@ -119,6 +116,55 @@ fn constrained(case: &Case<'_>) -> (String, &'static str) {
             "ask for names that the issuing certificate permits",
         ),
     }
+}
+
+/// Whether a certificate is known whose subject reads like this issuer (RFC 5280 section 7.1), and so has
+/// other octets.
+pub(super) fn is_written_otherwise(case: &Case<'_>, issuer: &str) -> bool {
+    let letters = |name: &str| name.to_lowercase().replace(' ', "");
+    let wanted = letters(issuer);
+    let anchors = case.evidence.anchors.map(Anchors::certificates);
+    let delivered = case.evidence.bundle.unwrap_or_default();
+    anchors
+        .into_iter()
+        .flatten()
+        .chain(delivered)
+        .chain(&case.chain.roots)
+        .any(|known| known.facts().is_ca && letters(&known.facts().subject) == wanted)
+}
+
+/// Extensions that rustls does not support and that are met as critical.
+const EXTENSIONS: &[(&str, &str)] = &[
+    ("2.5.29.32", "certificate policies"),
+    ("2.5.29.33", "policy mappings"),
+    ("2.5.29.36", "policy constraints"),
+    ("2.5.29.54", "inhibit anyPolicy"),
+    (
+        "1.3.6.1.4.1.11129.2.4.3",
+        "the poison of a precertificate, which is not the certificate itself",
+    ),
+];
+
+fn unsupported_extension(case: &Case<'_>) -> (String, &'static str) {
+    let found = case.links().find_map(|link| {
+        let unsupported = link.certificate().critical_extensions();
+        let oid = unsupported
+            .into_iter()
+            .find(|oid| !path::SUPPORTED_EXTENSIONS.contains(&oid.as_str()))?;
+        Some((link, oid))
+    });
+    let reason = found.map_or_else(
+        || "a certificate has a critical extension that rustls does not support".to_owned(),
+        |(link, oid)| {
+            let known = EXTENSIONS.iter().find(|(known, _)| *known == oid);
+            let name = known.map_or_else(String::new, |(_, name)| format!(" ({name})"));
+            format!("{link} has the critical extension {oid}{name}, which rustls does not support")
+        },
+    );
+    (
+        reason,
+        "have the extension removed or marked as not critical",
+    )
 }
 
 /// `algorithm` is the content of a DER `AlgorithmIdentifier`.

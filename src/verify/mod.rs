@@ -15,6 +15,7 @@ mod explain;
 mod key;
 mod lifetime;
 mod names;
+mod peers;
 mod profile;
 mod strength;
 mod trust;

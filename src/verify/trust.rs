@@ -1,7 +1,7 @@
 //! Does the chain lead to the anchors, in order, unrevoked: webpki's typed reasons turned into facts.
 
 use super::case::without_anchors;
-use super::{Case, Check, Link, explain, strength, usage, window};
+use super::{Case, Check, Link, explain, peers, strength, usage, window};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::crl::Crl;
@@ -111,7 +111,14 @@ fn incomplete(case: &Case<'_>) -> Vec<Finding> {
     };
     let issuer = top.certificate().facts().issuer.as_str();
     let anchors = anchor_names(case);
-    let (known, hint) = if anchors.is_empty() {
+    let (known, hint) = if explain::is_written_otherwise(case, issuer) {
+        (
+            "is known, but writes its own name in other octets (UTF8String or PrintableString, capitals, spaces)",
+            format!(
+                "have \"{issuer}\" issue with its name copied from its own certificate: rustls and Go compare names octet for octet; OpenSSL compares letters, and accepts the chain"
+            ),
+        )
+    } else if anchors.is_empty() {
         (
             "is not in the chain, and no anchors are known",
             format!(
@@ -138,32 +145,9 @@ fn incomplete(case: &Case<'_>) -> Vec<Finding> {
 fn untrusted(case: &Case<'_>) -> Vec<Finding> {
     path_error(case)
         .map(|error| does_not_lead_there(case, error))
-        .or_else(|| longer_than_anchor_permits(case))
         .into_iter()
+        .chain(peers::refused(case))
         .collect()
-}
-
-/// Path validation does not ask an anchor how long a chain may be (RFC 5280 section 6.1.1); OpenSSL and
-/// Go do.
-fn longer_than_anchor_permits(case: &Case<'_>) -> Option<Finding> {
-    let anchor = case.anchor()?;
-    let permitted = anchor.facts().path_length?;
-    let intermediates = &case.chain.intermediates;
-    let counted = intermediates.iter().filter(|link| !link.is_self_issued());
-    let count = counted.count();
-    (count > permitted as usize).then(|| {
-        Finding::error(
-            UNTRUSTED.code,
-            format!(
-                "OpenSSL and Go refuse the certificate \"{}\": the anchor \"{}\" permits {permitted} intermediates below it (path length), and the chain has {count}",
-                case.leaf().title(),
-                anchor.title()
-            ),
-        )
-        .fact("reason", "PathLenConstraintViolated")
-        .fact("anchors", anchor_names(case))
-        .hint("have the certificate issued by a CA nearer to the root, or have the root renewed with a greater path length")
-    })
 }
 
 /// The path does not hold, whether or not another check was to say why.
@@ -218,7 +202,7 @@ fn is_said_elsewhere(case: &Case<'_>, error: &PathError) -> bool {
     }
 }
 
-fn anchor_names(case: &Case<'_>) -> Vec<String> {
+pub(super) fn anchor_names(case: &Case<'_>) -> Vec<String> {
     case.evidence.anchors.map_or_else(Vec::new, |anchors| {
         anchors
             .certificates()
@@ -301,9 +285,16 @@ fn crl_fault(case: &Case<'_>, error: &PathError) -> Option<&'static str> {
         PathError::UnsupportedIndirectCrl => {
             "it is an indirect list, which covers other issuers too"
         }
-        PathError::UnsupportedCrlIssuingDistributionPoint
-        | PathError::UnsupportedRevocationReason
-        | PathError::UnsupportedRevocationReasonsPartitioning
+        PathError::UnsupportedCrlIssuingDistributionPoint => {
+            "its issuing distribution point has no address (fullName), without which rustls takes none"
+        }
+        PathError::UnsupportedRevocationReasonsPartitioning => {
+            "it covers only some reasons for revocation"
+        }
+        PathError::UnsupportedCriticalExtension if case.evidence.crls.iter().any(unusable) => {
+            "it has a critical extension that rustls does not support"
+        }
+        PathError::UnsupportedRevocationReason
         | PathError::UnsupportedCrlSignatureAlgorithmContext(_)
         | PathError::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
             "its kind is not supported"

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use certbake::pki::{SigningRequest, Subject, Usage, pem};
+use certbake::pki::{SigningRequest, Subject, Usage, ber, pem};
 use time::Duration;
 use time::format_description::well_known::Rfc3339;
 
@@ -212,6 +212,40 @@ fn a_trusted_certificate_is_one_and_a_message_says_how_to_take_its_certificates_
     // Nothing for us, as in PEM.
     desk.put("d/public.der", key.spki());
     check(&[&desk.path("d")]).ends(0);
+}
+
+/// As `openssl x509 -trustout` writes them: usages trusted, and `[0]` usages rejected.
+#[test]
+fn an_anchor_is_one_as_far_as_openssl_s_marks_behind_it_permit() {
+    const CLIENT: &[u8] = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x02";
+    const SERVER: &[u8] = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01";
+    let desk = Desk::new();
+    let leaf = desk.issuing.leaf();
+    let (certificate, plain, _) = desk.credential(&leaf);
+    let marked = |tag: u8, usage: &[u8]| {
+        let said = ber::write(ber::SEQUENCE, &ber::write(tag, usage));
+        pem::encode(
+            "TRUSTED CERTIFICATE",
+            &[desk.root.certificate.der(), &said].concat(),
+        )
+    };
+    let trusted = desk.put("trusted.pem", marked(ber::SEQUENCE, CLIENT));
+    check(&["--cert", &certificate, "--anchors", &trusted]).ends(0);
+    for (tag, usage) in [(ber::CONTEXT_0, CLIENT), (ber::SEQUENCE, SERVER)] {
+        let marked = desk.put("marked.pem", marked(tag, usage));
+        let run = check(&["--cert", &certificate, "--anchors", &marked]).ends(4);
+        let finding = &run.report["findings"][0];
+        assert_eq!(finding["code"], "file-unreadable", "{finding}");
+        assert!(
+            finding["hint"].as_str().unwrap().contains("-clrtrust"),
+            "{finding}"
+        );
+        // Beside a plain one they are only left out.
+        let both = fs::read_to_string(&plain).unwrap() + &fs::read_to_string(&marked).unwrap();
+        let both = desk.put("both.pem", both);
+        let run = check(&["--cert", &certificate, "--anchors", &both]).ends(0);
+        assert_eq!(run.report["findings"][0]["severity"], "note");
+    }
 }
 
 #[test]

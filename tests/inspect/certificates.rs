@@ -166,3 +166,19 @@ fn a_name_in_the_letters_of_an_older_time_is_shown() {
         "O=Gr\u{f6}\u{df}e, CN=old"
     );
 }
+
+#[test]
+fn a_root_that_openssl_is_told_to_reject_is_not_shown_as_trusted() {
+    let lab = Lab::new();
+    for (mark, trusted) in [
+        ("-addtrust clientAuth", true),
+        ("-addreject clientAuth", false),
+    ] {
+        lab.openssl(&format!(
+            "x509 -in root.pem -trustout {mark} -out marked.pem"
+        ));
+        let shown = lab.inspect("marked.pem");
+        let title = shown.row("item 1");
+        assert_eq!(title.ends_with(", marked as trusted"), trusted, "{title}");
+    }
+}

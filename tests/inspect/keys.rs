@@ -109,3 +109,24 @@ fn a_key_store_of_openssl_or_java_is_opened_with_its_password() {
         );
     }
 }
+
+#[test]
+fn a_key_that_lies_open_in_a_key_store_is_not_said_to_have_been_encrypted() {
+    let lab = Lab::new();
+    lab.join(&["app.key", "app.pem"], "all.pem");
+    for (options, password) in [
+        ("-keypbe NONE -certpbe NONE -nomac -passout pass:", ""),
+        (
+            "-keypbe NONE -passout env:PASSWORD",
+            " --password env:PASSWORD",
+        ),
+        // Encrypted under nothing.
+        ("-passout pass:", ""),
+    ] {
+        lab.openssl(&format!(
+            "pkcs12 -export -in all.pem {options} -out open.p12"
+        ));
+        let shown = lab.inspect(&format!("open.p12{password}"));
+        assert_eq!(shown.row("item 1"), "private key, ECDSA P-256", "{options}");
+    }
+}

@@ -5,9 +5,10 @@
 use certbake::pki::{Certificate, PrivateKey};
 use data_encoding::HEXLOWER;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
-    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, RevokedCertParams,
-    SanType, SerialNumber, SignatureAlgorithm,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, CrlScope, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
+    SignatureAlgorithm,
 };
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -92,6 +93,24 @@ impl Authority {
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
             revoked_certs,
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap().der().to_vec()
+    }
+
+    /// A list of users' certificates alone, with a critical issuing distribution point.
+    pub fn partial_crl(&self, next_update: OffsetDateTime) -> Vec<u8> {
+        let params = CertificateRevocationListParams {
+            this_update: NOW - Duration::DAY,
+            next_update,
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: Some(CrlIssuingDistributionPoint {
+                distribution_point: CrlDistributionPoint {
+                    uris: vec!["http://lab/users.crl".to_owned()],
+                },
+                scope: Some(CrlScope::UserCertsOnly),
+            }),
+            revoked_certs: Vec::new(),
             key_identifier_method: rcgen::KeyIdMethod::Sha256,
         };
         params.signed_by(&self.issuer).unwrap().der().to_vec()

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod arithmetic;
+mod issuers;
 mod lab;
 mod lifetime;
 mod names;

@@ -14,14 +14,14 @@ use time::Duration;
 use super::lab::{self, Authority, NOW, P192, P256, RSA_SHA256, altered, dns, window};
 use super::scene::{DAY, Scene, codes, days, only};
 
-fn refused(scene: &Scene, code: &str, words: &str) {
+pub fn refused(scene: &Scene, code: &str, words: &str) {
     let verdict = scene.judge();
     let finding = only(&verdict, code, Severity::Error);
     assert!(finding.summary.contains(words), "{}", finding.summary);
     assert_eq!(verdict.outcome(), Outcome::Flawed);
 }
 
-fn under_root(change: impl FnOnce(&mut CertificateParams)) -> Scene {
+pub fn under_root(change: impl FnOnce(&mut CertificateParams)) -> Scene {
     let root = Authority::root_with("Lab Root", change);
     let issuing = root.intermediate("Lab Issuing");
     Scene::of(root, issuing, |_| {})
@@ -288,7 +288,7 @@ fn of_two_lists_of_an_issuer_the_newer_counts_in_whatever_order_they_come() {
 }
 
 /// What is said of the leaf beside its broken signature, when octets of it are replaced.
-fn not_conforming(scene: &mut Scene, from: &[u8], to: &[u8]) -> Finding {
+pub fn not_conforming(scene: &mut Scene, from: &[u8], to: &[u8]) -> Finding {
     scene.leaf.certificate = altered(&scene.leaf.certificate, from, to);
     let findings = scene.judge().findings;
     let said = findings

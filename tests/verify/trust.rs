@@ -41,6 +41,28 @@ fn a_missing_intermediate_is_named() {
 }
 
 #[test]
+fn an_issuer_whose_name_only_reads_the_same_is_not_said_to_be_missing() {
+    let mut scene = Scene::right();
+    let printable = Authority::root_with("Lab Root", |params| {
+        let name = rcgen::DnValue::PrintableString("LAB Root".try_into().unwrap());
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+    });
+    scene.anchors = Anchors::new(vec![printable.certificate]);
+    let finding = only(&scene.judge(), "chain-incomplete", Severity::Error);
+    assert!(
+        finding
+            .summary
+            .contains("\"CN=Lab Root\", which is known, but writes its own name in other octets"),
+        "{}",
+        finding.summary
+    );
+    assert!(!finding.hint.contains("pin"), "{}", finding.hint);
+}
+
+#[test]
 fn where_no_root_is_known_it_is_not_said_to_be_of_another_ca() {
     let mut scene = Scene::right();
     scene.anchors = Anchors::new(Vec::new());

@@ -174,3 +174,16 @@ fn a_certificate_that_starts_within_the_tolerance_must_lead_to_the_anchors_all_t
     assert_eq!(codes(&verdict), ["not-yet-valid", "chain-incomplete"]);
     assert_eq!(verdict.outcome(), Outcome::Flawed);
 }
+
+#[test]
+fn of_a_root_and_its_renewal_the_one_that_is_valid_counts_in_whatever_order_they_come() {
+    let old = Authority::root_with("Lab Root", window(-3650 * DAY, -DAY));
+    let issuing = old.intermediate("Lab Issuing");
+    let mut scene = Scene::of(old, issuing, |_| {});
+    let old = scene.root.certificate.clone();
+    let renewed = scene.root.crossed(&scene.root, |_| {});
+    for anchors in [[old.clone(), renewed.clone()], [renewed, old]] {
+        scene.anchors = Anchors::new(anchors.to_vec());
+        assert_eq!(codes(&scene.judge()), [""; 0]);
+    }
+}

@@ -29,7 +29,7 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
             bundle.push(link);
         }
     }
-    let anchors = read::anchors(&files.anchors, findings);
+    let anchors = read::anchors(&files.anchors, policy.usage, findings);
     let key = files.key.as_deref().and_then(|path| spki(path, findings));
     let crls = crls(files, findings);
     let others = bundle.iter().filter(|link| **link != leaf).cloned();

@@ -23,7 +23,7 @@ use crate::verify::{self, Evidence, Policy};
 const BATCH: usize = 64;
 
 pub(super) fn check(paths: &[PathBuf], anchors: &[PathBuf], policy: &Policy, report: &mut Report) {
-    let anchors = read::anchors(anchors, &mut report.findings);
+    let anchors = read::anchors(anchors, policy.usage, &mut report.findings);
     let gate = Gate {
         now: report.at,
         policy,

@@ -57,7 +57,11 @@ fn look(target: &ImageTarget, policy: &Policy, report: &mut Report) -> Result<()
         } else {
             &target.anchors
         };
-        let anchors = read::anchors(pinned, &mut report.findings);
+        let anchors = read::anchors(
+            pinned,
+            policy.usage.or(expected.usage),
+            &mut report.findings,
+        );
         Identity::check(&image, expected, anchors, policy, report);
     }
     if report.findings.iter().any(|found| found.code == CHANGED) {

@@ -7,13 +7,14 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, Severity};
 use crate::os_error;
 use crate::pki::certificate::KeyFacts;
 use crate::pki::csr::Csr;
 use crate::pki::key::KeyError;
 use crate::pki::pem::{self, Block};
-use crate::pki::{Anchors, Certificate, PrivateKey, ber, encrypted, pkcs7, pkcs12};
+use crate::pki::trusted::{self, Marks};
+use crate::pki::{Anchors, Certificate, PrivateKey, Usage, encrypted, pkcs7, pkcs12};
 
 const UNREADABLE: Code = Code::new("file-unreadable");
 const KEY_UNREADABLE: Code = Code::new("key-unreadable");
@@ -117,6 +118,8 @@ pub(super) fn line_of_block(text: &[u8], block: usize) -> Option<usize> {
 pub(super) struct Content {
     /// Each with the PEM block it stands in, from 1.
     pub(super) certificates: Vec<(Certificate, usize)>,
+    /// What OpenSSL is to trust certificates for, by their PEM block.
+    marks: Vec<(usize, Marks)>,
     /// Read only where a key is wanted.
     keys: Vec<Zeroizing<Vec<u8>>>,
     /// DER.
@@ -153,11 +156,11 @@ pub(super) fn content(bytes: &[u8]) -> Result<Content, Fault> {
                 return Err(fault(MESSAGE, OUT_OF_PEM_MESSAGE));
             }
             Block::Certificate(der) => der,
-            // What OpenSSL trusts it for comes after it.
-            Block::TrustedCertificate(der) => match ber::read(&der) {
-                Ok((certificate, _)) => certificate.encoded.to_vec(),
-                Err(_) => der,
-            },
+            Block::TrustedCertificate(der) => {
+                let (certificate, marks) = trusted::read(&der);
+                content.marks.push((at + 1, marks));
+                certificate.to_vec()
+            }
             Block::PrivateKey(der) => {
                 content.keys.push(der);
                 continue;
@@ -287,9 +290,48 @@ pub(super) fn certificates(
     certificates
 }
 
-pub(super) fn anchors(paths: &[impl AsRef<Path>], findings: &mut Vec<Finding>) -> Option<Anchors> {
-    (!paths.is_empty()).then(|| Anchors::new(certificates(paths, findings)))
+/// Those that OpenSSL's marks permit for this usage.
+pub(super) fn anchors(
+    paths: &[impl AsRef<Path>],
+    usage: Option<Usage>,
+    findings: &mut Vec<Finding>,
+) -> Option<Anchors> {
+    let purpose = usage.unwrap_or_default().purpose();
+    let mut anchors = Vec::new();
+    for path in paths {
+        let Some(mut content) = file(path.as_ref(), findings) else {
+            continue;
+        };
+        let path = path.as_ref().display().to_string();
+        let marks = std::mem::take(&mut content.marks);
+        let delivered = content.certificates.len();
+        content.certificates.retain(|(_, block)| {
+            let mut of_it = marks.iter().filter(|(marked, _)| marked == block);
+            of_it.all(|(_, marks)| marks.permit(purpose))
+        });
+        let kept = content.certificates.len();
+        if delivered == 0 {
+            findings.push(unreadable(&path, "it contains no certificate"));
+        } else if kept == 0 {
+            let reason = format!(
+                "it contains no certificate that its marks let OpenSSL trust for {purpose}"
+            );
+            findings.push(unreadable(&path, &reason).hint(CLEAR_MARKS));
+        } else if kept < delivered {
+            let reason = format!(
+                "{} of its {delivered} certificates are marked as not trusted for {purpose}, and are no anchors",
+                delivered - kept
+            );
+            let mut finding = unreadable(&path, &reason).hint(CLEAR_MARKS);
+            finding.severity = Severity::Note;
+            findings.push(finding);
+        }
+        anchors.extend(content.certificates.into_iter().map(|(anchor, _)| anchor));
+    }
+    (!paths.is_empty()).then(|| Anchors::new(anchors))
 }
+
+const CLEAR_MARKS: &str = "`openssl x509 -in FILE -clrtrust -out NEW` makes a plain CERTIFICATE of a TRUSTED CERTIFICATE, if it is to be trusted";
 
 /// The content of one file; a fault goes to `findings`.
 pub(super) fn file(path: &Path, findings: &mut Vec<Finding>) -> Option<Content> {

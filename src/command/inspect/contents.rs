@@ -15,7 +15,7 @@ use crate::pki::csr::Csr;
 use crate::pki::encrypted::{self, EncryptedKeyError};
 use crate::pki::pem::{self, Block};
 use crate::pki::pkcs12::{self, Pkcs12Error};
-use crate::pki::{Certificate, pkcs7};
+use crate::pki::{Certificate, pkcs7, trusted};
 use crate::secret::Secret;
 
 /// Everything in one file, and what could not be read of it.
@@ -107,10 +107,8 @@ impl Reader<'_> {
             }
             Block::Certificate(der) => self.certificate(der, None, false),
             Block::TrustedCertificate(der) => {
-                // What OpenSSL trusts it for comes after it.
-                let certificate =
-                    ber::read(&der).map(|(certificate, _)| certificate.encoded.to_vec());
-                self.certificate(certificate.unwrap_or(der), None, true);
+                let (certificate, marks) = trusted::read(&der);
+                self.certificate(certificate.to_vec(), None, !marks.only_reject());
             }
             Block::PrivateKey(der) => {
                 let found = item::private_key(&der, false);
@@ -231,7 +229,7 @@ impl Reader<'_> {
         match pkcs12::read(der, self.password.unwrap_or(&nothing)) {
             Ok(contents) => {
                 for key in contents.keys {
-                    let found = item::private_key(&key.pkcs8, true);
+                    let found = item::private_key(&key.pkcs8, key.encrypted && self.password.is_some());
                     match found {
                         Some(content) => self.contents.pieces.push(Piece::from(content).named(key.alias)),
                         None => self.found(None, "a private key"),

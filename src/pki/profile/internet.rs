@@ -1,9 +1,11 @@
 //! The Internet profile of X.509 (RFC 5280), as far as strict peers enforce it and path validation
 //! does not: Python 3.13 and later, `openssl verify -x509_strict`, Java's PKIX.
 
+use x509_parser::asn1_rs::Tag;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::public_key::PublicKey;
 
+use super::common::is_about_keys;
 use super::{Part, Rule, Subject};
 
 /// What strict peers enforce.
@@ -82,6 +84,16 @@ pub const INTERNET: &[Rule] = &[
         "has a DNS name with characters that host names cannot contain",
         "RFC 5280 section 4.2.1.6",
         odd_dns_name,
+    ),
+    (
+        "has an alternative name that is not ASCII, or an address of an odd length, and that Go refuses",
+        "RFC 5280 section 4.2.1.6",
+        odd_alternative_name,
+    ),
+    (
+        "has a name marked as PrintableString with characters that it cannot hold, which Go refuses",
+        "X.680 section 41.4",
+        odd_printable_name,
     ),
     (
         "is not a CA certificate but has name constraints",
@@ -223,6 +235,26 @@ fn odd_dns_name(subject: &Subject<'_>) -> bool {
     subject.names().any(is_odd)
 }
 
+fn odd_alternative_name(subject: &Subject<'_>) -> bool {
+    subject.names().any(|name| match name {
+        GeneralName::RFC822Name(text) | GeneralName::URI(text) => !text.is_ascii(),
+        GeneralName::IPAddress(octets) => !matches!(octets.len(), 4 | 16),
+        GeneralName::Invalid(..) => true,
+        _ => false,
+    })
+}
+
+/// `*` and `&` are let pass by Go too.
+fn odd_printable_name(subject: &Subject<'_>) -> bool {
+    let may_stand = |octet: &u8| octet.is_ascii_alphanumeric() || b" '()+,-./:=?*&".contains(octet);
+    let names = [subject.certificate.subject(), subject.certificate.issuer()];
+    let mut attributes = names.iter().flat_map(|name| name.iter_attributes());
+    attributes.any(|attribute| {
+        let value = attribute.attr_value();
+        value.tag() == Tag::PrintableString && !value.data.iter().all(may_stand)
+    })
+}
+
 fn constrained_leaf(subject: &Subject<'_>) -> bool {
     !subject.certificate.is_ca() && subject.name_constraints().is_some()
 }
@@ -259,7 +291,7 @@ fn unknown_critical_extension(subject: &Subject<'_>) -> bool {
 }
 
 fn broken_extension(subject: &Subject<'_>) -> bool {
-    subject.any(|_, parsed| parsed.error().is_some())
+    subject.any(|extension, parsed| parsed.error().is_some() && !is_about_keys(extension))
 }
 
 fn odd_rsa_key(subject: &Subject<'_>) -> bool {
