@@ -28,6 +28,9 @@ const USER_AGENT: &str = concat!("certbake/", env!("CARGO_PKG_VERSION"));
 /// next request would be lost.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// None is begun with less time than this: it would be cut short, and hide what the one before was told.
+const LEAST_ATTEMPT: Duration = Duration::from_millis(100);
+
 /// An HTTP client over HTTPS. Connections are kept between requests; no redirect is followed, no
 /// cookie kept, nothing decompressed.
 pub struct Client {
@@ -132,7 +135,7 @@ impl Client {
                 Err(fault) => wait_after_fault(request.repeat, fault, attempts),
             };
             match wait {
-                Some((wait, reason)) if Instant::now() + wait < deadline => {
+                Some((wait, reason)) if Instant::now() + wait + LEAST_ATTEMPT < deadline => {
                     self.pause(&endpoint, reason, attempts, wait).await;
                 }
                 _ => {

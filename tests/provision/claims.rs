@@ -9,6 +9,7 @@ fn files_of_an_identity_that_is_not_baked_are_not_overwritten() {
     let lab = Lab::new();
     lab.provision(APP).ends_with(0);
     std::os::unix::fs::symlink("app", lab.path("rootfs/etc/linked")).unwrap();
+    std::os::unix::fs::symlink("/var/lib/certbake", lab.path("rootfs/etc/records")).unwrap();
     let before = lab.image();
     let issued = lab.read("ca/issued.jsonl");
     let renamed = [APP, &["--identity", "app-2"]].concat();
@@ -24,7 +25,7 @@ fn files_of_an_identity_that_is_not_baked_are_not_overwritten() {
         "--common-name",
         "app-2",
         "--cert",
-        "/var/lib/certbake/app-server.json",
+        "/etc/records/app-server.json",
         "--key",
         "/etc/app-2.key",
     ];
