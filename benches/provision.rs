@@ -157,6 +157,7 @@ fn identity(opened: Opened) -> Identity {
         content: content.clone(),
         path: path.parse().unwrap(),
         mode: Mode::new(0o600),
+        mode_is_stated: false,
         owner: Owner::Running,
         group: Owner::Running,
     };

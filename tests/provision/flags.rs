@@ -339,6 +339,13 @@ fn secrets_of_the_file_are_beside_it_and_those_of_flags_are_here() {
             std::fs::set_permissions(lab.path(file), mode).unwrap();
         }
     }
+    let bake = [
+        "provision",
+        "--config",
+        "conf/certbake.toml",
+        "--root",
+        "rootfs",
+    ];
     for source in ["file:password", "cmd:./tell"] {
         lab.write(
             "conf/certbake.toml",
@@ -347,13 +354,6 @@ fn secrets_of_the_file_are_beside_it_and_those_of_flags_are_here() {
                  pkcs12 = {{ path = \"/app.p12\", password = \"{source}\" }}\n"
             ),
         );
-        let bake = [
-            "provision",
-            "--config",
-            "conf/certbake.toml",
-            "--root",
-            "rootfs",
-        ];
         let opens_by = |password: &str| {
             let inspect = ["inspect", "rootfs/app.p12", "--password", "env:STORE"];
             let mut command = lab.command(&inspect);
@@ -375,13 +375,6 @@ fn secrets_of_the_file_are_beside_it_and_those_of_flags_are_here() {
             built::answering(403)
         ),
     );
-    let bake = [
-        "provision",
-        "--config",
-        "conf/certbake.toml",
-        "--root",
-        "rootfs",
-    ];
     lab.run(&bake).ends_with(2);
     for source in ["file:here", "cmd:./here"] {
         lab.write("here", "#!/bin/sh\necho xyzzy-of-here\n");

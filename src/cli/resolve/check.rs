@@ -190,14 +190,12 @@ fn expected(args: &Args) -> Result<Vec<Expected>, UsageError> {
 
 fn of_file(draft: &Draft<'_>, source: &Source) -> Result<Expected, UsageError> {
     let policy = identity::policy(draft)?;
-    let modes = placements::modes(&draft.identity.placements);
     let placements = placements::plan(draft)?
         .into_iter()
-        .zip(modes)
-        .map(|(placement, mode)| Wanted {
+        .map(|placement| Wanted {
             what: placement.content.name().to_owned(),
             path: placement.path,
-            mode: mode.map(|_| placement.mode),
+            mode: placement.mode_is_stated.then_some(placement.mode),
             owner: placement.owner,
             group: placement.group,
         })

@@ -68,21 +68,6 @@ pub fn plan(draft: &Draft<'_>) -> Result<Vec<Placement>, UsageError> {
     Ok(placements)
 }
 
-/// The modes that are stated, in the order of [`plan`].
-pub fn modes(words: &file::Placements) -> Vec<Option<&String>> {
-    let files = [
-        &words.full_chain,
-        &words.certificate,
-        &words.issuers,
-        &words.anchors,
-        &words.private_key,
-        &words.combined,
-    ];
-    let files = files.into_iter().flat_map(|list| list.all());
-    let stores = words.pkcs12.all().iter().map(|store| store.mode.as_ref());
-    files.map(|file| file.mode.as_ref()).chain(stores).collect()
-}
-
 fn pkcs12(draft: &Draft<'_>, words: &file::Pkcs12Placement) -> Result<Placement, UsageError> {
     let key = "placements.pkcs12";
     let password: SecretSource = words
@@ -159,6 +144,7 @@ fn placement(
     Ok(Placement {
         content,
         mode,
+        mode_is_stated: words.mode.is_some(),
         owner: owner(draft, key, "owner", words.owner.as_deref())?,
         group: owner(draft, key, "group", words.group.as_deref())?,
         path,

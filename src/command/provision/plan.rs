@@ -96,6 +96,8 @@ pub struct Placement {
     pub content: Content,
     pub path: ImagePath,
     pub mode: Mode,
+    /// Whether somebody chose the mode, or it is the usual one of such files.
+    pub mode_is_stated: bool,
     pub owner: Owner,
     pub group: Owner,
 }
