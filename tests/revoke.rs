@@ -328,7 +328,10 @@ placements.combined = "/second.pem"
 fn a_failed_run_takes_back_what_it_was_issued_when_it_is_told_to() {
     let lab = Lab::new(&format!("{CONFIG}{SECOND}"));
     let report = lab.run(&["provision"], 3);
-    assert_eq!(codes(&report), ["window-below-floor"]);
+    assert_eq!(
+        codes(&report),
+        ["window-below-floor", "certificate-discarded"]
+    );
     assert_eq!(revocations(&lab).len(), 0, "nobody asked for it");
     let report = lab.run(&["provision", "--revoke-on-failure"], 3);
     assert_eq!(
