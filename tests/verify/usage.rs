@@ -5,7 +5,6 @@ use certbake::outcome::Outcome;
 use certbake::pki::Usage;
 use rcgen::{CustomExtension, ExtendedKeyUsagePurpose, IsCa};
 
-use super::peers::under_root;
 use super::scene::{Scene, codes, only};
 
 #[test]
@@ -64,7 +63,7 @@ fn an_authority_s_certificate_does_not_pass_for_a_client_s() {
 }
 
 /// Netscape's certificate type with these bits, the first one highest.
-fn netscape_type(bits: u8) -> CustomExtension {
+pub fn netscape_type(bits: u8) -> CustomExtension {
     CustomExtension::from_oid_content(&[2, 16, 840, 1, 113_730, 1, 1], vec![3, 2, 0, bits])
 }
 
@@ -98,28 +97,4 @@ fn a_certificate_type_of_netscape_s_that_is_not_of_the_usage_is_refused() {
         "usage-missing",
         Severity::Error,
     );
-}
-
-/// OpenSSL looks at it in an authority's certificate where nothing else makes it one.
-#[test]
-fn an_anchor_is_an_authority_by_netscape_s_type_only_where_that_is_for_tls() {
-    let of = |bits| {
-        under_root(move |params| {
-            params.is_ca = IsCa::NoCa;
-            params.key_usages.clear();
-            params.use_authority_key_identifier_extension = false;
-            params.custom_extensions = vec![netscape_type(bits)];
-        })
-    };
-    let said = |bits| {
-        let findings = of(bits).judge().findings;
-        findings.into_iter().any(|finding| {
-            finding.is_error() && finding.summary.contains("neither basic constraints nor")
-        })
-    };
-    assert!(said(0x80) && said(0x01) && said(0x02));
-    assert!(!said(0x04));
-    // Basic constraints say enough.
-    let objects = under_root(|params| params.custom_extensions = vec![netscape_type(0x01)]);
-    assert_eq!(codes(&objects.judge()), [""; 0]);
 }
