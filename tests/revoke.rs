@@ -432,6 +432,16 @@ fn a_landing_that_fails_tells_of_a_certificate_that_cannot_be_taken_back() {
         .map(|asked| asked.path.rsplit('/').next().unwrap().to_owned())
         .collect();
     assert_eq!(paths, ["cacerts", "simpleenroll"], "a preflight asked more");
+    // Nobody is told to give a flag that this authority has no use for.
+    std::fs::create_dir(lab.path("rootfs/tls")).unwrap();
+    let report = lab.run(&["provision"], 7);
+    assert_eq!(
+        codes(&report),
+        ["not-conforming", "image-io", "certificate-discarded"]
+    );
+    let summary = report["findings"][2]["summary"].as_str().unwrap();
+    let end = "only the CA's own tools can revoke such certificates";
+    assert!(summary.ends_with(end), "{summary}");
 }
 
 fn pem(der: &[u8]) -> String {
