@@ -402,7 +402,10 @@ placements.combined = "/second.pem"
 fn a_failed_run_takes_back_what_it_was_issued_when_it_is_told_to() {
     let lab = Lab::new(&format!("{CONFIG}{SECOND}"));
     let report = lab.run(&["provision"], 3);
-    assert_eq!(codes(&report), ["window-below-floor"]);
+    assert_eq!(
+        codes(&report),
+        ["window-below-floor", "certificate-discarded"]
+    );
     assert_eq!(revocations(&lab).len(), 0, "nobody asked for it");
     let report = lab.run(&["provision", "--revoke-on-failure"], 3);
     assert_eq!(
@@ -503,6 +506,16 @@ fn a_landing_that_fails_tells_of_a_certificate_that_cannot_be_taken_back() {
         .map(|asked| asked.path.rsplit('/').next().unwrap().to_owned())
         .collect();
     assert_eq!(paths, ["cacerts", "simpleenroll"], "a preflight asked more");
+    // Nobody is told to give a flag that this authority has no use for.
+    std::fs::create_dir(lab.path("rootfs/tls")).unwrap();
+    let report = lab.run(&["provision"], 7);
+    assert_eq!(
+        codes(&report),
+        ["not-conforming", "image-io", "certificate-discarded"]
+    );
+    let summary = report["findings"][2]["summary"].as_str().unwrap();
+    let end = "only the CA's own tools can revoke such certificates";
+    assert!(summary.ends_with(end), "{summary}");
 }
 
 fn pem(der: &[u8]) -> String {

@@ -255,19 +255,22 @@ pub fn mask(sources: &[&SecretSource], args: &ReportArgs, environment: Environme
 
 /// Help, version and words that clap cannot use.
 pub fn clap(error: &clap::Error) -> u8 {
-    // A closed pipe leaves nobody to tell.
-    let _ = error.print();
+    let printed = error.print();
     if error.use_stderr() {
-        Outcome::Usage.exit_code()
-    } else {
-        0
+        return Outcome::Usage.exit_code();
     }
+    on_stdout(printed.and_then(|()| io::stdout().flush()))
 }
 
 /// Text that a verb makes instead of a report, to standard output.
 pub fn text(bytes: &[u8]) -> u8 {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    on_stdout(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+}
+
+/// A closed pipe leaves nobody to tell.
+fn on_stdout(written: io::Result<()>) -> u8 {
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(&Finding::error(
                 REPORT_UNWRITABLE,
