@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use time::OffsetDateTime;
 
@@ -58,7 +58,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, start: &Start) -> u8 {
         Err(error) if error.kind() == ErrorKind::InvalidUtf8 => {
             not_text(&arguments).map_or_else(|| output::clap(&error), output::usage)
         }
-        Err(error) => output::clap(&error),
+        Err(mut error) => {
+            // Nobody who meant something harmless should be led to it.
+            if suggests(&error, "revoke") {
+                error.remove(ContextKind::SuggestedSubcommand);
+            }
+            output::clap(&error)
+        }
+    }
+}
+
+fn suggests(error: &clap::Error, verb: &str) -> bool {
+    match error.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::String(one)) => one == verb,
+        Some(ContextValue::Strings(several)) => several.iter().any(|one| one == verb),
+        _ => false,
     }
 }
 

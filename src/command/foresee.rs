@@ -112,11 +112,10 @@ pub fn weigh(said: &[&Foresight<'_>]) -> (Outcome, Vec<Finding>) {
         }
         let passes_on = outcome == Outcome::Unreachable;
         if !settled {
-            worst = worst.max(outcome);
+            worst = outcome;
             settled = !passes_on;
-            if outcome == Outcome::Ok {
+            if settled {
                 // Whoever was not reached before would have been passed over.
-                worst = Outcome::Ok;
                 weighed.iter_mut().for_each(only_warn);
             }
             weighed.extend(findings);

@@ -60,7 +60,7 @@ pub const fn of(outcome: Outcome) -> ExitCode {
             "Retry the job a few times, some minutes apart.",
         ),
         Outcome::Image => (
-            "the image could not be read or written; nothing in it was changed",
+            "the image could not be read or written; nothing in it was changed, unless a finding says otherwise",
             Some(false),
             "Fail the build; check the path, the space and the permissions that the finding names.",
         ),

@@ -44,7 +44,7 @@ fn in_full(paper: &mut Paper, kind: &Kind) {
     }
     if !connection.is_empty() {
         paper.blank();
-        paper.dim("Of the connection, for every kind that uses HTTP:");
+        paper.dim("Shared by several kinds:");
         paper.blank();
         for each in connection {
             setting(paper, each);

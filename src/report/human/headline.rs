@@ -3,7 +3,7 @@
 
 use super::paper::{Paper, Tone};
 use crate::finding::{Finding, Severity};
-use crate::outcome::{Change, IdentityReport, Outcome, Report, WindowSummary};
+use crate::outcome::{Change, IdentityReport, LookState, Outcome, Report, WindowSummary};
 use crate::report::{exit_codes, facts, group, page, words};
 
 /// Writes it, and returns the finding that it told in full, if it told one.
@@ -79,14 +79,28 @@ fn success(report: &Report) -> String {
             None => format!("{} are baked", identities(several.len())),
         },
         ("revoke", [one]) => format!("the certificate of {} is revoked", one.name),
-        ("doctor", _) if report.count(Severity::Warning) > 0 => format!(
-            "nothing would stop a build; {} to read",
-            words::count(report.count(Severity::Warning), "warning")
-        ),
-        ("doctor", _) => "nothing would stop a build".to_owned(),
+        ("doctor", _) => foreseen(report),
         _ if report.checked.is_some() => totals(report),
         (command, _) => format!("{command}: {}", exit_codes::of(report.outcome).meaning),
     }
+}
+
+/// `nothing found that would stop a build; 1 warning; 2 things could not be checked`.
+fn foreseen(report: &Report) -> String {
+    let mut said = "nothing found that would stop a build".to_owned();
+    let warnings = report.count(Severity::Warning);
+    if warnings > 0 {
+        said += &format!("; {}", words::count(warnings, "warning"));
+    }
+    let unknown = report
+        .looked_at
+        .iter()
+        .filter(|look| look.state == LookState::NotLookedAt)
+        .count();
+    if unknown > 0 {
+        said += &format!("; {} could not be checked", words::count(unknown, "thing"));
+    }
+    said
 }
 
 /// `2,481 certificates checked: 12 errors, 3 warnings`.

@@ -22,10 +22,9 @@ const FILES: usize = 16;
 const SMALL_BAR: usize = 24;
 
 pub fn write(paper: &mut Paper, report: &Report, identity: &IdentityReport) {
-    let revoked = report.command == "revoke";
     asked(paper, identity);
     if let Some(certificate) = &identity.certificate {
-        issued(paper, certificate, revoked || report.exit_code == 0);
+        issued(paper, certificate, identity.stands());
     }
     paper.blank();
     if let Some(window) = &identity.window {
@@ -59,7 +58,7 @@ fn authority(place: &AuthorityPlace) -> String {
     }
 }
 
-/// A certificate that was not kept needs no serial and no fingerprint to be found again by.
+/// Of a certificate that was not kept, a finding tells the serial.
 fn issued(paper: &mut Paper, certificate: &CertificateSummary, kept: bool) {
     // RFC 5280 section 4.2.1.6: all that names it may be its alternative names.
     let subject = match certificate.subject.as_str() {
