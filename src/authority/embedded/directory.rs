@@ -155,6 +155,19 @@ impl CaDirectory {
         dir.join(ROOT).exists()
     }
 
+    /// Its root, an intermediate or not; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn root_in(dir: &Path) -> Result<Option<Certificate>, CaError> {
+        read_certificate(dir, ROOT)
+    }
+
+    /// Whether the root's key is in the directory, a root or not.
+    pub fn has_root_key(dir: &Path) -> bool {
+        dir.join(KEYS).join(ROOT_KEY).exists()
+    }
+
     pub fn path(&self) -> &Path {
         &self.dir
     }
@@ -179,7 +192,7 @@ impl CaDirectory {
 
     /// Whether the root's key is still in the directory.
     pub fn root_key_is_here(&self) -> bool {
-        self.dir.join(KEYS).join(ROOT_KEY).exists()
+        Self::has_root_key(&self.dir)
     }
 }
 
