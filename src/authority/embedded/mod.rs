@@ -9,6 +9,7 @@ mod make;
 mod pinned;
 mod revoke;
 pub mod server;
+mod there;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub use directory::CaDirectory;
 pub use error::{CaError, IssueError, RevokeError};
 pub use issue::{Granted, Terms};
 pub use log::{IssuedEntries, IssuedEntry, IssuedLog};
-pub use make::{CaName, CaNameError, NewCa};
+pub use make::{CaName, CaNameError, INTERMEDIATE_LIFETIME, NewCa, ROOT_LIFETIME};
 pub use revoke::RevokedEntry;
 
 /// The row in the catalogue.
