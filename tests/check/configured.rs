@@ -134,9 +134,10 @@ const TABLES: &[(&str, &str, bool)] = &[
         "url = 'http://est.lab:8443'\ndanger_plain_http = true",
         false,
     ),
-    // What cannot be opened here is known by its name.
-    ("site", "url = 'https://other.lab'\nlabel = 7", true),
-    ("other", "url = 'https://other.lab'\nlabel = 7", false),
+    // What flags of the build complete cannot be opened here.
+    ("moved", "url = 'https://est.lab:8443'\nlabel = 7", true),
+    ("site", "url = 'https://other.lab'\nlabel = 7", false),
+    ("other", "", false),
 ];
 
 /// An image whose record names an EST server.
@@ -167,5 +168,50 @@ fn a_ca_is_the_one_at_its_place_whatever_it_is_called() {
         };
         let run = image.certbake(&["check"]).ends(exit);
         assert_eq!(run.findings(), finds, "{table}");
+    }
+}
+
+#[test]
+fn a_password_in_a_url_that_cannot_be_used_is_not_told() {
+    let image = Image::baked();
+    let identity = &CONFIG[CONFIG.find("[identity.app-server]").unwrap()..];
+    let table = "[ca.site]\nkind = 'est'\nurl = 'https://bob:canary@est.lab'\n";
+    fs::write(image.config(), format!("{table}{identity}")).unwrap();
+    let run = image.certbake(&["check"]).ends(4);
+    let finding = &run.report["findings"][0];
+    assert!(told(finding).ends_with("states site (est)"), "{finding}");
+    assert!(!run.report.to_string().contains("canary"));
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn an_endpoint_does_not_tell_which_ca_of_amazon_s_it_is() {
+    let image = Image::baked();
+    let arn = "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/";
+    image.edit(RECORD, |text| {
+        let mut record: Value = serde_json::from_str(&text).unwrap();
+        record["authority"] = serde_json::json!({
+            "kind": "aws-pca", "name": "aws", "place": format!("{arn}one"),
+        });
+        record.to_string()
+    });
+    let identity = &CONFIG[CONFIG.find("[identity.app-server]").unwrap()..];
+    for (name, says, is_it) in [
+        ("moved", format!("certificate_authority = '{arn}one'"), true),
+        (
+            "aws",
+            format!("certificate_authority = '{arn}other'"),
+            false,
+        ),
+        // A build without Amazon's code, or flags that tell the rest.
+        ("aws", String::new(), true),
+        ("other", String::new(), false),
+    ] {
+        let endpoint = "url = 'https://vpce-1.acm-pca.eu-west-1.vpce.amazonaws.com'";
+        let table = format!("[ca.{name}]\nkind = 'aws-pca'\n{endpoint}\n{says}\n");
+        fs::write(image.config(), format!("{table}{identity}")).unwrap();
+        let run = image.certbake(&["check"]);
+        let run = run.ends(if is_it { 0 } else { 4 });
+        assert_eq!(run.findings().is_empty(), is_it, "{table}");
     }
 }

@@ -8,6 +8,7 @@ use url::Url;
 use super::authority::Authorities;
 use super::draft::Draft;
 use super::{Outside, relative_to};
+use crate::cli::file::Ca;
 use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
 use crate::command::check::Issuer;
@@ -56,13 +57,22 @@ pub fn stated(
                 return Err(authorities.unknown(name, |reason| draft.error("ca", reason)));
             }
             let table = source.file.ca.get(name);
-            // What is missing on this machine, such as a file of roots, is for the order to say.
-            let place = authorities.named(name).ok().map(|it| it.place().place);
+            let opened = authorities.named(name).ok();
             Ok(Issuer {
                 kind: table.map_or_else(|| name.clone(), |table| table.kind.clone()),
                 name: name.clone(),
-                place: place.filter(|place| Url::parse(place).is_ok()),
+                place: match opened {
+                    Some(opened) => Some(opened.place().place).filter(|it| Url::parse(it).is_ok()),
+                    None => table.and_then(url),
+                },
             })
         })
         .collect()
+}
+
+/// Of a table that flags of the build may have completed, with a login or roots; never with a password.
+fn url(table: &Ca) -> Option<String> {
+    let url = Url::parse(table.settings.get("url")?.as_str()?).ok()?;
+    let is_plain = url.username().is_empty() && url.password().is_none();
+    (is_plain && url.query().is_none()).then(|| url.to_string())
 }

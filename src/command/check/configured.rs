@@ -100,10 +100,13 @@ fn other_issuer(expected: &Expected, record: &Record) -> Option<Finding> {
 }
 
 impl Issuer {
-    /// An authority that was moved to another name is the same one; where no place tells, the name must.
+    /// An authority whose table was renamed is the same one; where no place tells, the name must. A URL
+    /// does not tell of an ARN.
     fn issued(&self, recorded: &RecordedAuthority) -> bool {
+        let is_url = |place: &str| place.starts_with("http");
+        let told = |place: &&String| is_url(place) == is_url(&recorded.place);
         self.kind == recorded.kind
-            && match &self.place {
+            && match self.place.as_ref().filter(told) {
                 Some(place) => is_at_or_below(&recorded.place, place),
                 None => self.name == recorded.name,
             }
