@@ -1,5 +1,7 @@
 //! Text from outside (a server's answer, a command's complaint) as one line that can be printed.
 
+use std::cmp::Reverse;
+
 /// Bytes from outside as one line of at most `limit` characters; `None` where they are not text.
 pub fn harmless(bytes: &[u8], limit: usize) -> Option<String> {
     let head = &bytes[..bytes.len().min(limit.saturating_mul(8))];
@@ -29,17 +31,16 @@ pub fn harmless(bytes: &[u8], limit: usize) -> Option<String> {
 
 /// `text` with `[withheld]` where one of `secrets` stood.
 pub fn redacted<'s>(text: &[u8], secrets: impl IntoIterator<Item = &'s [u8]>) -> Vec<u8> {
-    secrets
+    let mut secrets: Vec<_> = secrets
         .into_iter()
         .filter(|secret| !secret.is_empty())
-        .fold(text.to_vec(), |text, secret| redact(&text, secret))
-}
-
-fn redact(text: &[u8], secret: &[u8]) -> Vec<u8> {
+        .collect();
+    // Where one begins another, the longer one: nothing of it may be left over.
+    secrets.sort_by_key(|secret| Reverse(secret.len()));
     let mut redacted = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {
-        if rest.starts_with(secret) {
+        if let Some(secret) = secrets.iter().find(|secret| rest.starts_with(secret)) {
             redacted.extend_from_slice(b"[withheld]");
             rest = &rest[secret.len()..];
         } else {
@@ -66,6 +67,16 @@ mod tests {
             redacted(b"a wit, xyzxyz", secrets),
             b"a [withheld], [withheld][withheld]"
         );
+    }
+
+    #[test]
+    fn a_secret_that_begins_another_leaves_nothing_of_it() {
+        for secrets in [[&b"wit"[..], b"wit-and-more"], [b"wit-and-more", b"wit"]] {
+            assert_eq!(
+                redacted(b"wit-and-more wit", secrets),
+                b"[withheld] [withheld]"
+            );
+        }
     }
 
     #[test]

@@ -64,6 +64,32 @@ fn every_code_has_a_page_and_every_page_a_code() {
     );
 }
 
+/// What passes by itself is declared so beside its check; the page of the exit codes names all of it.
+#[test]
+fn the_codes_that_pass_by_themselves_are_those_of_the_page() {
+    let mut declared = BTreeSet::new();
+    for file in files(&repository("src"), "rs") {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let passing = code
+            .split("Code::new(\"")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("\").passing()"))
+            .filter(|(name, _)| !name.contains('"'))
+            .map(|(name, _)| name.to_owned());
+        declared.extend(passing);
+    }
+    let page = fs::read_to_string(repository("docs/exit-codes.md")).unwrap();
+    let (_, exceptions) = page.split_once("are the exception").unwrap();
+    let (exceptions, _) = exceptions.split_once("\n\n").unwrap();
+    let named: BTreeSet<_> = exceptions
+        .split("(findings/")
+        .skip(1)
+        .map(|rest| rest.split_once(".md)").unwrap().0.to_owned())
+        .collect();
+    assert_eq!(declared, named);
+}
+
 #[test]
 fn every_code_is_kebab_case() {
     for code in codes() {

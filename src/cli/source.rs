@@ -71,7 +71,7 @@ impl Source {
             line: self.line(keys),
             key: keys.join("."),
             reason: reason.into(),
-            hint: String::new(),
+            ..UsageError::default()
         }
     }
 
@@ -158,6 +158,7 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> UsageError {
         key: fault.key,
         reason: fault.reason,
         hint: fault.hint,
+        ..UsageError::default()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::choice::misspelt;
 use crate::finding::{Code, Finding};
 
 const ROOT_UNUSABLE: Code = Code::new("image-root-unusable");
-const BUSY: Code = Code::new("image-busy");
+const BUSY: Code = Code::new("image-busy").passing();
 const IO: Code = Code::new("image-io");
 const FILE_MISSING: Code = Code::new("image-file-missing");
 const FILE_TOO_LARGE: Code = Code::new("image-file-too-large");
@@ -22,7 +22,7 @@ const IMMUTABLE: Code = Code::new("image-immutable");
 const FULL: Code = Code::new("image-full");
 const NOT_PERMITTED: Code = Code::new("image-not-permitted");
 const OWNER_MISSING: Code = Code::new("image-owner-missing");
-const CHANGED_MEANWHILE: Code = Code::new("image-changed-meanwhile");
+const CHANGED_MEANWHILE: Code = Code::new("image-changed-meanwhile").passing();
 const JOURNAL_UNREADABLE: Code = Code::new("image-journal-unreadable");
 const HALF_DONE: Code = Code::new("image-half-done");
 pub(super) const INTERRUPTED: Code = Code::new("image-interrupted");

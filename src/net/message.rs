@@ -354,7 +354,7 @@ mod tests {
         let echo = b"no such user bob:canary-7 (Basic Ym9iOmNhbmFyeS03)";
         assert_eq!(
             answer(&[], echo).said(&request).unwrap(),
-            "no such user bob:[withheld] (Basic [withheld])"
+            "no such user bob:[withheld] ([withheld])"
         );
     }
 }

@@ -60,6 +60,14 @@ fn read_nested(input: &[u8], depth: usize) -> Result<(Element<'_>, &[u8]), BerEr
     ))
 }
 
+/// Whether a file of this size that starts so is one SEQUENCE, as every certificate, key and store in DER is.
+pub fn is_whole_sequence(start: &[u8], size: u64) -> bool {
+    header(start).is_ok_and(|header| {
+        let whole = |length| (header.octets + length) as u64 == size;
+        header.tag == SEQUENCE && header.length.is_none_or(whole)
+    })
+}
+
 /// The length of what stands before the matching end-of-contents octets.
 fn indefinite(body: &[u8], depth: usize) -> Result<usize, BerError> {
     let mut rest = body;
@@ -201,6 +209,17 @@ mod tests {
     #[test]
     fn endless_nesting_is_refused() {
         assert_eq!(read(&[SEQUENCE, 0x80].repeat(1000)), Err(BerError::TooDeep));
+    }
+
+    #[test]
+    fn a_sequence_that_fills_its_file_is_told_from_text() {
+        let certificate = write(SEQUENCE, &[0x02; 300]);
+        let size = certificate.len() as u64;
+        assert!(is_whole_sequence(&certificate[..8], size));
+        assert!(!is_whole_sequence(&certificate, size + 1));
+        assert!(is_whole_sequence(b"\x30\x80\x02\x01\x03", 2000));
+        assert!(!is_whole_sequence(b"0 findings", 10));
+        assert!(!is_whole_sequence(b"", 0));
     }
 
     proptest! {

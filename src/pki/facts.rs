@@ -20,7 +20,7 @@ use super::certificate::CertificateError;
 use super::key::KeyAlgorithm;
 use super::name::AltName;
 use super::signature;
-use super::usages::{KeyUsage, purposes};
+use super::usages::{KeyUsage, netscape_types, purposes};
 use super::window::ValidityWindow;
 
 /// What certbake reads of a certificate (RFC 5280 section 4.1 and 4.2).
@@ -44,6 +44,8 @@ pub struct Facts {
     pub key_usage: Option<KeyUsage>,
     /// Extended key usages by name or OID; `None` without the extension.
     pub extended_key_usage: Option<Vec<String>>,
+    /// Netscape's certificate types by OpenSSL's names; `None` without the extension.
+    pub netscape_types: Option<Vec<&'static str>>,
     /// DER `SubjectPublicKeyInfo`.
     pub spki: Vec<u8>,
     pub key: KeyFacts,
@@ -127,6 +129,7 @@ impl Facts {
             path_length: None,
             key_usage: None,
             extended_key_usage: None,
+            netscape_types: None,
             spki: parsed.public_key().raw.to_vec(),
             key: key_facts(parsed.public_key()),
             signature: signature::name(&parsed.signature_algorithm),
@@ -149,6 +152,9 @@ impl Facts {
             }
             ParsedExtension::ExtendedKeyUsage(usage) => {
                 self.extended_key_usage = Some(purposes(usage));
+            }
+            ParsedExtension::NSCertType(types) => {
+                self.netscape_types = Some(netscape_types(types));
             }
             ParsedExtension::SubjectAlternativeName(names) => {
                 self.names = names.general_names.iter().map(alt_name).collect();

@@ -10,6 +10,7 @@ pub mod csr;
 pub mod digest;
 pub mod encrypted;
 mod facts;
+pub mod host_name;
 pub mod key;
 pub mod name;
 pub mod path;

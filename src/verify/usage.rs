@@ -52,6 +52,7 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
         .map(|link| forbidden(case, link, usage))
         .collect();
     findings.extend(unsigning(case, usage));
+    findings.extend(of_another_type(case, usage));
     if case.leaf().facts().extended_key_usage.is_none() {
         findings.extend(unstated(case, usage));
     }
@@ -111,6 +112,36 @@ fn unsigning(case: &Case<'_>, usage: Usage) -> Option<Finding> {
         .fact("allowed", allowed.names())
         .fact("subject", case.leaf().facts().subject.as_str())
         .hint("have the CA's role, profile or template put digitalSignature into the key usage: OpenSSL and Java refuse such a client"),
+    )
+}
+
+/// Where a certificate has Netscape's certificate type, OpenSSL and Java still go by it; rustls and Go do not.
+fn of_another_type(case: &Case<'_>, usage: Usage) -> Option<Finding> {
+    let wanted = match usage {
+        Usage::Client => "client",
+        Usage::Server => "server",
+    };
+    let leaf = case.leaf();
+    let types = leaf.facts().netscape_types.as_ref()?;
+    if types.contains(&wanted) {
+        return None;
+    }
+    let named = match types.as_slice() {
+        [] => "empty".to_owned(),
+        named => named.join(", "),
+    };
+    Some(
+        Finding::error(
+            MISSING.code,
+            format!(
+                "OpenSSL and Java refuse the certificate \"{}\" for a TLS {wanted}: its Netscape certificate type (nsCertType) is {named}",
+                leaf.title()
+            ),
+        )
+        .fact("wanted", wanted)
+        .fact("allowed", types.clone())
+        .fact("subject", leaf.facts().subject.as_str())
+        .hint(format!("have the CA leave nsCertType out of its template, which nothing needs any more, or put {wanted} into it")),
     )
 }
 

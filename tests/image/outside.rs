@@ -61,6 +61,11 @@ fn what_holds_a_certificate_or_a_key_is_not_replaced_by_a_report() {
         assert_eq!(said, "it would overwrite a certificate or a key");
     }
     assert_eq!(std::fs::read_to_string(&key).unwrap(), text);
+    let der = dir.path().join("key.der");
+    std::fs::write(&der, [&[0x30, 0x82, 0x01, 0x00][..], &[2; 256]].concat()).unwrap();
+    let said = write_beside(&der, b"{}").unwrap_err().to_string();
+    assert_eq!(said, "it would overwrite a certificate or a key");
+    assert_eq!(std::fs::metadata(&der).unwrap().len(), 260);
     let report = dir.path().join("out/report.json");
     for text in ["{}", "{\"schema\":1}"] {
         write_beside(&report, text.as_bytes()).unwrap();

@@ -1,6 +1,6 @@
 //! From `[ca.<name>]` and the `--ca-…` flags to an authority that is ready to be asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
@@ -31,6 +31,11 @@ pub const FLAGS: [(&str, &str); 8] = [
     ("ca_label", "label"),
     ("ca_dir", "dir"),
 ];
+
+/// Whether the CAs are described by flags alone: `--ca KIND --ca-url …`.
+pub fn by_flags(args: &CaArgs) -> bool {
+    !args.ca.is_empty() && args.ca.iter().all(|name| find(name).is_some())
+}
 
 /// Authorities by name; each is opened once, so that identities share its connections.
 pub struct Authorities<'a> {
@@ -114,9 +119,10 @@ impl<'a> Authorities<'a> {
         Ok(opened)
     }
 
-    /// What a flag says of an authority cannot be meant for several.
+    /// What a flag says of an authority cannot be meant for several, of one identity or of all.
     fn one_by_flags(&self, names: &[String]) -> Result<(), UsageError> {
-        if names.len() < 2 {
+        let all: BTreeSet<_> = names.iter().chain(self.opened.keys()).collect();
+        if all.len() < 2 {
             return Ok(());
         }
         let single = FLAGS.iter().map(|(id, _)| *id);
@@ -124,11 +130,15 @@ impl<'a> Authorities<'a> {
             .chain(["ca_anchors", "ca_set"])
             .find_map(|id| origin_of(self.matches, id));
         match given {
-            Some(origin) => Err(UsageError::new(
-                origin,
-                "describes one CA, but several are to be tried",
-            )
-            .hint("describe each as [ca.NAME] in the configuration file")),
+            Some(origin) => {
+                let all: Vec<_> = all.iter().map(|name| format!("`{name}`")).collect();
+                let all = all.join(", ");
+                Err(UsageError::new(
+                    origin,
+                    format!("describes one CA, but several are used: {all}"),
+                )
+                .hint("describe each as [ca.NAME] in the configuration file"))
+            }
             None => Ok(()),
         }
     }

@@ -1,6 +1,8 @@
 //! The words of `check` as a plan.
 
 use std::collections::BTreeSet;
+use std::iter;
+use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use time::format_description::well_known::Rfc3339;
@@ -10,7 +12,7 @@ use super::authority::Authorities;
 use super::draft::{Draft, origin_of};
 use super::outside::{CONFIGURATION, inputs_are_spared};
 use super::overlay::{USAGES, one_of};
-use super::{identity, issuers, no_such_identity, placements, without_identity};
+use super::{Outside, identity, issuers, no_such_identity, placements, without_identity};
 use crate::cli::args::check::Args;
 use crate::cli::args::provision::CaArgs;
 use crate::cli::source::Source;
@@ -23,15 +25,43 @@ use crate::verify::Policy;
 
 /// # Errors
 /// The first thing that cannot be used, with where it was written.
-pub fn plan(args: &Args, matches: &ArgMatches) -> Result<Plan, UsageError> {
-    let config = args.image.config.as_deref();
+pub fn plan(args: &Args, matches: &ArgMatches, outside: &Outside<'_>) -> Result<Plan, UsageError> {
     let root = args.image.root.as_deref();
-    inputs_are_spared(&args.report, &[(config, CONFIGURATION)], root)?;
+    inputs_are_spared(&args.report, &inputs(args), root, outside.environment)?;
     Ok(Plan {
         target: target(args, matches)?,
         policy: policy(args, matches)?,
         at: args.demands.at.as_deref().map(moment).transpose()?,
     })
+}
+
+/// Every file that is read by its name, and what it is.
+fn inputs(args: &Args) -> Vec<(Option<&Path>, &str)> {
+    let Args {
+        paths,
+        image,
+        credential,
+        demands,
+        ..
+    } = args;
+    let one = |path, what| iter::once((Option::as_deref(path), what));
+    fn several<'a>(
+        paths: &'a [PathBuf],
+        what: &'a str,
+    ) -> impl Iterator<Item = (Option<&'a Path>, &'a str)> {
+        paths.iter().map(move |path| (Some(path.as_path()), what))
+    }
+    one(&image.config, CONFIGURATION)
+        .chain(one(&credential.cert, "what --cert names"))
+        .chain(one(&credential.key, "what --key names"))
+        .chain(several(
+            &credential.intermediates,
+            "what --intermediates names",
+        ))
+        .chain(several(&credential.crl, "what --crl names"))
+        .chain(several(&demands.anchors, "what --anchors names"))
+        .chain(several(paths, "to be checked"))
+        .collect()
 }
 
 /// `--root` may come from the environment of a whole build, and then gives way to what was asked for

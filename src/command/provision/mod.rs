@@ -4,6 +4,7 @@
 mod approach;
 mod content;
 mod crew;
+mod discarded;
 mod earlier;
 mod landing;
 mod order;
@@ -127,8 +128,13 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
         None => land(plan, context, staging, &ordered, &passwords),
     };
     let (landed, records) = landed.map_err(|mut stop| {
-        if plan.revoke_on_failure && !stop.half_done {
+        if stop.half_done {
+            return stop;
+        }
+        if plan.revoke_on_failure {
             stop.findings.extend(take_back(&ordered, context));
+        } else {
+            stop.findings.extend(discarded::told(&ordered, context));
         }
         stop
     })?;
