@@ -17,6 +17,7 @@ use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{AttributeTypeAndValue, SubjectPublicKeyInfo, X509Name};
 
 use super::certificate::CertificateError;
+use super::key::KeyAlgorithm;
 use super::name::AltName;
 use super::signature;
 use super::usages::{KeyUsage, netscape_types, purposes};
@@ -75,6 +76,22 @@ impl KeyFacts {
     pub fn of_spki(spki: &[u8]) -> Option<Self> {
         let (_, parsed) = SubjectPublicKeyInfo::from_der(spki).ok()?;
         Some(key_facts(&parsed))
+    }
+}
+
+impl From<KeyAlgorithm> for KeyFacts {
+    fn from(algorithm: KeyAlgorithm) -> Self {
+        let curve = |name: &str| Self::Ec {
+            curve: name.to_owned(),
+        };
+        match algorithm {
+            KeyAlgorithm::EcdsaP256 => curve("P-256"),
+            KeyAlgorithm::EcdsaP384 => curve("P-384"),
+            KeyAlgorithm::Ed25519 => Self::Ed25519,
+            KeyAlgorithm::Rsa2048 => Self::Rsa { bits: 2048 },
+            KeyAlgorithm::Rsa3072 => Self::Rsa { bits: 3072 },
+            KeyAlgorithm::Rsa4096 => Self::Rsa { bits: 4096 },
+        }
     }
 }
 

@@ -76,8 +76,7 @@ pub struct Asked<'a> {
 }
 
 /// Of an image that passed the gate when it was baked.
-pub const CONFIGURATION_CHANGED: &str =
-    "the configuration has changed since the image was built: run `certbake provision` again";
+pub const CONFIGURATION_CHANGED: &str = "the configuration has changed since the image was built: run `certbake provision` again, or change it back";
 
 /// What is demanded beyond what was asked for. The default demands nothing.
 #[derive(Clone, Debug, Default)]

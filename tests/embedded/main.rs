@@ -3,6 +3,7 @@
 
 mod support;
 
+mod asked_again;
 mod directory;
 mod making;
 mod orders;

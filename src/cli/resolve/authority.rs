@@ -98,7 +98,7 @@ impl<'a> Authorities<'a> {
             .collect()
     }
 
-    fn is_known(&self, name: &str) -> bool {
+    pub fn is_known(&self, name: &str) -> bool {
         let described = self
             .source
             .is_some_and(|source| source.file.ca.contains_key(name));
@@ -204,7 +204,7 @@ impl<'a> Authorities<'a> {
         Ok(words)
     }
 
-    fn unknown(&self, name: &str, wrong: impl Fn(String) -> UsageError) -> UsageError {
+    pub fn unknown(&self, name: &str, wrong: impl Fn(String) -> UsageError) -> UsageError {
         let described = self
             .source
             .iter()

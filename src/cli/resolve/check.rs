@@ -8,11 +8,13 @@ use clap::ArgMatches;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
+use super::authority::Authorities;
 use super::draft::{Draft, origin_of};
 use super::outside::{CONFIGURATION, inputs_are_spared};
 use super::overlay::{USAGES, one_of};
-use super::{Outside, identity, no_such_identity, placements, relative_to, without_identity};
+use super::{Outside, identity, issuers, no_such_identity, placements, without_identity};
 use crate::cli::args::check::Args;
+use crate::cli::args::provision::CaArgs;
 use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
 use crate::command::check::{CredentialFiles, Expected, ImageTarget, Plan, Target, Wanted};
@@ -80,7 +82,7 @@ fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
             no_leftovers(&[FOR_CERT], matches)?;
             Ok(Target::Image(ImageTarget {
                 root: root.clone(),
-                expected: expected(args)?,
+                expected: expected(args, matches)?,
                 anchors,
             }))
         }
@@ -192,7 +194,7 @@ fn moment(text: &str) -> Result<OffsetDateTime, UsageError> {
 }
 
 /// By the configuration file where there is one, else by the names given, else by the records.
-fn expected(args: &Args) -> Result<Vec<Expected>, UsageError> {
+fn expected(args: &Args, matches: &ArgMatches) -> Result<Vec<Expected>, UsageError> {
     let wanted = &args.image.identity;
     let Some(path) = &args.image.config else {
         let once: BTreeSet<_> = wanted.iter().collect();
@@ -208,16 +210,25 @@ fn expected(args: &Args) -> Result<Vec<Expected>, UsageError> {
     {
         return Err(no_such_identity("--identity".to_owned(), name, &source));
     }
+    let flags = CaArgs::default();
+    let mut authorities = Authorities::new(&flags, matches, Some(&source), &issuers::SILENT);
     source
         .file
         .identity
         .iter()
         .filter(|(name, _)| wanted.is_empty() || wanted.contains(name))
-        .map(|(name, words)| of_file(&Draft::of_file(name, words.clone(), &source), &source))
+        .map(|(name, words)| {
+            let draft = Draft::of_file(name, words.clone(), &source);
+            of_file(&draft, &source, &mut authorities)
+        })
         .collect()
 }
 
-fn of_file(draft: &Draft<'_>, source: &Source) -> Result<Expected, UsageError> {
+fn of_file(
+    draft: &Draft<'_>,
+    source: &Source,
+    authorities: &mut Authorities<'_>,
+) -> Result<Expected, UsageError> {
     let policy = identity::policy(draft)?;
     let placements = placements::plan(draft)?
         .into_iter()
@@ -236,26 +247,12 @@ fn of_file(draft: &Draft<'_>, source: &Source) -> Result<Expected, UsageError> {
         name: draft.name.clone(),
         floor: policy.floor,
         floor_origin: policy.floor_origin,
-        anchors: pinned(draft, source),
+        anchors: issuers::anchors(draft, source),
         placements,
         usage: policy.usage,
         max_validity: policy.max_validity,
         names: named.then_some((subject, names)),
+        key_algorithm: draft.identity.key_algorithm,
+        issuers: issuers::stated(draft, source, authorities)?,
     })
-}
-
-/// The anchors of every authority that may have issued it; none where one of them pins none.
-fn pinned(draft: &Draft<'_>, source: &Source) -> Vec<PathBuf> {
-    let authorities: Vec<_> = match draft.identity.ca.0.as_slice() {
-        [] if source.file.ca.len() == 1 => source.file.ca.values().map(Some).collect(),
-        names => names.iter().map(|name| source.file.ca.get(name)).collect(),
-    };
-    authorities
-        .into_iter()
-        .map(|authority| {
-            let path = authority?.anchors.as_deref()?;
-            Some(relative_to(source.directory(), path))
-        })
-        .collect::<Option<_>>()
-        .unwrap_or_default()
 }

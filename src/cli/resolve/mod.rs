@@ -5,6 +5,7 @@ mod authority;
 pub mod check;
 mod draft;
 mod identity;
+mod issuers;
 mod outside;
 mod overlay;
 mod placements;
