@@ -278,16 +278,41 @@ fn only_the_issuer_is_asked() {
 #[test]
 fn a_ca_of_the_same_name_at_another_place_is_not_asked_unless_it_is_named() {
     let lab = baked();
-    let moved = CONFIG.replace("dir = \"ca\"", "dir = \"elsewhere\"");
-    lab.write("moved.toml", &moved);
-    std::fs::rename(lab.path("ca"), lab.path("elsewhere")).unwrap();
-    let revoke = ["revoke", "--record", "app.json", "--config", "moved.toml"];
+    lab.write("moved.toml", &CONFIG.replace("127.0.0.1:9", "127.0.0.1:10"));
+    record_with(&lab, |record| {
+        record["authority"] = serde_json::json!({"kind": "est", "name": "est", "place": "http://127.0.0.1:9/.well-known/est"});
+    });
+    let revoke = [
+        "revoke",
+        "--record",
+        "changed.json",
+        "--config",
+        "moved.toml",
+    ];
     let report = lab.json(&revoke, 2);
     let finding = &report["findings"][0];
     let summary = finding["summary"].as_str().unwrap();
-    assert!(summary.contains("but `lab` is now"), "{summary}");
-    assert!(finding["hint"].as_str().unwrap().contains("--ca lab"));
-    lab.json(&[&revoke[..], &["--ca", "lab"]].concat(), 0);
+    assert!(
+        summary.contains("but `est` is now http://127.0.0.1:10"),
+        "{summary}"
+    );
+    assert!(finding["hint"].as_str().unwrap().contains("--ca est"));
+    let report = lab.json(&[&revoke[..], &["--ca", "est"]].concat(), 2);
+    assert_eq!(codes(&report), ["revocation-not-offered"]);
+}
+
+/// A path depends on where one stands.
+#[test]
+fn a_ca_in_a_directory_is_the_same_wherever_it_is_seen_from() {
+    let lab = baked();
+    std::fs::create_dir(lab.path("elsewhere")).unwrap();
+    std::fs::rename(lab.path("ca"), lab.path("elsewhere/ca")).unwrap();
+    lab.write("elsewhere/certbake.toml", CONFIG);
+    let config = ["--config", "elsewhere/certbake.toml"];
+    lab.json(
+        &[&["revoke", "--record", "app.json"], &config[..]].concat(),
+        0,
+    );
 }
 
 #[test]

@@ -297,3 +297,15 @@ placements.combined = "/agent.pem"
     let report = lab.run(&[&alone[..], &login].concat(), 6);
     assert_eq!(codes(&report), ["ca-unreachable"]);
 }
+
+/// Whoever cannot be reached is passed over, and the one behind it decides.
+#[test]
+fn a_dry_run_ends_as_the_run_would_where_the_first_is_down() {
+    let lab = Lab::new(&config(closed(), "ttl = \"6d\"\nmin_validity = \"5d\""));
+    let short = ["--root-lifetime", "3d", "--intermediate-lifetime", "1d"];
+    lab.text(&[&["ca", "init", "--ca-dir", "ca"], &short[..]].concat(), 0);
+    for verb in [&["doctor"][..], &["provision", "--dry-run"], &["provision"]] {
+        let report = lab.run(verb, 3);
+        assert_eq!(report["outcome"], "window", "{verb:?}");
+    }
+}

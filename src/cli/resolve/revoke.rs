@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::ArgMatches;
+use url::Url;
 
 use super::authority::Authorities;
 use super::outside::{CONFIGURATION, inputs_are_spared};
@@ -12,12 +13,13 @@ use crate::choice::advice;
 use crate::cli::args::revoke::Args;
 use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
+use crate::command::check::Issuer;
 use crate::command::provision::Candidate;
 use crate::command::revoke::Plan;
 use crate::os_error;
 use crate::outcome::AuthorityPlace;
 use crate::pki::{Certificate, PrivateKey, pem};
-use crate::record::{self, Record};
+use crate::record::{self, Record, RecordedAuthority};
 use crate::span::Span;
 
 const DEADLINE: Span = Span::seconds(30);
@@ -184,7 +186,7 @@ fn issuer(
         )
         .hint("only its issuer can revoke a certificate: give the CA that the record names; if this is the same CA by another way, give --cert instead of --record")),
         // A serial number means nothing to another CA, and may be one of its own.
-        Some(record) if args.ca.ca.is_empty() && record.authority.place != place => Err(UsageError::new(
+        Some(record) if args.ca.ca.is_empty() && !is_same(&candidate, &record.authority) => Err(UsageError::new(
             "ca",
             format!(
                 "the certificate was issued by `{name}` at {}, but `{name}` is now {place}",
@@ -194,6 +196,13 @@ fn issuer(
         .hint(format!("if it is the same CA, which has moved, say so: --ca {name}; otherwise give the configuration it was baked with (--config)"))),
         _ => Ok(candidate),
     }
+}
+
+/// Where paths tell of the place, which depend on where one stands, the name must.
+fn is_same(candidate: &Candidate, recorded: &RecordedAuthority) -> bool {
+    let AuthorityPlace { kind, name, place } = candidate.place();
+    let place = Some(place).filter(|place| Url::parse(place).is_ok());
+    Issuer { kind, name, place }.issued(recorded)
 }
 
 /// The record's name must stand in the file, or it would be taken for a kind.

@@ -102,7 +102,7 @@ fn other_issuer(expected: &Expected, record: &Record) -> Option<Finding> {
 impl Issuer {
     /// An authority whose table was renamed is the same one; where no place tells, the name must. A URL
     /// does not tell of an ARN.
-    fn issued(&self, recorded: &RecordedAuthority) -> bool {
+    pub fn issued(&self, recorded: &RecordedAuthority) -> bool {
         let is_url = |place: &str| place.starts_with("http");
         let told = |place: &&String| is_url(place) == is_url(&recorded.place);
         self.kind == recorded.kind
