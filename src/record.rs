@@ -16,6 +16,9 @@ pub const DIRECTORY: &str = "/var/lib/certbake";
 /// What no identity may be called: the journal of a landing stands beside the records.
 pub const RESERVED: &str = "journal";
 
+/// The journal's file.
+pub const JOURNAL: &str = "journal.json";
+
 /// Where the record of an identity stands in an image.
 pub fn path(identity: &str) -> String {
     format!("{DIRECTORY}/{identity}.json")

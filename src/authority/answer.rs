@@ -8,6 +8,8 @@ use crate::finding::{Code, Finding};
 use crate::net::{Failure, NetError, OpenError, Request, Response, Stage, TlsReason};
 use crate::secret_source::SecretSourceError;
 
+/// Of what a CA says beside its answer, in its own words.
+pub const SAID: Code = Code::new("ca-said");
 pub const REFUSED: Code = Code::new("ca-refused");
 pub const LOGIN_REFUSED: Code = Code::new("ca-login-refused");
 pub const BUSY: Code = Code::new("ca-busy");

@@ -53,8 +53,5 @@ pub use root::ImageRoot;
 pub use stage::{Content, Staged};
 pub use stat::{FileKind, Metadata};
 
-/// Where certbake keeps its records, and its journal while files land, inside an image.
-pub const STATE_DIRECTORY: &str = "/var/lib/certbake";
-
 /// Every temporary name starts so: a dot file that globs skip and that says whose it is.
 const TEMPORARY_PREFIX: &str = ".certbake-";

@@ -23,6 +23,7 @@ use super::root::ImageRoot;
 use super::stat::FileKind;
 use super::unsynced::Unsynced;
 use crate::finding::Finding;
+use crate::record;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -275,8 +276,8 @@ fn complete(journal: &Journal, entries: Vec<Option<Entry>>) -> Result<(), ImageE
 
 /// The journal's own directories are removed last, after the journal.
 fn holds_journal(directory: &str) -> bool {
-    super::STATE_DIRECTORY == directory
-        || super::STATE_DIRECTORY
+    record::DIRECTORY == directory
+        || record::DIRECTORY
             .strip_prefix(directory)
             .is_some_and(|rest| rest.starts_with('/'))
 }

@@ -6,7 +6,11 @@ use pkcs8::pkcs5::pbes2::Kdf;
 use zeroize::Zeroizing;
 
 use super::ber;
+use crate::finding::Code;
 use crate::secret::Secret;
+
+/// Of whatever a password does not open: a key, a store, a provisioner's key.
+pub const PASSWORD_WRONG: Code = Code::new("password-wrong");
 
 /// More rounds than this are an attack on the reader's time, not a protection.
 const MOST_ITERATIONS: u32 = 10_000_000;

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use crate::secret::Secret;
 use crate::thread;
 
-pub use error::{NotASource, Reason, SecretSourceError};
+pub use error::{NotASource, Reason, SecretSourceError, UNREADABLE};
 
 /// Longest secret read, in bytes: a key, a token or a JSON of credentials is far shorter.
 pub const LONGEST: u64 = 64 * 1024;

@@ -153,6 +153,9 @@ pub const CHECKS: &[Check] = &[
 /// Of a lifetime that was granted shorter than asked for, or would be.
 pub const LIFETIME_SHORTENED: Code = lifetime::SHORTENED.code;
 
+/// Of a certificate that is for another key than the one beside it.
+pub const KEY_MISMATCH: Code = key::MISMATCH.code;
+
 /// Of a file whose certificates are not in order.
 pub const CHAIN_MISORDERED: Code = trust::MISORDERED.code;
 

@@ -10,10 +10,9 @@ use super::session;
 use crate::authority::{AuthorityError, answer};
 use crate::finding::{Code, Finding};
 use crate::line;
-use crate::net::NetError;
+use crate::net::{CLIENT_SETTINGS, NetError};
 
 pub const CREDENTIALS: Code = Code::new("aws-credentials");
-const CLIENT_SETTINGS: Code = Code::new("ca-client-settings");
 
 /// How often an answer that speaks of a fault is asked for again, as Amazon's own retries do.
 const FAULTS: u32 = 2;

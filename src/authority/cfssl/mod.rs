@@ -27,7 +27,6 @@ use crate::span::Span;
 
 const OPEN: Code = Code::new("cfssl-open");
 const REPLAYABLE: Code = Code::new("cfssl-replayable");
-const SAID: Code = Code::new("ca-said");
 const USAGE_MISSING: Code = Code::new("usage-missing");
 
 /// The row of the catalogue.
@@ -311,7 +310,7 @@ fn usage_missing(session: &Session, order: &Order, profile: &str) -> Option<Find
 fn beside(message: &wire::Message) -> Option<Finding> {
     let words = crate::line::harmless(message.message.as_bytes(), 300)?;
     Some(
-        Finding::warning(SAID, format!("the CA said: {words}"))
+        Finding::warning(answer::SAID, format!("the CA said: {words}"))
             .fact("cfssl_message", message.code)
             .fact("said", words)
             .hint("nothing to do: it signed anyway"),

@@ -17,7 +17,6 @@ use crate::line;
 use crate::net::{Repeat, Response};
 use crate::pki::{AltName, Certificate, Chain, SigningRequest};
 
-pub const SAID: Code = Code::new("ca-said");
 pub const ON_LEASE: Code = Code::new("vault-certificate-on-lease");
 
 /// Warnings about fields that we send for roles that read them there, while others take them from
@@ -202,7 +201,10 @@ pub fn warnings(warnings: Vec<String>, anyway: &str) -> Vec<Finding> {
                         .to_owned(),
                 )
             } else {
-                (SAID, format!("{anyway}; ask its operators what this means"))
+                (
+                    answer::SAID,
+                    format!("{anyway}; ask its operators what this means"),
+                )
             };
             Finding::warning(code, format!("Vault says: {said}"))
                 .fact("said", said)

@@ -5,10 +5,10 @@ use std::io;
 use crate::finding::{Code, Finding};
 use crate::os_error;
 use crate::outcome::Outcome;
+use crate::pki::encrypted;
 
 const UNREADABLE: Code = Code::new("input-unreadable");
 const PASSWORD_NEEDED: Code = Code::new("password-needed");
-const PASSWORD_WRONG: Code = Code::new("password-wrong");
 
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -54,7 +54,7 @@ impl Trouble {
             Self::Unreadable { summary, hint } => Finding::error(UNREADABLE, summary).hint(hint),
             Self::StoreLocked => Finding::error(PASSWORD_NEEDED, "it is a PKCS#12 key store with a password").hint(GIVE_ONE),
             Self::KeyLocked => Finding::note(PASSWORD_NEEDED, "its private key is encrypted").hint(GIVE_ONE),
-            Self::WrongPassword { what } => Finding::error(PASSWORD_WRONG, format!("the password does not open the {what}"))
+            Self::WrongPassword { what } => Finding::error(encrypted::PASSWORD_WRONG, format!("the password does not open the {what}"))
                 .hint("check that the source gives the password of this file; a newline at its end is ignored"),
         }
     }
