@@ -17,7 +17,7 @@ pub fn harmless(bytes: &[u8], limit: usize) -> Option<String> {
         return None;
     }
     let line = text
-        .split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c))
+        .split(|c: char| c.is_whitespace() || is_hidden(c))
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ");
@@ -51,9 +51,15 @@ pub fn redacted<'s>(text: &[u8], secrets: impl IntoIterator<Item = &'s [u8]>) ->
     redacted
 }
 
-/// Characters that reorder or hide text on a terminal.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// A character that does not stand for itself on a screen: controls, separators of lines, and
+/// those that reorder (UAX #9), join, or are not seen at all.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

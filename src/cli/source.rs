@@ -264,15 +264,12 @@ mod tests {
         let text = "[identity.app.placements]\ncertificate = \"/a\"\nprivate_key = { path = \"/b\", mode = \"0640\" }\nfull_chain = [\"/c\", { path = \"/d\" }]\n";
         let source = Source::parse(Path::new("c"), text.to_owned()).unwrap();
         let placements = &source.file.identity["app"].placements;
-        assert_eq!(placements.certificate.all()[0].path, "/a");
-        assert_eq!(
-            placements.private_key.all()[0].mode.as_deref(),
-            Some("0640")
-        );
+        assert_eq!(placements.certificate.0[0].path, "/a");
+        assert_eq!(placements.private_key.0[0].mode.as_deref(), Some("0640"));
         assert_eq!(
             placements
                 .full_chain
-                .all()
+                .0
                 .iter()
                 .map(|one| one.path.as_str())
                 .collect::<Vec<_>>(),

@@ -36,7 +36,6 @@ pub fn whole<'a>(
 ) -> Result<Vec<Foresight<'a>>, Stop> {
     let requests = together(identities.iter().collect(), request)
         .into_iter()
-        .map(|made| made.unwrap_or_else(|| Err(Stop::panicked())))
         .collect::<Result<Vec<_>, Stop>>()?;
     let requests: Vec<SigningRequest> = requests
         .into_iter()
@@ -52,12 +51,9 @@ pub fn whole<'a>(
                 .map(move |candidate| (identity, candidate, request))
         })
         .collect();
-    together(asked, |(identity, candidate, request)| {
+    Ok(together(asked, |(identity, candidate, request)| {
         one(identity, candidate, request, context, within)
-    })
-    .into_iter()
-    .map(|looked| looked.ok_or_else(Stop::panicked))
-    .collect()
+    }))
 }
 
 fn one<'a>(

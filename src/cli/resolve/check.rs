@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::authority::Authorities;
-use super::draft::{Draft, origin_of};
+use super::draft::{Draft, is_flag, origin_of};
 use super::outside::{CONFIGURATION, inputs_are_spared};
 use super::overlay::{USAGES, one_of};
 use super::{Outside, identity, issuers, no_such_identity, placements, without_identity};
@@ -68,12 +68,9 @@ fn inputs(args: &Args) -> Vec<(Option<&Path>, &str)> {
 /// on the command line.
 fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
     let anchors = args.demands.anchors.clone();
-    let root_flag = origin_of(matches, "root").is_some_and(|origin| origin.starts_with("--"));
-    let root = args
-        .image
-        .root
-        .as_ref()
-        .filter(|_| root_flag || (args.credential.cert.is_none() && args.paths.is_empty()));
+    let root = args.image.root.as_ref().filter(|_| {
+        is_flag(matches, "root") || (args.credential.cert.is_none() && args.paths.is_empty())
+    });
     match (root, &args.credential.cert, args.paths.as_slice()) {
         (None, None, []) => Err(UsageError::new("", "nothing to check is given").hint(
             "give --root DIR for an image, --cert FILE for one credential, or files and folders",

@@ -18,17 +18,15 @@ use crate::net::runtime;
 type Place<'a> = (usize, Approach<'a>);
 type Came = (usize, Result<Ordered, Stop>);
 
-/// Orders every identity at once; what came of each, in their order, `None` where a thread panicked.
+/// Orders every identity at once; what came of each, in their order.
 pub fn order_all(
     approaches: Vec<Approach<'_>>,
     context: &Context<'_>,
-) -> Vec<Option<Result<Ordered, Stop>>> {
-    let mut answers: Vec<_> = approaches.iter().map(|_| None).collect();
+) -> Vec<Result<Ordered, Stop>> {
     let came = together(crews(approaches), |crew| order(crew, context));
-    for (at, answer) in came.into_iter().flatten().flatten() {
-        answers[at] = Some(answer);
-    }
-    answers
+    let mut came: Vec<_> = came.into_iter().flatten().collect();
+    came.sort_by_key(|(at, _)| *at);
+    came.into_iter().map(|(_, answer)| answer).collect()
 }
 
 fn crews(approaches: Vec<Approach<'_>>) -> Vec<Vec<Place<'_>>> {
@@ -57,8 +55,9 @@ fn order(crew: Vec<Place<'_>>, context: &Context<'_>) -> Vec<Came> {
         Some(authority) => order_concurrently(crew, authority, context),
         None => (Vec::new(), crew),
     };
-    let left = together(left, |(at, approach)| (at, order::one(approach, context)));
-    came.extend(left.into_iter().flatten());
+    came.extend(together(left, |(at, approach)| {
+        (at, order::one(approach, context))
+    }));
     came
 }
 

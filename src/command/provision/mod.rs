@@ -31,6 +31,7 @@ use crate::pki::{PrivateKey, SigningRequest};
 use approach::Approach;
 use content::Passwords;
 use order::Ordered;
+use recording::Texts;
 
 const DRY_RUN: Code = Code::new("dry-run");
 const TTL_BELOW_FLOOR: Code = Code::new("ttl-below-floor");
@@ -83,14 +84,6 @@ impl Stop {
             half_done: false,
         }
     }
-
-    pub(super) fn panicked() -> Self {
-        Self::new(
-            Outcome::Internal,
-            Finding::error(INTERNAL, "a thread ended unexpectedly")
-                .hint("this is a bug in certbake: please report it"),
-        )
-    }
 }
 
 impl From<crate::image::ImageError> for Stop {
@@ -142,17 +135,17 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     report.findings.extend(landed.notes.iter().cloned());
     report.findings.extend(of_earlier);
     landing::verify(&root, &landed).map_err(|findings| Stop::all(Outcome::Flawed, findings))?;
-    recording::write_outside(plan, &records)
+    recording::write_outside(&records)
 }
 
 /// Writes everything beside its place and swaps it in as one set; the records are returned too.
-fn land(
-    plan: &Plan,
+fn land<'p>(
+    plan: &'p Plan,
     context: &Context<'_>,
     staging: Staging,
     ordered: &[Ordered],
     passwords: &Passwords,
-) -> Result<(Landed, Vec<Vec<u8>>), Stop> {
+) -> Result<(Landed, Texts<'p>), Stop> {
     let contents = landing::contents(plan, context, ordered, passwords, &staging.planned())?;
     let records = recording::texts(plan, &contents);
     context.progress.step("writing into the image");
@@ -170,7 +163,7 @@ fn take_back(ordered: &[Ordered], context: &Context<'_>) -> Vec<Finding> {
             .map(|finding| finding.about(&ordered.identity))
             .collect::<Vec<_>>()
     });
-    findings.into_iter().flatten().flatten().collect()
+    findings.into_iter().flatten().collect()
 }
 
 /// A floor above the lifetime that is asked for can never hold: no certificate is spent on it.
@@ -251,12 +244,12 @@ fn order_all(
 /// What came for each identity, and everything that failed as one.
 fn gather<T>(
     identities: &mut [IdentityReport],
-    answers: Vec<Option<Result<T, Stop>>>,
+    answers: Vec<Result<T, Stop>>,
 ) -> (Vec<Option<T>>, Option<Stop>) {
     let mut failed: Option<Stop> = None;
     let mut came = Vec::new();
     for (answer, summary) in answers.into_iter().zip(identities) {
-        let stop = match answer.unwrap_or_else(|| Err(Stop::panicked())) {
+        let stop = match answer {
             Ok(answer) => {
                 came.push(Some(answer));
                 continue;

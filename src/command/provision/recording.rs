@@ -190,16 +190,17 @@ fn build_facts(context: &Context<'_>) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Each identity's record as JSON.
+pub type Texts<'p> = Vec<(&'p Identity, Vec<u8>)>;
+
 /// The records as they stand in the image, to be copied outside.
-pub fn texts(plan: &Plan, contents: &[image::Content]) -> Vec<Vec<u8>> {
+pub fn texts<'p>(plan: &'p Plan, contents: &[image::Content]) -> Texts<'p> {
     plan.identities
         .iter()
         .filter_map(|identity| {
             let path = path(&identity.name).ok()?;
-            contents
-                .iter()
-                .find(|content| content.path == path)
-                .map(|content| content.bytes.expose().to_vec())
+            let content = contents.iter().find(|content| content.path == path)?;
+            Some((identity, content.bytes.expose().to_vec()))
         })
         .collect()
 }
@@ -229,8 +230,8 @@ pub fn can_be_copied(identity: &Identity) -> Result<(), Finding> {
 }
 
 /// Writes the copies that were asked for. The image is complete by now, so a failure here says so.
-pub fn write_outside(plan: &Plan, records: &[Vec<u8>]) -> Result<(), Stop> {
-    for (identity, text) in plan.identities.iter().zip(records) {
+pub fn write_outside(records: &Texts<'_>) -> Result<(), Stop> {
+    for (identity, text) in records {
         let Some(file) = &identity.record else {
             continue;
         };
