@@ -148,7 +148,7 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, UsageError> {
 
 fn explain(path: &Path, text: &str, error: &toml::de::Error) -> UsageError {
     let mut fault = TomlFault::new(text, error);
-    if fault.reason == "the key `kind` is missing" {
+    if fault.missing.as_deref() == Some("kind") {
         let kinds: Vec<_> = CATALOGUE.iter().map(|entry| entry.kind).collect();
         fault.hint = format!("add kind = \"…\"; there are: {}", kinds.join(", "));
     }
