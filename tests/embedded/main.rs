@@ -4,6 +4,7 @@
 mod support;
 
 mod directory;
+mod hostile;
 mod making;
 mod orders;
 mod requests;
