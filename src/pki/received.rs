@@ -116,7 +116,12 @@ impl ReceivedRequest {
             .ok()
             .filter(|text| !text.is_empty() && !text.chars().any(char::is_control))
             .ok_or_else(|| refuse("is empty or not plain text"))?;
-        let value = match attribute.attr_value().tag() {
+        let tag = attribute.attr_value().tag();
+        // X.680 section 41.4 allows it; rcgen's writer panics.
+        if tag == Tag::PrintableString && text.contains('?') {
+            return Err(refuse("has a question mark: make it a UTF8String"));
+        }
+        let value = match tag {
             Tag::Utf8String => Some(DnValue::Utf8String(text.to_owned())),
             Tag::PrintableString => PrintableString::try_from(text)
                 .ok()

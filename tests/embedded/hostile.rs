@@ -147,6 +147,15 @@ fn rich(key: &PrivateKey) -> Vec<u8> {
 }
 
 #[test]
+fn an_attribute_that_cannot_be_written_again_is_refused() {
+    let der = request(&key(), (CN, 0x13, b"who?"), None);
+    assert_eq!(
+        ReceivedRequest::from_der(&der).unwrap_err().to_string(),
+        "its subject cannot be used: CN has a question mark: make it a UTF8String",
+    );
+}
+
+#[test]
 fn no_bit_of_a_signed_request_ends_the_program() {
     let above = tempfile::tempdir().unwrap();
     let (ca, key) = (new_ca(&above), key());
@@ -165,7 +174,7 @@ fn no_bit_of_a_signed_request_ends_the_program() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
 
     #[test]
     fn no_attribute_and_no_extension_ends_the_program(
