@@ -8,3 +8,4 @@ mod hostile;
 mod making;
 mod orders;
 mod requests;
+mod revocations;
