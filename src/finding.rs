@@ -163,7 +163,8 @@ impl Finding {
 
 /// RFC 3339 in UTC with whole seconds, as certificates count time.
 pub fn rfc3339(at: OffsetDateTime) -> String {
-    at.to_offset(time::UtcOffset::UTC)
+    at.checked_to_offset(time::UtcOffset::UTC)
+        .unwrap_or(at)
         .replace_nanosecond(0)
         .unwrap_or(at)
         .format(&Rfc3339)

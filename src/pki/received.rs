@@ -104,6 +104,9 @@ impl ReceivedRequest {
     ) -> Result<(), ReceivedError> {
         let oid = attribute.attr_type().to_id_string();
         let arcs: Option<Vec<u64>> = attribute.attr_type().iter().map(Iterator::collect);
+        let arcs = arcs
+            .filter(|arcs| can_be_written(arcs))
+            .ok_or_else(|| ReceivedError::Subject("an attribute has an unusable OID".to_owned()))?;
         let name = ATTRIBUTES
             .iter()
             .find(|(known, _)| *known == oid)
@@ -113,7 +116,12 @@ impl ReceivedRequest {
             .ok()
             .filter(|text| !text.is_empty() && !text.chars().any(char::is_control))
             .ok_or_else(|| refuse("is empty or not plain text"))?;
-        let value = match attribute.attr_value().tag() {
+        let tag = attribute.attr_value().tag();
+        // X.680 section 41.4 allows it; rcgen's writer panics.
+        if tag == Tag::PrintableString && text.contains('?') {
+            return Err(refuse("has a question mark: make it a UTF8String"));
+        }
+        let value = match tag {
             Tag::Utf8String => Some(DnValue::Utf8String(text.to_owned())),
             Tag::PrintableString => PrintableString::try_from(text)
                 .ok()
@@ -122,7 +130,7 @@ impl ReceivedRequest {
             _ => None,
         }
         .ok_or_else(|| refuse("is not a UTF8String, PrintableString or IA5String"))?;
-        let kind = DnType::from_oid(&arcs.ok_or_else(|| refuse("has an unusable OID"))?);
+        let kind = DnType::from_oid(&arcs);
         // rcgen's names hold each kind once; a second would silently replace the first.
         if self.distinguished_name.get(&kind).is_some() {
             return Err(refuse("is given twice; name each attribute once"));
@@ -162,6 +170,11 @@ impl PublicKeyData for ReceivedRequest {
     fn algorithm(&self) -> &'static SignatureAlgorithm {
         self.algorithm
     }
+}
+
+/// X.690 section 8.19.4: rcgen panics over others. From 2.40 on, x509-parser reads the first two wrong.
+fn can_be_written(arcs: &[u64]) -> bool {
+    matches!(arcs, [0..=2, 0..=39, ..])
 }
 
 /// How `SubjectPublicKeyInfo` names this kind of key; chosen by the key, since a request may be

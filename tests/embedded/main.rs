@@ -5,6 +5,8 @@ mod support;
 
 mod asked_again;
 mod directory;
+mod hostile;
 mod making;
 mod orders;
 mod requests;
+mod revocations;

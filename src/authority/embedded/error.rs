@@ -46,6 +46,8 @@ pub enum CaError {
         reason: String,
         denied: bool,
     },
+    #[error("reading {}: what is revoked is not known: unreadable lines: {damaged}", path.display())]
+    Revocations { path: PathBuf, damaged: usize },
     #[error(transparent)]
     Key(KeyError),
     #[error("signing a CA certificate: {0}")]
@@ -84,6 +86,9 @@ impl CaError {
             Self::Reading { denied: true, .. } => "run as the user who owns the CA directory",
             Self::Reading { .. } => {
                 "check what is there, or move the directory away and make a new CA"
+            }
+            Self::Revocations { .. } => {
+                "restore the file from a copy; or delete those lines, and revoke again what they revoked"
             }
             Self::Io(ImageError::Busy { .. }) => {
                 "another run is making this CA; retry when it has ended"

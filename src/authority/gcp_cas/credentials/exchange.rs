@@ -162,7 +162,7 @@ impl Asking<'_> {
                 let response = self.clients.send(&request)?;
                 if response.status != 200 {
                     let login = "the headers of the credentials";
-                    return Err(answer::turned_down(what, &request, &response, login));
+                    return Err(answer::turned_down_early(what, &request, &response, login));
                 }
                 (response.body, url.host_str().unwrap_or_default().to_owned())
             }
