@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::public_key::PublicKey;
 
 use super::{Part, Rule, Subject};
 
@@ -36,6 +37,16 @@ pub const BASELINE: &[Rule] = &[
         "has a subject and alternative names marked as critical",
         "CA/Browser Forum BR section 7.1.2.7.12",
         critical_alternative_names,
+    ),
+    (
+        "has anyExtendedKeyUsage among its extended key usages",
+        "CA/Browser Forum BR section 7.1.2.7.10",
+        any_usage,
+    ),
+    (
+        "has an RSA key whose length is not a multiple of 8 bits",
+        "CA/Browser Forum BR section 6.1.5",
+        odd_rsa_key,
     ),
 ];
 
@@ -109,6 +120,23 @@ fn critical_alternative_names(subject: &Subject<'_>) -> bool {
         && subject.any(|extension, parsed| {
             extension.critical && matches!(parsed, ParsedExtension::SubjectAlternativeName(_))
         })
+}
+
+fn any_usage(subject: &Subject<'_>) -> bool {
+    subject.part == Part::Leaf
+        && subject.any(
+            |_, parsed| matches!(parsed, ParsedExtension::ExtendedKeyUsage(usage) if usage.any),
+        )
+}
+
+fn odd_rsa_key(subject: &Subject<'_>) -> bool {
+    match subject.certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(rsa)) => {
+            let first = rsa.modulus.iter().find(|octet| **octet != 0);
+            first.is_some_and(|octet| *octet < 0x80)
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
