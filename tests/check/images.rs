@@ -8,6 +8,7 @@ use time::Duration;
 use time::format_description::well_known::Rfc3339;
 
 use crate::baked::{CONFIG, Image, RECORD, in_days};
+use crate::support::run;
 
 #[test]
 fn an_image_as_it_was_baked_passes_by_its_records_and_by_the_configuration() {
@@ -55,6 +56,46 @@ fn an_image_without_anchors_says_of_whom_trust_was_not_checked() {
         let checks = run.report["identities"][0]["checks"].to_string();
         assert!(checks.contains("chain-untrusted"), "{checks}");
     }
+}
+
+#[test]
+fn an_image_is_held_against_revocation_lists_and_never_against_nothing() {
+    let image = Image::baked();
+    let list = image.desk.path().join("ca/ca.crl").display().to_string();
+    revoke(&image);
+    for run in [
+        image.check(&["--crl", &list]),
+        image.certbake(&["check", "--crl", &list]),
+    ] {
+        let run = run.ends(4);
+        assert_eq!(run.findings(), ["revoked"]);
+        let facts = &run.report["findings"][0]["facts"];
+        let serial = &run.report["identities"][0]["certificate"]["serial"];
+        assert_eq!(&facts["revoked_serial"], serial);
+    }
+
+    let config = CONFIG.replace("anchors = \"/etc/app/ca.crt\"\n", "");
+    let image = Image::baked_with(&config);
+    let list = image.desk.path().join("ca/ca.crl").display().to_string();
+    revoke(&image);
+    image.check(&[]).ends(0);
+    let run = image.check(&["--crl", &list]).ends(4);
+    assert_eq!(run.findings(), ["trust-not-checked"]);
+    let said = run.report["findings"][0]["summary"].to_string();
+    let lists = "and nothing was held against the revocation lists";
+    assert!(said.contains(lists), "{said}");
+    let root = image.desk.path().join("ca/root.pem").display().to_string();
+    let run = image.check(&["--crl", &list, "--anchors", &root]).ends(4);
+    assert_eq!(run.findings(), ["revoked"]);
+    let run = image.check(&["--crl", &root]).ends(4);
+    assert_eq!(run.findings()[0], "file-unreadable root.pem");
+}
+
+fn revoke(image: &Image) {
+    let record = image.file(RECORD).display().to_string();
+    let config = image.config().display().to_string();
+    let words = ["revoke", "--report", "json", "--record", &record];
+    run(&[&words[..], &["--config", &config]].concat(), &[]).ends(0);
 }
 
 #[test]

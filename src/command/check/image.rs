@@ -8,7 +8,7 @@ use super::super::{LARGEST_FILE, records};
 use super::placement::{self, CHANGED};
 use super::read::{self, Content};
 use super::{Expected, ImageTarget, TRUST_NOT_CHECKED, nothing, successor, trust_not_checked};
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, Severity};
 use crate::image::{self, ImageError, ImagePath, ImageRoot, Places};
 use crate::outcome::{AuthorityPlace, Change, IdentityReport, Outcome, PlacementReport, Report};
 use crate::pki::{Anchors, Certificate, Chain, Floor, PrivateKey};
@@ -47,6 +47,7 @@ fn look(target: &ImageTarget, policy: &Policy, report: &mut Report) -> Result<()
             .findings
             .push(nothing(target.root.display().to_string(), &what).hint(UNBAKED));
     }
+    let crls = read::crls(&target.crls, &mut report.findings);
     for expected in expected {
         if !recorded.contains(&expected.name) {
             report.findings.push(unrecorded(&expected.name, &recorded));
@@ -62,7 +63,7 @@ fn look(target: &ImageTarget, policy: &Policy, report: &mut Report) -> Result<()
             policy.usage.or(expected.usage),
             &mut report.findings,
         );
-        Identity::check(&image, expected, anchors, policy, report);
+        Identity::check(&image, expected, anchors, &crls, policy, report);
     }
     if report.findings.iter().any(|found| found.code == CHANGED) {
         let mut places = Places::of(&image);
@@ -117,6 +118,8 @@ fn unrecorded(identity: &str, recorded: &[String]) -> Finding {
 /// One identity on its way through the checks.
 struct Identity<'a> {
     image: &'a ImageRoot,
+    /// DER revocation lists.
+    crls: &'a [Vec<u8>],
     record: Record,
     findings: Vec<Finding>,
     placements: Vec<PlacementReport>,
@@ -137,6 +140,7 @@ impl<'a> Identity<'a> {
         image: &'a ImageRoot,
         expected: &Expected,
         anchors: Option<Anchors>,
+        crls: &'a [Vec<u8>],
         policy: &Policy,
         report: &mut Report,
     ) {
@@ -147,6 +151,7 @@ impl<'a> Identity<'a> {
         };
         let mut identity = Self {
             image,
+            crls,
             findings: Vec::new(),
             placements: Vec::new(),
             found: Vec::new(),
@@ -164,6 +169,14 @@ impl<'a> Identity<'a> {
         let policy = identity.policy(expected, policy);
         let summary = identity.judge(expected, anchors, &policy, report);
         report.identities.push(summary);
+        for finding in &mut identity.findings {
+            if finding.code == TRUST_NOT_CHECKED && !crls.is_empty() {
+                finding.severity = Severity::Error;
+                finding
+                    .summary
+                    .push_str(", and nothing was held against the revocation lists");
+            }
+        }
         if identity.unread {
             report.conclude(Outcome::Image);
         }
@@ -320,6 +333,7 @@ impl<'a> Identity<'a> {
         let evidence = Evidence {
             bundle: Some(&bundle),
             anchors: anchors.as_ref(),
+            crls: self.crls,
             key: key.as_ref().map(PrivateKey::spki),
             asked: asked(expected, policy),
             asked_afterwards: true,
