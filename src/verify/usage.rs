@@ -73,7 +73,7 @@ fn forbidden(case: &Case<'_>, link: Link<'_>, usage: Usage) -> Finding {
     };
     let summary = if allowed.iter().any(|name| name == ANY) {
         format!(
-            "{link} does not name {purpose}: its extended key usage is {named}, which Go and Java take for it, but OpenSSL and rustls refuse"
+            "{link} does not name {purpose}: its extended key usage is {named}; Go and Java take {ANY} for it, OpenSSL and rustls do not"
         )
     } else {
         format!("{link} does not allow {purpose}: its extended key usage is {named}")

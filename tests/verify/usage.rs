@@ -30,7 +30,7 @@ fn a_certificate_for_every_usage_is_told_of_with_who_takes_it_and_who_does_not()
         Scene::with_leaf(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]);
     let finding = only(&scene.judge(), "usage-missing", Severity::Error);
     assert!(
-        finding.summary.ends_with("does not name clientAuth: its extended key usage is anyExtendedKeyUsage, which Go and Java take for it, but OpenSSL and rustls refuse"),
+        finding.summary.ends_with("does not name clientAuth: its extended key usage is anyExtendedKeyUsage; Go and Java take anyExtendedKeyUsage for it, OpenSSL and rustls do not"),
         "{}",
         finding.summary
     );
