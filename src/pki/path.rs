@@ -34,6 +34,14 @@ impl Usage {
             Self::Server => "serverAuth",
         }
     }
+
+    /// That of its extended key usage.
+    pub const fn oid(self) -> &'static str {
+        match self {
+            Self::Client => "1.3.6.1.5.5.7.3.2",
+            Self::Server => "1.3.6.1.5.5.7.3.1",
+        }
+    }
 }
 
 /// The roots that a chain must lead to.

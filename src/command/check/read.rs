@@ -296,7 +296,8 @@ pub(super) fn anchors(
     usage: Option<Usage>,
     findings: &mut Vec<Finding>,
 ) -> Option<Anchors> {
-    let purpose = usage.unwrap_or_default().purpose();
+    let usage = usage.unwrap_or_default();
+    let purpose = usage.purpose();
     let mut anchors = Vec::new();
     for path in paths {
         let Some(mut content) = file(path.as_ref(), findings) else {
@@ -307,7 +308,7 @@ pub(super) fn anchors(
         let delivered = content.certificates.len();
         content.certificates.retain(|(_, block)| {
             let mut of_it = marks.iter().filter(|(marked, _)| marked == block);
-            of_it.all(|(_, marks)| marks.permit(purpose))
+            of_it.all(|(_, marks)| marks.permit(usage))
         });
         let kept = content.certificates.len();
         if delivered == 0 {
