@@ -68,7 +68,8 @@ impl FromStr for KeyAlgorithm {
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "\"{text}\" is not a key algorithm: ecdsa-p256, ecdsa-p384, ed25519, rsa-2048, rsa-3072 or rsa-4096"
+    "\"{text}\" is not a key algorithm: {}",
+    KeyAlgorithm::ALL.map(|(_, name)| name).join(", ")
 )]
 pub struct UnknownKeyAlgorithm {
     pub text: String,

@@ -1,11 +1,10 @@
 //! The CA/Browser Forum's Baseline Requirements for servers' certificates, as far as no TLS peer enforces
 //! them: linters of public authorities do (zlint, pkilint).
 
-use std::net::IpAddr;
-
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::public_key::PublicKey;
 
+use super::super::name::address;
 use super::{Part, Rule, Subject};
 
 /// Where the rule of the common name stands, the one whose breach users notice.
@@ -83,11 +82,7 @@ fn is_among_names(subject: &Subject<'_>, name: &str) -> bool {
     subject.names().any(|among| match among {
         GeneralName::DNSName(dns) => *dns == name,
         GeneralName::IPAddress(octets) => {
-            let address = match octets.len() {
-                4 => <[u8; 4]>::try_from(*octets).map(IpAddr::from).ok(),
-                _ => <[u8; 16]>::try_from(*octets).map(IpAddr::from).ok(),
-            };
-            address.is_some_and(|address| address.to_string() == name)
+            address(octets).is_some_and(|address| address.to_string() == name)
         }
         GeneralName::RFC822Name(text) | GeneralName::URI(text) => *text == name,
         _ => false,
