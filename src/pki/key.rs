@@ -268,6 +268,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_algorithm_has_one_name() {
+        for (algorithm, name) in KeyAlgorithm::ALL {
+            assert_eq!(serde_json::to_value(algorithm).unwrap(), name);
+            assert_eq!(name.parse(), Ok(algorithm));
+        }
+        let error = "dsa".parse::<KeyAlgorithm>().unwrap_err().to_string();
+        assert!(
+            error.ends_with("ed25519, rsa-2048, rsa-3072, rsa-4096"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn every_algorithm_makes_a_key_that_reads_back_as_itself() {
         for (algorithm, name) in KeyAlgorithm::ALL {
             let key = PrivateKey::generate(algorithm).unwrap();

@@ -1,11 +1,13 @@
-//! Serial numbers as servers write them. Certificates have them in hexadecimal here, two digits an octet.
+//! Serial numbers as servers write them. Certificates have them in hexadecimal here,
+//! lower case, two digits an octet.
 
+use data_encoding::HEXLOWER;
 use x509_parser::num_bigint::BigUint;
 
 /// Decimal, of any length.
 pub fn decimal(hexadecimal: &str) -> String {
-    let number = BigUint::parse_bytes(hexadecimal.as_bytes(), 16);
-    number.unwrap_or_default().to_string()
+    let octets = HEXLOWER.decode(hexadecimal.as_bytes()).unwrap_or_default();
+    BigUint::from_bytes_be(&octets).to_string()
 }
 
 /// Octets in hexadecimal, separated by colons.

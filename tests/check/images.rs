@@ -136,6 +136,11 @@ fn an_image_with_nothing_but_a_key_store_is_held_to_the_window_that_was_recorded
     // It does not open, so the one is said and the other held.
     const CLOSED: &str = "trust-not-checked";
     assert_eq!(image.check(&[]).ends(0).findings(), [CLOSED]);
+    let list = Image::baked();
+    revoke(&list);
+    let list = list.desk.path().join("ca/ca.crl").display().to_string();
+    let run = image.check(&["--crl", &list]).ends(4);
+    assert_eq!(run.findings(), [CLOSED]);
     let run = image.check(&["--at", &in_days(10)]).ends(3);
     assert_eq!(run.findings(), ["window-below-floor", CLOSED]);
     assert_eq!(
