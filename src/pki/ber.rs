@@ -1,6 +1,8 @@
 //! Tag, length, value: one step into BER (ITU-T X.690 section 8), of which DER is a part. For the
 //! few structures that no library here reads in BER, and for telling what an unknown file is.
 
+use x509_parser::asn1_rs::Oid;
+
 /// How deep indefinite lengths may nest. A CMS message needs six.
 const DEEPEST: usize = 16;
 
@@ -163,6 +165,12 @@ pub fn write(tag: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
+/// An object identifier, given as the content of its element, in numbers and dots; in hexadecimal where a
+/// number has more than 64 bits.
+pub fn dotted(identifier: &[u8]) -> String {
+    Oid::new(identifier.into()).to_id_string()
+}
+
 /// Bytes that are not BER.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BerError {
@@ -222,12 +230,26 @@ mod tests {
         assert!(!is_whole_sequence(b"", 0));
     }
 
+    #[test]
+    fn an_identifier_is_written_in_numbers_and_in_octets_where_they_are_too_large() {
+        assert_eq!(
+            dotted(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]),
+            "1.2.840.10045.2.1"
+        );
+        // 2.25.2^64 (ITU-T X.667: a UUID has 128 bits).
+        let large = [
+            0x69, 0x82, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0,
+        ];
+        assert_eq!(dotted(&large), "69 82 80 80 80 80 80 80 80 80 00");
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             for element in elements(&bytes).flatten() {
                 prop_assert!(element.content.len() < element.encoded.len());
             }
+            dotted(&bytes);
         }
 
         #[test]

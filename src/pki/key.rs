@@ -68,7 +68,8 @@ impl FromStr for KeyAlgorithm {
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "\"{text}\" is not a key algorithm: ecdsa-p256, ecdsa-p384, ed25519, rsa-2048, rsa-3072 or rsa-4096"
+    "\"{text}\" is not a key algorithm: {}",
+    KeyAlgorithm::ALL.map(|(_, name)| name).join(", ")
 )]
 pub struct UnknownKeyAlgorithm {
     pub text: String,
@@ -268,6 +269,19 @@ pub enum KeyError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_algorithm_has_one_name() {
+        for (algorithm, name) in KeyAlgorithm::ALL {
+            assert_eq!(serde_json::to_value(algorithm).unwrap(), name);
+            assert_eq!(name.parse(), Ok(algorithm));
+        }
+        let error = "dsa".parse::<KeyAlgorithm>().unwrap_err().to_string();
+        assert!(
+            error.ends_with("ed25519, rsa-2048, rsa-3072, rsa-4096"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn every_algorithm_makes_a_key_that_reads_back_as_itself() {

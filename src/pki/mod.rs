@@ -21,6 +21,7 @@ pub mod profile;
 pub mod proof;
 pub mod received;
 pub mod request;
+pub mod serial;
 mod signature;
 pub mod trusted;
 pub mod usages;

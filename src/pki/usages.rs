@@ -49,10 +49,13 @@ impl From<&x509_parser::extensions::KeyUsage> for KeyUsage {
     }
 }
 
+/// Every usage (RFC 5280 section 4.2.1.12).
+pub const ANY: &str = "anyExtendedKeyUsage";
+
 /// By name, or by OID where it has none here.
 pub(super) fn purposes(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
     let mut names: Vec<String> = [
-        (usage.any, "any"),
+        (usage.any, ANY),
         (usage.client_auth, "clientAuth"),
         (usage.server_auth, "serverAuth"),
         (usage.code_signing, "codeSigning"),

@@ -5,6 +5,7 @@ use super::{Case, Check, Link};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::Usage;
+use crate::pki::usages::ANY;
 
 /// The certificate and everything above it allow the usage wanted.
 pub(super) const MISSING: Check = Check {
@@ -23,7 +24,7 @@ pub(super) const LEAF_IS_CA: Check = Check {
 };
 
 /// `anyExtendedKeyUsage` does not count: TLS peers may refuse it (RFC 5280 section 4.2.1.12), and
-/// many do.
+/// OpenSSL and rustls do.
 fn forbids(link: Link<'_>, usage: Usage) -> bool {
     let allowed = &link.certificate().facts().extended_key_usage;
     allowed
@@ -62,31 +63,31 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
 fn forbidden(case: &Case<'_>, link: Link<'_>, usage: Usage) -> Finding {
     let allowed = link.certificate().facts().extended_key_usage.as_deref();
     let allowed = allowed.unwrap_or_default();
+    let purpose = usage.purpose();
     let put = format!(
-        "have the CA's role, profile or template put {} into the extended key usage",
-        usage.purpose()
+        "have the CA's role, profile or template put {purpose} into the extended key usage"
     );
-    Finding::error(
-        MISSING.code,
+    let named = match allowed {
+        [] => "empty".to_owned(),
+        named => named.join(", "),
+    };
+    let summary = if allowed.iter().any(|name| name == ANY) {
         format!(
-            "{link} does not allow {}: its extended key usage is {}",
-            usage.purpose(),
-            if allowed.is_empty() {
-                "empty".to_owned()
-            } else {
-                allowed.join(", ")
-            }
-        ),
-    )
-    .fact("wanted", usage.purpose())
-    .fact("allowed", allowed.to_vec())
-    .fact("subject", link.certificate().facts().subject.as_str())
-    .hint(match case.evidence.asked {
-        Some(_) => case.hint(format!(
-            "{put}; the request asked for it, but the CA decides"
-        )),
-        None => put,
-    })
+            "{link} does not name {purpose}: its extended key usage is {named}; Go and Java take {ANY} for it, OpenSSL and rustls do not"
+        )
+    } else {
+        format!("{link} does not allow {purpose}: its extended key usage is {named}")
+    };
+    Finding::error(MISSING.code, summary)
+        .fact("wanted", purpose)
+        .fact("allowed", allowed.to_vec())
+        .fact("subject", link.certificate().facts().subject.as_str())
+        .hint(match case.evidence.asked {
+            Some(_) => case.hint(format!(
+                "{put}; the request asked for it, but the CA decides"
+            )),
+            None => put,
+        })
 }
 
 /// A client proves itself by a signature (RFC 5246 section 7.4.8, RFC 8446 section 4.4.3), which OpenSSL

@@ -100,6 +100,16 @@ fn an_authority_is_one_by_netscape_s_type_alone_only_where_that_is_for_tls() {
     }
 }
 
+#[test]
+fn a_usage_for_everything_is_taken_for_none_unless_that_is_named_too() {
+    let any = ExtendedKeyUsagePurpose::Any;
+    let named = ExtendedKeyUsagePurpose::ClientAuth;
+    for (usages, taken) in [(vec![any.clone()], false), (vec![any, named], true)] {
+        let scene = Scene::with_leaf(move |params| params.extended_key_usages = usages);
+        agree(&scene, Usage::Client, taken);
+    }
+}
+
 enum Constraint {
     Permitted(&'static str),
     Excluded(&'static str),

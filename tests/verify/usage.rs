@@ -25,6 +25,18 @@ fn a_certificate_for_servers_alone_does_not_pass_for_a_client_s() {
 }
 
 #[test]
+fn a_certificate_for_every_usage_is_told_of_with_who_takes_it_and_who_does_not() {
+    let scene =
+        Scene::with_leaf(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]);
+    let finding = only(&scene.judge(), "usage-missing", Severity::Error);
+    assert!(
+        finding.summary.ends_with("does not name clientAuth: its extended key usage is anyExtendedKeyUsage; Go and Java take anyExtendedKeyUsage for it, OpenSSL and rustls do not"),
+        "{}",
+        finding.summary
+    );
+}
+
+#[test]
 fn an_intermediate_that_forbids_the_usage_is_named() {
     let scene = Scene::with_intermediate(|params| {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]

@@ -22,7 +22,7 @@ use super::{
 use crate::finding::{Code, Finding, rfc3339};
 use crate::net::Repeat;
 use crate::outcome::AuthorityPlace;
-use crate::pki::{Certificate, Usage};
+use crate::pki::{Certificate, Usage, serial};
 use crate::span::Span;
 
 const OPEN: Code = Code::new("cfssl-open");
@@ -274,11 +274,8 @@ impl Revoke for Cfssl {
 /// cfssl `api/revoke`: the serial in decimal, the authority's key in lower-case hexadecimal.
 fn revoked(revocation: &Revocation<'_>) -> serde_json::Value {
     let certificate: &Certificate = revocation.certificate;
-    let serial = HEXLOWER
-        .decode(certificate.facts().serial.as_bytes())
-        .unwrap_or_default();
     serde_json::json!({
-        "serial": wire::decimal(&serial),
+        "serial": serial::decimal(&certificate.facts().serial),
         "authority_key_id": HEXLOWER.encode(&certificate.authority_key_id().unwrap_or_default()),
         "reason": revocation.reason.crl_name(),
     })

@@ -15,7 +15,7 @@ use crate::authority::{AuthorityError, Issued, Order, Revocation, answer, receiv
 use crate::finding::{Code, Finding};
 use crate::line;
 use crate::net::{Repeat, Response};
-use crate::pki::{AltName, Certificate, Chain, SigningRequest};
+use crate::pki::{AltName, Certificate, SigningRequest, serial};
 
 pub const ON_LEASE: Code = Code::new("vault-certificate-on-lease");
 
@@ -150,16 +150,16 @@ fn sorted(
         .flatten()
         .chain(signed.ca_chain.iter().flatten());
     let certificates = certificates(texts).map_err(unusable)?;
-    let leaf = Chain::arrange(certificates.clone(), order.request.spki())
-        .map_err(|error| unusable(error.to_string()))?
-        .leaf;
+    let certificates =
+        received::leaf_first(certificates, order.request.spki()).map_err(unusable)?;
     let mut issued = Issued {
-        certificates: vec![leaf.der().to_vec()],
         date: response.date,
         ..Issued::default()
     };
-    for certificate in certificates.into_iter().filter(|other| *other != leaf) {
-        let list = if certificate.is_self_issued() {
+    for certificate in certificates {
+        // Even a self-issued leaf is no anchor.
+        let is_leaf = issued.certificates.is_empty();
+        let list = if certificate.is_self_issued() && !is_leaf {
             &mut issued.anchors
         } else {
             &mut issued.certificates
@@ -270,7 +270,7 @@ pub fn revoke(
     let what = format!("POST {path}");
     let certificate = revocation.certificate;
     let bodies = [
-        json!({ "serial_number": serial(certificate) }),
+        json!({ "serial_number": serial::with_colons(&certificate.facts().serial) }),
         json!({ "certificate": certificate.pem() }),
     ];
     let mut first = None;
@@ -312,14 +312,4 @@ fn taken(what: &str, response: &Response) -> Result<Vec<Finding>, AuthorityError
         .fact("said", words)
         .hint("an expired certificate is on no revocation list, and peers refuse it because of its dates"),
     )))
-}
-
-/// Octets in hexadecimal, separated by colons.
-fn serial(certificate: &Certificate) -> String {
-    let digits = certificate.facts().serial.as_bytes();
-    let octets: Vec<_> = digits
-        .chunks(2)
-        .map(|octet| String::from_utf8_lossy(octet).into_owned())
-        .collect();
-    octets.join(":")
 }

@@ -58,8 +58,8 @@ fn inputs(args: &Args) -> Vec<(Option<&Path>, &str)> {
             &credential.intermediates,
             "what --intermediates names",
         ))
-        .chain(several(&credential.crl, "what --crl names"))
         .chain(several(&demands.anchors, "what --anchors names"))
+        .chain(several(&demands.crl, "what --crl names"))
         .chain(several(paths, "to be checked"))
         .collect()
 }
@@ -68,6 +68,7 @@ fn inputs(args: &Args) -> Vec<(Option<&Path>, &str)> {
 /// on the command line.
 fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
     let anchors = args.demands.anchors.clone();
+    let crls = args.demands.crl.clone();
     let root = args.image.root.as_ref().filter(|_| {
         is_flag(matches, "root") || (args.credential.cert.is_none() && args.paths.is_empty())
     });
@@ -81,6 +82,7 @@ fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
                 root: root.clone(),
                 expected: expected(args, matches)?,
                 anchors,
+                crls,
             }))
         }
         (None, Some(certificate), []) => {
@@ -93,7 +95,7 @@ fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
                 intermediates: args.credential.intermediates.clone(),
                 anchors,
                 key: args.credential.key.clone(),
-                crls: args.credential.crl.clone(),
+                crls,
             }))
         }
         (None, None, paths) => {
@@ -104,6 +106,7 @@ fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
             Ok(Target::Files {
                 paths: paths.to_vec(),
                 anchors,
+                crls,
             })
         }
         _ => Err(UsageError::new(
@@ -118,7 +121,7 @@ fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
 type Belonging = (&'static str, &'static [&'static str]);
 
 const FOR_ROOT: Belonging = ("--root", &["config", "identity"]);
-const FOR_CERT: Belonging = ("--cert", &["intermediates", "key", "crl"]);
+const FOR_CERT: Belonging = ("--cert", &["intermediates", "key"]);
 /// What is about a chain that leads to anchors; an image may carry its own.
 const FOR_ANCHORS: Belonging = ("--anchors", &["crl", "strict"]);
 

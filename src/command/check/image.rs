@@ -10,7 +10,7 @@ use super::read::{self, Content};
 use super::{
     Expected, ImageTarget, TRUST_NOT_CHECKED, configured, nothing, successor, trust_not_checked,
 };
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, Severity};
 use crate::image::{self, ImageError, ImagePath, ImageRoot, Places};
 use crate::outcome::{AuthorityPlace, Change, IdentityReport, Outcome, PlacementReport, Report};
 use crate::pki::{Anchors, Certificate, Chain, Floor, PrivateKey};
@@ -49,6 +49,7 @@ fn look(target: &ImageTarget, policy: &Policy, report: &mut Report) -> Result<()
             .findings
             .push(nothing(target.root.display().to_string(), &what).hint(UNBAKED));
     }
+    let crls = read::crls(&target.crls, &mut report.findings);
     for expected in expected {
         if !recorded.contains(&expected.name) {
             report.findings.push(unrecorded(&expected.name, &recorded));
@@ -64,7 +65,7 @@ fn look(target: &ImageTarget, policy: &Policy, report: &mut Report) -> Result<()
             policy.usage.or(expected.usage),
             &mut report.findings,
         );
-        Identity::check(&image, expected, anchors, policy, report);
+        Identity::check(&image, expected, anchors, &crls, policy, report);
     }
     if report.findings.iter().any(|found| found.code == CHANGED) {
         let mut places = Places::of(&image);
@@ -108,6 +109,8 @@ fn unrecorded(identity: &str, recorded: &[String]) -> Finding {
 /// One identity on its way through the checks.
 struct Identity<'a> {
     image: &'a ImageRoot,
+    /// DER revocation lists.
+    crls: &'a [Vec<u8>],
     record: Record,
     findings: Vec<Finding>,
     placements: Vec<PlacementReport>,
@@ -128,6 +131,7 @@ impl<'a> Identity<'a> {
         image: &'a ImageRoot,
         expected: &Expected,
         anchors: Option<Anchors>,
+        crls: &'a [Vec<u8>],
         policy: &Policy,
         report: &mut Report,
     ) {
@@ -138,6 +142,7 @@ impl<'a> Identity<'a> {
         };
         let mut identity = Self {
             image,
+            crls,
             findings: Vec::new(),
             placements: Vec::new(),
             found: Vec::new(),
@@ -155,6 +160,14 @@ impl<'a> Identity<'a> {
         let policy = identity.policy(expected, policy);
         let summary = identity.judge(expected, anchors, &policy, report);
         report.identities.push(summary);
+        for finding in &mut identity.findings {
+            if finding.code == TRUST_NOT_CHECKED && !crls.is_empty() {
+                finding.severity = Severity::Error;
+                finding
+                    .summary
+                    .push_str(", and nothing was held against the revocation lists");
+            }
+        }
         if identity.unread {
             report.conclude(Outcome::Image);
         }
@@ -306,6 +319,7 @@ impl<'a> Identity<'a> {
         let evidence = Evidence {
             bundle: Some(&bundle),
             anchors: anchors.as_ref(),
+            crls: self.crls,
             key: key.as_ref().map(PrivateKey::spki),
             asked: configured::asked(expected, policy),
             asked_afterwards: true,

@@ -41,6 +41,8 @@ pub enum Target {
         paths: Vec<PathBuf>,
         /// PEM or DER, the roots that every chain must lead to.
         anchors: Vec<PathBuf>,
+        /// Revocation lists.
+        crls: Vec<PathBuf>,
     },
     Image(ImageTarget),
 }
@@ -53,6 +55,8 @@ pub struct ImageTarget {
     pub expected: Vec<Expected>,
     /// Instead of the anchors that are pinned or were placed.
     pub anchors: Vec<PathBuf>,
+    /// Revocation lists.
+    pub crls: Vec<PathBuf>,
 }
 
 /// An identity that an image must carry.
@@ -128,9 +132,13 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
     report.checked = Some(0);
     match &plan.target {
         Target::Credential(files) => credential::check(files, &plan.policy, &mut report),
-        Target::Files { paths, anchors } => {
+        Target::Files {
+            paths,
+            anchors,
+            crls,
+        } => {
             context.progress.step("checking certificates");
-            files::check(paths, anchors, &plan.policy, &mut report);
+            files::check(paths, anchors, crls, &plan.policy, &mut report);
         }
         Target::Image(target) => image::check(target, &plan.policy, &mut report),
     }
