@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 /// Bytes from outside as one line of at most `limit` characters; `None` where they are not text.
-pub fn harmless(bytes: &[u8], limit: usize) -> Option<String> {
+pub fn sanitized(bytes: &[u8], limit: usize) -> Option<String> {
     let head = &bytes[..bytes.len().min(limit.saturating_mul(8))];
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
@@ -88,9 +88,9 @@ mod tests {
     #[test]
     fn hostile_text_becomes_one_harmless_line() {
         let hostile = b"denied\r\n\x1b[31m::error::  \xe2\x80\xaered";
-        assert_eq!(harmless(hostile, 300).unwrap(), "denied [31m::error:: red");
-        assert_eq!(harmless(&[0x30, 0x82, 0xff, 0x00], 300), None);
-        assert_eq!(harmless(&[b'x'; 500], 10).unwrap(), "xxxxxxxxxx…");
-        assert_eq!(harmless(b" \n", 10), None);
+        assert_eq!(sanitized(hostile, 300).unwrap(), "denied [31m::error:: red");
+        assert_eq!(sanitized(&[0x30, 0x82, 0xff, 0x00], 300), None);
+        assert_eq!(sanitized(&[b'x'; 500], 10).unwrap(), "xxxxxxxxxx…");
+        assert_eq!(sanitized(b" \n", 10), None);
     }
 }

@@ -12,7 +12,7 @@ use super::args::shared::{REPORT_VARIABLE, ReportArgs};
 use super::usage::UsageError;
 use crate::command::INTERNAL;
 use crate::finding::{Code, Finding};
-use crate::image::{self, BesideError, ImageError, Mode};
+use crate::image::{self, HostFileError, ImageError, Mode};
 use crate::os_error;
 use crate::outcome::{Outcome, Report};
 use crate::report::{self, Selection, Style, exit_codes, github, visible};
@@ -63,7 +63,7 @@ impl<'a> Output<'a> {
         {
             writable(path).map_err(|error| {
                 let hint = match error {
-                    BesideError::HoldsCredential => "give it its own path; nothing was requested and nothing written",
+                    HostFileError::HoldsCredential => "give it its own path; nothing was requested and nothing written",
                     _ => "give a path that is not a directory, in a writable directory; certbake checks this before it asks the CA",
                 };
                 refused(&format!("{} cannot be written: {error}", path.display())).hint(hint)
@@ -205,7 +205,7 @@ fn to_file(selection: &Selection, path: &Path, report: &Report) -> anyhow::Resul
     if image::is_stream(path) {
         return Ok(image::write_stream(path, &text)?);
     }
-    Ok(image::write_beside(path, &text)?)
+    Ok(image::write_host_file(path, &text)?)
 }
 
 /// Whoever read standard output has read enough: nobody is left to tell.
@@ -221,11 +221,11 @@ fn in_words(error: &anyhow::Error) -> String {
     }
 }
 
-fn writable(path: &Path) -> Result<(), BesideError> {
+fn writable(path: &Path) -> Result<(), HostFileError> {
     if image::is_stream(path) {
         return Ok(());
     }
-    image::can_write_beside(path)
+    image::can_write_host_file(path)
 }
 
 /// Text that nobody can foresee, to end a value of several lines with.

@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Context;
+use super::parallel;
 use super::provision::{Candidate, Identity, Stop, request};
-use super::together::together;
 use crate::authority::{AuthorityError, Depth, foresight};
 use crate::finding::{Finding, Severity};
 use crate::outcome::Outcome;
@@ -34,7 +34,7 @@ pub fn whole<'a>(
     context: &Context<'_>,
     within: Option<Duration>,
 ) -> Result<Vec<Foresight<'a>>, Stop> {
-    let requests = together(identities.iter().collect(), request)
+    let requests = parallel::map(identities.iter().collect(), request)
         .into_iter()
         .collect::<Result<Vec<_>, Stop>>()?;
     let requests: Vec<SigningRequest> = requests
@@ -51,7 +51,7 @@ pub fn whole<'a>(
                 .map(move |candidate| (identity, candidate, request))
         })
         .collect();
-    Ok(together(asked, |(identity, candidate, request)| {
+    Ok(parallel::map(asked, |(identity, candidate, request)| {
         one(identity, candidate, request, context, within)
     }))
 }
@@ -226,5 +226,5 @@ pub fn shortened(identity: &Identity, said: &[Finding]) -> Option<Finding> {
         .iter()
         .filter_map(|finding| finding.facts.get(foresight::MOST_GRANTED)?.as_i64())
         .min()?;
-    verify::foreseen(Span::seconds(most), identity.ttl, &identity.policy)
+    verify::lifetime_limit(Span::seconds(most), identity.ttl, &identity.policy)
 }

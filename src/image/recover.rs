@@ -71,7 +71,7 @@ pub fn pending(root: &ImageRoot) -> Result<Option<Pending>, ImageError> {
 ///
 /// # Errors
 /// [`ImageError::Journal`] when the next run could do neither.
-pub fn foreseen(root: &ImageRoot) -> Result<Option<Pending>, ImageError> {
+pub fn to_recover(root: &ImageRoot) -> Result<Option<Pending>, ImageError> {
     let Ok(_lock) = DirLock::take(&root.top()?, root.host_path(), Duration::ZERO) else {
         return Ok(None);
     };

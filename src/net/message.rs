@@ -198,7 +198,7 @@ impl Response {
         } else {
             self.body.clone()
         };
-        line::harmless(&request.redacted(&words), 300)
+        line::sanitized(&request.redacted(&words), 300)
     }
 }
 

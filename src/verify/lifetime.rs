@@ -82,7 +82,7 @@ fn shortened(case: &Case<'_>) -> Vec<Finding> {
 }
 
 /// An order would be shortened to `most`, where that is not accepted.
-pub(super) fn foreseen(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
+pub(super) fn limit(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
     let asked = asked?;
     if policy.on_shortened == OnShortened::Warn || most.duration() + ROUNDING >= asked.duration() {
         return None;

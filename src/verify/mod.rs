@@ -241,8 +241,8 @@ pub fn clock(offset: Duration, policy: &Policy, now: OffsetDateTime) -> Option<F
 
 /// Holds what an authority will grant at most, as it says before an order, against the lifetime and
 /// the floor asked for.
-pub fn foreseen(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
-    lifetime::foreseen(most, asked, policy).or_else(|| window::foreseen(most, asked, policy))
+pub fn lifetime_limit(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
+    lifetime::limit(most, asked, policy).or_else(|| window::limit(most, asked, policy))
 }
 
 /// How a run ends with these findings: [`Outcome::Window`] when every error is about the window,

@@ -190,7 +190,7 @@ pub fn passes<E: ProvideErrorMetadata>(
 
 /// Amazon's client could not make the request of what its own configuration says.
 fn unsendable(what: &str, reason: &str) -> AuthorityError {
-    let reason = line::harmless(reason.as_bytes(), 300).unwrap_or_default();
+    let reason = line::sanitized(reason.as_bytes(), 300).unwrap_or_default();
     AuthorityError::Settings(Box::new(
         Finding::error(
             CLIENT_SETTINGS,
@@ -217,7 +217,7 @@ pub fn without_credentials(error: &(dyn Error + 'static)) -> AuthorityError {
 
 /// The chain found nothing, or what it found could not be used.
 pub fn no_credentials(reason: &str) -> AuthorityError {
-    let reason = line::harmless(reason.as_bytes(), 300).unwrap_or_default();
+    let reason = line::sanitized(reason.as_bytes(), 300).unwrap_or_default();
     AuthorityError::Settings(Box::new(
         Finding::error(
             CREDENTIALS,
@@ -242,7 +242,7 @@ pub fn credentials_too_late() -> AuthorityError {
 }
 
 fn turned_down(what: &str, status: u16, code: Option<&str>, said: Option<&[u8]>) -> AuthorityError {
-    let said = said.and_then(|text| line::harmless(text, 300));
+    let said = said.and_then(|text| line::sanitized(text, 300));
     let row = EXCEPTIONS
         .iter()
         .find(|(name, ..)| code.is_some_and(|code| code == *name));

@@ -305,7 +305,7 @@ fn usage_missing(session: &Session, order: &Order, profile: &str) -> Option<Find
 
 /// What the server says beside a success.
 fn beside(message: &wire::Message) -> Option<Finding> {
-    let words = crate::line::harmless(message.message.as_bytes(), 300)?;
+    let words = crate::line::sanitized(message.message.as_bytes(), 300)?;
     Some(
         Finding::warning(answer::SAID, format!("the CA said: {words}"))
             .fact("cfssl_message", message.code)

@@ -125,7 +125,7 @@ pub fn said(messages: &[Message], request: &Request) -> Option<String> {
             None => message.message.clone(),
         })
         .collect();
-    line::harmless(&request.redacted(words.join("; ").as_bytes()), 300)
+    line::sanitized(&request.redacted(words.join("; ").as_bytes()), 300)
 }
 
 /// What the thousands of an error's number stand for (cfssl, `errors/error.go`), and whether it is

@@ -224,7 +224,7 @@ impl Told {
         let last = lines[lines.len().saturating_sub(LINES)..].join(" ");
         let surplus = last.chars().count().saturating_sub(CHARACTERS);
         let end: String = last.chars().skip(surplus).collect();
-        let words = line::harmless(end.replace('\0', " ").as_bytes(), CHARACTERS)?;
+        let words = line::sanitized(end.replace('\0', " ").as_bytes(), CHARACTERS)?;
         Some(if surplus > 0 {
             format!("…{words}")
         } else {

@@ -172,7 +172,7 @@ impl Exchange<'_> {
             .as_ref()
             .and_then(|pointer| words(pointer.in_(json?)?));
         match pointed {
-            Some(words) => line::harmless(&request.redacted(words.as_bytes()), 300),
+            Some(words) => line::sanitized(&request.redacted(words.as_bytes()), 300),
             None => response.said(request),
         }
     }

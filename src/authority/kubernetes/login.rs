@@ -147,7 +147,7 @@ fn by_program(exec: &Exec, cluster: &Cluster, deadline: Instant) -> Result<Shown
     let ended = run(exec, &told, deadline).map_err(|error| {
         let hint = match &error {
             RunError::Start(_) if !exec.install_hint.trim().is_empty() => {
-                line::harmless(exec.install_hint.as_bytes(), 300).unwrap_or_default()
+                line::sanitized(exec.install_hint.as_bytes(), 300).unwrap_or_default()
             }
             _ => BY_HAND.to_owned(),
         };
@@ -155,7 +155,7 @@ fn by_program(exec: &Exec, cluster: &Cluster, deadline: Instant) -> Result<Shown
         fault(&summary, &hint)
     })?;
     if !ended.status.success() {
-        let said = line::harmless(&ended.complaint.text, COMPLAINT)
+        let said = line::sanitized(&ended.complaint.text, COMPLAINT)
             .map_or_else(String::new, |said| format!(": {said}"));
         let summary = format!(
             "the credential plugin {name} ended with {}{said}",

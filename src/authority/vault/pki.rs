@@ -191,7 +191,7 @@ pub fn warnings(warnings: Vec<String>, anyway: &str) -> Vec<Finding> {
         .collect::<BTreeSet<_>>()
         .iter()
         .filter(|warning| !EXPECTED.iter().any(|expected| warning.contains(expected)))
-        .filter_map(|warning| line::harmless(warning.as_bytes(), 300))
+        .filter_map(|warning| line::sanitized(warning.as_bytes(), 300))
         .map(|said| {
             let capped = said.contains("maxTTL") || said.contains("max_ttl");
             let (code, hint) = if capped {
@@ -302,7 +302,7 @@ fn taken(what: &str, response: &Response) -> Result<Vec<Finding>, AuthorityError
     if answer.data.is_some_and(|data| data.is_object()) {
         return Ok(warnings(said, "Vault revoked it anyway"));
     }
-    let words = line::harmless(said.join("; ").as_bytes(), 300).unwrap_or_default();
+    let words = line::sanitized(said.join("; ").as_bytes(), 300).unwrap_or_default();
     Err(AuthorityError::Refused(Box::new(
         Finding::error(
             answer::REFUSED,

@@ -2,8 +2,8 @@
 //! prepared before anything is asked, and nothing is written before every gate has passed.
 
 mod approach;
+mod batch;
 mod content;
-mod crew;
 mod discarded;
 mod earlier;
 mod landing;
@@ -21,7 +21,7 @@ pub use recording::in_image as record_path;
 
 use std::time::{Duration, Instant};
 
-use super::together::together;
+use super::parallel;
 use super::{Context, INTERNAL, foresee, revoke};
 use crate::authority::Order;
 use crate::finding::{Code, Finding};
@@ -103,7 +103,7 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     let passwords = Passwords::read(plan)?;
     report.findings.extend(passwords.warnings.iter().cloned());
     if plan.dry_run {
-        image::foreseen(&root)?;
+        image::to_recover(&root)?;
         let planned = Staging::rehearse(&root, slots)?;
         report
             .findings
@@ -155,7 +155,7 @@ fn land<'p>(
 /// Has every certificate revoked that was issued and will not land.
 fn take_back(ordered: &[Ordered], context: &Context<'_>) -> Vec<Finding> {
     context.progress.step("revoking what was not written");
-    let findings = together(ordered.iter().collect(), |ordered: &Ordered| {
+    let findings = parallel::map(ordered.iter().collect(), |ordered: &Ordered| {
         let credential = &ordered.credential;
         let (leaf, key) = (credential.leaf(), credential.key());
         revoke::take_back(&ordered.candidate, leaf, key, TAKING_BACK)
@@ -205,7 +205,7 @@ fn approach_all<'a>(
     if !approaches.iter().any(Approach::looks_first) {
         return Ok(approaches);
     }
-    let answers = together(approaches, |approach| approach.settled(context));
+    let answers = parallel::map(approaches, |approach| approach.settled(context));
     let (approaches, stop) = gather(&mut report.identities, answers);
     stop.map_or(Ok(approaches.into_iter().flatten().collect()), Err)
 }
@@ -216,7 +216,7 @@ fn order_all(
     context: &Context<'_>,
     report: &mut Report,
 ) -> (Vec<Ordered>, Option<Stop>) {
-    let answers = crew::order_all(approaches, context);
+    let answers = batch::order_all(approaches, context);
     let (answers, stop) = gather(&mut report.identities, answers);
     let mut stop = stop.unwrap_or_else(|| Stop::all(Outcome::Ok, Vec::new()));
     let mut all = Vec::new();

@@ -220,7 +220,7 @@ pub fn can_be_copied(identity: &Identity) -> Result<(), Finding> {
     let Some(file) = &identity.record else {
         return Ok(());
     };
-    image::can_write_beside(file).map_err(|error| {
+    image::can_write_host_file(file).map_err(|error| {
         let summary = format!("the record cannot be copied to {}: {error}", file.display());
         Finding::error(RECORD_UNWRITABLE, summary)
             .about(&identity.name)
@@ -235,7 +235,7 @@ pub fn write_outside(records: &Texts<'_>) -> Result<(), Stop> {
         let Some(file) = &identity.record else {
             continue;
         };
-        image::write_beside(file, text).map_err(|reason| {
+        image::write_host_file(file, text).map_err(|reason| {
             Stop::new(
                 Outcome::Image,
                 Finding::error(RECORD_UNWRITABLE, format!("the record could not be copied outside the image: {reason}"))

@@ -89,7 +89,7 @@ impl Record {
         if ended.status.success() {
             return Ok(());
         }
-        let words = line::harmless(&ended.complaint.text, COMPLAINT);
+        let words = line::sanitized(&ended.complaint.text, COMPLAINT);
         Err(Failed::Ended(ended.status, words))
     }
 
@@ -103,7 +103,7 @@ impl Record {
                 )
             }
             Failed::NotRun(RunError::TimedOut(complaint)) => {
-                match line::harmless(&complaint.text, COMPLAINT) {
+                match line::sanitized(&complaint.text, COMPLAINT) {
                     Some(words) => format!("it did not end in time: {words}"),
                     None => "it did not end in time".to_owned(),
                 }

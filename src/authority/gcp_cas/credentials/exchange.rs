@@ -320,7 +320,7 @@ fn address(url: &str) -> Result<Url, AuthorityError> {
 
 /// An account or audience, harmless on a terminal.
 fn shown(text: &str) -> String {
-    crate::line::harmless(text.as_bytes(), 200).unwrap_or_default()
+    crate::line::sanitized(text.as_bytes(), 200).unwrap_or_default()
 }
 
 fn text(secret: &Secret) -> Result<&str, AuthorityError> {

@@ -11,7 +11,7 @@ const UNREADABLE: Code = Code::new("input-unreadable");
 const PASSWORD_NEEDED: Code = Code::new("password-needed");
 
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum InspectError {
     /// The file could not be opened or read.
     Unopened(io::Error),
     /// It was read, but not understood.
@@ -24,7 +24,7 @@ pub(super) enum Trouble {
     WrongPassword { what: &'static str },
 }
 
-impl Trouble {
+impl InspectError {
     pub fn unreadable(summary: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Unreadable {
             summary: summary.into(),

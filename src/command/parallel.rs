@@ -17,11 +17,11 @@ const STALL: Duration = Duration::from_millis(3);
 /// What `work` made of each, in their order. One alone needs no
 /// thread. Many begin with few, since every thread costs a stack and a heap, and soon have one each
 /// where an authority takes its time, or as many as the system gives.
-pub fn together<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+pub fn map<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     if items.len() < 2 {
         return items.into_iter().map(work).collect();
     }
-    let all = Together {
+    let all = Work {
         answers: Mutex::new(items.iter().map(|_| None).collect()),
         queue: Mutex::new(items.into_iter().enumerate()),
         drained: Condvar::new(),
@@ -55,14 +55,14 @@ pub fn together<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -
         .collect()
 }
 
-struct Together<T, R> {
+struct Work<T, R> {
     queue: Mutex<Enumerate<IntoIter<T>>>,
     /// Nobody need be sent for what is in the queue.
     drained: Condvar,
     answers: Mutex<Vec<Option<R>>>,
 }
 
-impl<T, R> Together<T, R> {
+impl<T, R> Work<T, R> {
     fn work_through(&self, work: impl Fn(T) -> R) {
         while let Some((at, item)) = self.next() {
             let answer = work(item);
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn what_waits_for_each_other_gets_a_thread_each() {
         let all = Barrier::new(60);
-        let answers = together((0..60).collect(), |number| {
+        let answers = map((0..60).collect(), |number| {
             all.wait();
             number * 2
         });
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "on purpose")]
     fn a_panic_is_not_taken_for_an_answer() {
-        together((0..40).collect(), |number| {
+        map((0..40).collect(), |number| {
             assert!(number != 7, "on purpose")
         });
     }
