@@ -187,10 +187,9 @@ fn the_list_is_for_people_and_for_programs() {
             "{text}"
         );
     }
-    assert!(
-        text.contains("can issue, renew, preflight, revoke"),
-        "{text}"
-    );
+    assert!(text.contains("can issue, preflight, revoke"), "{text}");
+    // No command does.
+    assert!(!text.contains("renew"), "{text}");
     let all = lab.json(&["authorities"], 0);
     assert_eq!(all["schema"], 1);
     assert_eq!(

@@ -199,3 +199,16 @@ fn keys_of_table(table: &toml::Table, keys: &mut BTreeSet<String>) {
         }
     }
 }
+
+#[test]
+fn a_directory_is_not_replaced_and_the_file_in_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("d")).unwrap();
+    for words in [&["init", "d"][..], &["init", "d", "--force"]] {
+        let refused = certbake(folder.path(), words);
+        assert_eq!(refused.status.code(), Some(2));
+        let said = said(&refused);
+        assert!(said.contains("is a directory"), "{said}");
+        assert!(said.contains("d/certbake.toml"), "{said}");
+    }
+}

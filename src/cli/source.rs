@@ -152,6 +152,10 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> UsageError {
         let kinds: Vec<_> = CATALOGUE.iter().map(|entry| entry.kind).collect();
         fault.hint = format!("add kind = \"…\"; there are: {}", kinds.join(", "));
     }
+    if fault.hint.is_empty() {
+        "`certbake init -` prints a file in which every key is explained"
+            .clone_into(&mut fault.hint);
+    }
     UsageError {
         file: Some(path.display().to_string()),
         line: Some(fault.line),

@@ -58,7 +58,8 @@ fn settings(schema: &Value, plan: &Plan) -> Vec<Setting> {
             group
         })
         .collect();
-    groups.push(vec![anchors(plan)]);
+    let connects = groups.iter().any(|group| group[0].connection);
+    groups.push(vec![anchors(plan, connects)]);
     groups.sort_by_key(|group| (group[0].connection, !group[0].required));
     groups.into_iter().flatten().collect()
 }
@@ -142,16 +143,16 @@ fn resolved<'v>(property: &'v Value, schema: &'v Value) -> &'v Value {
 }
 
 /// The key that every kind has and the front reads.
-fn anchors(plan: &Plan) -> Setting {
+fn anchors(plan: &Plan, connection: bool) -> Setting {
     Setting {
         key: "anchors".to_owned(),
         of: "text".to_owned(),
         required: false,
         default: None,
         flag: flag("anchors", plan),
-        connection: true,
+        connection,
         meaning:
-            "PEM file of the roots to which this CA's certificates, and its server's, must chain."
+            "PEM file of the roots to which this CA's certificates must chain, and its server's."
                 .to_owned(),
     }
 }

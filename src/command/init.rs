@@ -31,6 +31,9 @@ pub struct Written(PathBuf);
 /// When there is something of that name and `force` is not given, or it cannot be written.
 pub fn run(plan: &Plan) -> Result<Written, Failure> {
     let path = plan.directory.join(&plan.name);
+    if path.is_dir() {
+        return Err(directory(&path));
+    }
     // Not followed: a link that leads nowhere is also something that is there.
     if !plan.force && path.symlink_metadata().is_ok() {
         return Err(exists(&path));
@@ -49,17 +52,30 @@ pub fn run(plan: &Plan) -> Result<Written, Failure> {
 }
 
 fn exists(path: &Path) -> Failure {
+    refused(
+        path,
+        "already exists",
+        "use --force to replace it; `certbake init -` prints the new one without writing it"
+            .to_owned(),
+    )
+}
+
+fn directory(path: &Path) -> Failure {
+    let within = path.join("certbake.toml");
+    let hint = format!(
+        "give the path of the file: certbake init {}",
+        within.display()
+    );
+    refused(path, "is a directory", hint)
+}
+
+fn refused(path: &Path, why: &str, hint: String) -> Failure {
+    let summary = format!("{} {why}, and nothing was written", path.display());
     Failure {
         finding: Box::new(
-            Finding::error(
-                EXISTS,
-                format!(
-                    "{} already exists, and nothing was written",
-                    path.display()
-                ),
-            )
-            .hint("use --force to replace it; `certbake init -` prints the new one without writing it")
-            .in_file(path.display().to_string()),
+            Finding::error(EXISTS, summary)
+                .hint(hint)
+                .in_file(path.display().to_string()),
         ),
         outcome: Outcome::Usage,
     }

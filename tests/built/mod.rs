@@ -41,7 +41,12 @@ impl Lab {
     /// With a JSON report.
     pub fn json(&self, arguments: &[&str], code: i32) -> Value {
         let text = self.text(&[arguments, &["--report", "json"]].concat(), code);
-        serde_json::from_str(&text).unwrap()
+        let report: Value = serde_json::from_str(&text).unwrap();
+        for finding in report["findings"].as_array().into_iter().flatten() {
+            let advises = finding["severity"] != "error" || finding["hint"] != "";
+            assert!(advises, "it does not say what to do: {finding}");
+        }
+        report
     }
 
     /// What stands on standard output when the run ends with `code`.

@@ -132,7 +132,8 @@ fn no_leftovers(owners: &[Belonging], matches: &ArgMatches) -> Result<(), UsageE
                 return Err(UsageError::new(
                     origin,
                     format!("it requires {owner}, which is not given"),
-                ));
+                )
+                .hint(format!("give {owner}, or leave it out")));
             }
         }
     }

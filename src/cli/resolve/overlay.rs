@@ -222,7 +222,8 @@ fn key_store(
             Some(origin) => Err(UsageError::new(
                 origin,
                 "it requires --pkcs12, which is not given",
-            )),
+            )
+            .hint("give the path of the key store with --pkcs12, or leave it out")),
             None => Ok(()),
         };
     }
