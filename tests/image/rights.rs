@@ -8,6 +8,7 @@ use certbake::image::{Owner, Staging};
 
 use super::driver::{LANDED, NEW_KEY, NEW_SET, OLD_KEY, REPORTED, driver};
 use super::kills::old_image;
+use super::skips;
 use super::strace::available;
 use super::support::{Image, Mount, code, contents, land, mode_of, slot, slots};
 
@@ -64,7 +65,7 @@ pub fn give_away(path: &Path) -> bool {
         .unwrap()
         .success();
     if !done {
-        eprintln!("SKIPPED: files cannot be given to another user here");
+        skips::skipped("files cannot be given to another user here");
     }
     // The driver is this binary: its directories must be open to that user too.
     done && std::env::current_exe()
@@ -220,11 +221,8 @@ fn a_default_access_list_of_the_directory_does_not_open_a_key_to_others() {
         flags,
     );
     if let Err(error) = set {
-        eprintln!(
-            "SKIPPED: no access lists on {}: {error}",
-            image.host().display()
-        );
-        return;
+        let at = image.host().display();
+        return skips::not_here(&format!("no access lists on {at}: {error}"));
     }
     image.file("etc/tls/other", "inherits the list", 0o640);
     assert!(access_list(&image.path("etc/tls/other")).is_some());
@@ -254,8 +252,8 @@ fn the_access_list_of_a_mounted_file_does_not_open_a_key_to_others_and_comes_bac
     };
     let (list, flags) = (access_list_for_app(), rustix::fs::XattrFlags::empty());
     if let Err(error) = rustix::fs::setxattr(&key, "system.posix_acl_access", &list, flags) {
-        eprintln!("SKIPPED: no access lists on {}: {error}", key.display());
-        return;
+        let at = key.display();
+        return skips::not_here(&format!("no access lists on {at}: {error}"));
     }
     let (before, mode) = (access_list(&key), mode_of(&key));
     let set = [("/etc/app/client.key", 0o640, NEW_KEY), NEW_SET[1]];
@@ -286,7 +284,8 @@ fn set_label(path: &Path, label: &str) -> bool {
         rustix::fs::XattrFlags::empty(),
     );
     if let Err(error) = set {
-        eprintln!("SKIPPED: no SELinux labels on {}: {error}", path.display());
+        let at = path.display();
+        skips::not_here(&format!("no SELinux labels on {at}: {error}"));
     }
     set.is_ok()
 }

@@ -10,6 +10,8 @@ use certbake::image::{Content, ImageError, ImageRoot, Landed, Mode, Owner, Slot,
 use certbake::secret::Secret;
 use tempfile::TempDir;
 
+use super::skips;
+
 /// An image root in a temporary directory: a few files, and a user `app` (1001).
 pub struct Image {
     dir: TempDir,
@@ -147,10 +149,8 @@ impl Mount {
                 _source: None,
             });
         }
-        eprintln!(
-            "SKIPPED: mount {words:?}: {}",
-            String::from_utf8_lossy(&run.stderr).trim()
-        );
+        let said = String::from_utf8_lossy(&run.stderr);
+        skips::forbidden(&format!("mount {words:?}: {said}"));
         None
     }
 

@@ -10,13 +10,14 @@ pub mod kubernetes;
 pub mod moto;
 pub mod names;
 pub mod pebble;
+#[path = "../skips/mod.rs"]
+pub mod skips;
 pub mod sshd;
 pub mod step;
 pub mod tls;
 pub mod vault;
 
 use std::ffi::OsStr;
-use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -53,9 +54,7 @@ pub fn installed(what: &str) -> bool {
 
 fn directory(needed: &str) -> Option<PathBuf> {
     let Some(directory) = env::var_os("CERTBAKE_TEST_SERVERS") else {
-        let test = thread::current().name().unwrap_or("a test").to_owned();
-        let line = format!("skipped: {test} needs {needed}, run tests/run\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        skips::skipped(&format!("needs {needed}, run tests/run"));
         return None;
     };
     Some(directory.into())
