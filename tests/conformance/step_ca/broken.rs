@@ -1,6 +1,5 @@
 //! step-ca broken on purpose: stopped in the middle of an order, killed, its disk full.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
