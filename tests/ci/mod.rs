@@ -57,6 +57,10 @@ impl Project {
         self.server = Some(self.ca.serve(ttl));
     }
 
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
