@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use built::{Lab, answering, closed, codes, silent};
-use support::{FakeServer, Reply};
+use support::{FakeServer, Reply, pem};
 
 /// `subject what: state` of everything that was looked at.
 fn looks(report: &Value) -> Vec<String> {
@@ -46,11 +46,6 @@ fn est(ahead: Duration) -> (FakeServer, String) {
         reply.header("date", date.replace("+0000", "GMT"))
     });
     (server, root)
-}
-
-fn pem(der: &[u8]) -> String {
-    let text = data_encoding::BASE64.encode(der);
-    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
 const APP: &str = r#"

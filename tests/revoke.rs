@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use built::{Lab, codes};
-use support::{FakeServer, Reply};
+use support::{FakeServer, Reply, pem};
 
 const CONFIG: &str = r#"
 [ca.lab]
@@ -429,9 +429,4 @@ fn a_landing_that_fails_tells_of_a_certificate_that_cannot_be_taken_back() {
         .map(|asked| asked.path.rsplit('/').next().unwrap().to_owned())
         .collect();
     assert_eq!(paths, ["cacerts", "simpleenroll"], "a preflight asked more");
-}
-
-fn pem(der: &[u8]) -> String {
-    let text = data_encoding::BASE64.encode(der);
-    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }

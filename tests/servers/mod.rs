@@ -10,6 +10,8 @@ pub mod kubernetes;
 pub mod moto;
 pub mod names;
 pub mod pebble;
+#[path = "../ports/mod.rs"]
+mod ports;
 #[path = "../skips/mod.rs"]
 pub mod skips;
 pub mod sshd;
@@ -18,12 +20,13 @@ pub mod tls;
 pub mod vault;
 
 use std::ffi::OsStr;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
+
+pub use ports::free_port;
 
 /// Seconds after which a server ends by itself, should its test be killed before it stops it.
 const LIFETIME: &str = "300";
@@ -58,22 +61,6 @@ fn directory(needed: &str) -> Option<PathBuf> {
         return None;
     };
     Some(directory.into())
-}
-
-/// A port of 127.0.0.1 that nobody listens on, none twice. Not one that the system picks: it gives
-/// those to outgoing connections too, and a server that starts a moment later finds it taken. The port
-/// after it is left free as well: Vault takes that for its cluster.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test programs that run side by side begin apart.
-    let first = std::process::id().wrapping_mul(193);
-    loop {
-        let offset = first.wrapping_add(NEXT.fetch_add(2, Ordering::Relaxed).into()) % 20_000;
-        let port = 12_000 + u16::try_from(offset).unwrap();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// A server that listens; dropping it stops it.
