@@ -1,5 +1,5 @@
 //! Commands of README.md and of the pages in `docs/`, run as they are written. Tests of their own run those of
-//! `est-server.md`, `embedded.md` and `reissue-by-hand.md`, and `.ci/run` the static build of README.md. Nothing runs
+//! `est-server.md`, `embedded.md` (its shell blocks) and `reissue-by-hand.md`, and `.ci/run` the static build of README.md. Nothing runs
 //! commands in the middle of a sentence, those with `…` in them, and the `# Run:` lines of `examples/*.toml`.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
@@ -146,6 +146,20 @@ fn the_command_on_revocation_revokes_by_the_record() {
         .collect();
     let log = run(&project, &here);
     assert!(log.contains("is revoked"), "{log}");
+}
+
+#[test]
+fn the_list_of_the_embedded_ca_is_taken_and_says_what_it_does_not_cover() {
+    let project = project();
+    let bake = "certbake provision --ca embedded --ca-dir ca --common-name app --root rootfs \
+                --cert /client.crt --key /client.key";
+    let revoke =
+        "certbake revoke --ca embedded --ca-dir ca --record rootfs/var/lib/certbake/app.json";
+    let setup = [bake, revoke, bake, "mv rootfs/client.crt client.crt"].map(str::to_owned);
+    run(&project, &setup);
+    let page = commands("docs/authorities/embedded.md", "certbake check");
+    let log = run(&project, &page);
+    assert!(log.contains("do not cover every link"), "{log}");
 }
 
 #[test]
