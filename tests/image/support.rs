@@ -12,7 +12,23 @@ use tempfile::TempDir;
 
 use super::skips;
 
-/// An image root in a temporary directory: a few files, and a user `app` (1001).
+/// Whoever runs the test, to whom the files belong that it makes.
+pub fn running() -> (u32, u32) {
+    (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    )
+}
+
+/// User and group `app` of an image: somebody else for root, who alone can give files away.
+pub fn app() -> (u32, u32) {
+    match running() {
+        (0, _) => (1001, 1001),
+        other => other,
+    }
+}
+
+/// An image root in a temporary directory: a few files, and a user [`app`].
 pub struct Image {
     dir: TempDir,
 }
@@ -24,12 +40,10 @@ impl Image {
 
     pub fn within(dir: TempDir) -> Self {
         let image = Self { dir };
-        image.file(
-            "etc/passwd",
-            "root:x:0:0:root:/root:/bin/sh\napp:x:1001:1001::/:\n",
-            0o644,
-        );
-        image.file("etc/group", "root:x:0:\napp:x:1001:\n", 0o644);
+        let (uid, gid) = app();
+        let passwd = format!("root:x:0:0:root:/root:/bin/sh\napp:x:{uid}:{gid}::/:\n");
+        image.file("etc/passwd", &passwd, 0o644);
+        image.file("etc/group", &format!("root:x:0:\napp:x:{gid}:\n"), 0o644);
         fs::create_dir_all(image.path("var/lib")).unwrap();
         image
     }
