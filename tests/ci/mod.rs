@@ -81,13 +81,29 @@ impl Project {
         let (image, to) = (self.path("image.tar"), unpacked.to_str().unwrap());
         let options = ["--numeric-owner", "--acls", "--selinux", "--xattrs"];
         let all = ["--xattrs-include=*", "-xpf", image.to_str().unwrap()];
-        run("tar", [&options[..], &all, &["-C", to]].concat());
+        self.run_as_the_job(&[&["tar"], &options[..], &all, &["-C", to]].concat());
         let tls = unpacked.join("etc/app/tls");
         assert_openssl_verifies(&tls.join("client.crt"), &self.ca.anchors);
         assert!(tls.join("client.key").is_file());
         let data = fs::metadata(unpacked.join("srv/app")).unwrap();
         assert!(!skips::is_root() || data.uid() == APPLICATION && data.gid() == APPLICATION);
-        run(env!("CARGO_BIN_EXE_certbake"), ["check", "--root", to]);
+        self.run_as_the_job(&[env!("CARGO_BIN_EXE_certbake"), "check", "--root", to]);
+    }
+
+    /// Runs `words` as root where the job was: only root can unpack and read what is root's.
+    fn run_as_the_job(&self, words: &[&str]) {
+        let sudo: &[&str] = if self.was_baked_by_sudo() {
+            &["sudo", "-n"]
+        } else {
+            &[]
+        };
+        let words = [sudo, words].concat();
+        run(words[0], &words[1..]);
+    }
+
+    fn was_baked_by_sudo(&self) -> bool {
+        let root = fs::metadata(self.path("rootfs/etc"));
+        !skips::is_root() && root.is_ok_and(|root| root.uid() == 0)
     }
 
     /// What the examples ask to be said: where certbake is downloaded from, and its digest. Here it is the binary
@@ -132,6 +148,18 @@ impl Project {
         Ran {
             exit_code: output.status.code().unwrap(),
             log: String::from_utf8(log).unwrap(),
+        }
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if self.was_baked_by_sudo() {
+            let made = ["rootfs", "unpacked", "image.tar"].map(|name| self.path(name));
+            let _ = Command::new("sudo")
+                .args(["-n", "rm", "-rf"])
+                .args(made)
+                .status();
         }
     }
 }
