@@ -82,6 +82,7 @@ fn check(folder: &Path, now: OffsetDateTime) {
         target: Target::Files {
             paths: vec![folder.to_owned()],
             anchors: Vec::new(),
+            crls: Vec::new(),
         },
         policy: Policy {
             floor: Some("21d".parse().unwrap()),

@@ -18,21 +18,41 @@ use time::format_description::well_known::Rfc3339;
 #[derive(Clone, Copy, Debug, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 #[schemars(extend("pattern" = "^[a-z0-9]+(-[a-z0-9]+)*$"))]
-pub struct Code(&'static str);
+pub struct Code {
+    name: &'static str,
+    #[serde(skip)]
+    passing: bool,
+}
 
 impl Code {
     pub const fn new(name: &'static str) -> Self {
-        Self(name)
+        Self {
+            name,
+            passing: false,
+        }
+    }
+
+    /// What it names passes by itself, though what else ends with the same exit code does not.
+    #[must_use]
+    pub const fn passing(self) -> Self {
+        Self {
+            passing: true,
+            ..self
+        }
+    }
+
+    pub const fn is_passing(self) -> bool {
+        self.passing
     }
 
     pub const fn as_str(self) -> &'static str {
-        self.0
+        self.name
     }
 }
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(self.name)
     }
 }
 
@@ -143,7 +163,8 @@ impl Finding {
 
 /// RFC 3339 in UTC with whole seconds, as certificates count time.
 pub fn rfc3339(at: OffsetDateTime) -> String {
-    at.to_offset(time::UtcOffset::UTC)
+    at.checked_to_offset(time::UtcOffset::UTC)
+        .unwrap_or(at)
         .replace_nanosecond(0)
         .unwrap_or(at)
         .format(&Rfc3339)

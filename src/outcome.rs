@@ -29,7 +29,7 @@ pub enum Outcome {
     Unreachable,
     /// The authority said no.
     Refused,
-    /// The image could not be read or written; nothing was changed.
+    /// The image, or the copy of a record, could not be read or written.
     Image,
     /// Flags, configuration file, settings.
     Usage,
@@ -190,6 +190,15 @@ pub struct IdentityReport {
     pub placements: Vec<PlacementReport>,
     #[serde(flatten)]
     pub checks: Checks,
+}
+
+impl IdentityReport {
+    /// Whether its certificate is in the image, or was never to be put there: not one that was refused or
+    /// discarded.
+    pub fn stands(&self) -> bool {
+        let files = &self.placements;
+        files.is_empty() || files.iter().any(|file| file.change != Change::NotWritten)
+    }
 }
 
 /// Which checks were made of a credential, and which not.

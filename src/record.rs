@@ -16,9 +16,55 @@ pub const DIRECTORY: &str = "/var/lib/certbake";
 /// What no identity may be called: the journal of a landing stands beside the records.
 pub const RESERVED: &str = "journal";
 
+/// The journal's file.
+pub const JOURNAL: &str = "journal.json";
+
 /// Where the record of an identity stands in an image.
 pub fn path(identity: &str) -> String {
     format!("{DIRECTORY}/{identity}.json")
+}
+
+/// Bytes that are not a record that this version reads.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    #[error("it is empty")]
+    Empty,
+    #[error("it ends too soon, in line {line}")]
+    Cut { line: usize },
+    #[error("{0}")]
+    Malformed(serde_json::Error),
+    #[error("its schema is {schema}, and this certbake supports only 1")]
+    Newer { schema: u32 },
+}
+
+impl RecordError {
+    /// From 1.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Empty => Some(1),
+            Self::Cut { line } => Some(*line),
+            Self::Malformed(error) => Some(error.line()),
+            Self::Newer { .. } => None,
+        }
+    }
+}
+
+/// # Errors
+/// [`RecordError`]
+pub fn parse(bytes: &[u8]) -> Result<Record, RecordError> {
+    let record: Record = serde_json::from_slice(bytes).map_err(|error| {
+        if bytes.trim_ascii().is_empty() {
+            RecordError::Empty
+        } else if error.is_eof() {
+            RecordError::Cut { line: error.line() }
+        } else {
+            RecordError::Malformed(error)
+        }
+    })?;
+    match record.schema {
+        1 => Ok(record),
+        schema => Err(RecordError::Newer { schema }),
+    }
 }
 
 /// One baked identity. Times are RFC 3339 UTC; durations are whole seconds.

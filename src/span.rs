@@ -44,8 +44,9 @@ impl Span {
     /// No floor and no lifetime is longer: a hundred years.
     pub const LONGEST: Self = Self(LONGEST);
 
+    /// A negative number is none: what a server or a record says was left is over.
     pub const fn seconds(seconds: i64) -> Self {
-        Self(seconds)
+        Self(if seconds < 0 { 0 } else { seconds })
     }
 
     pub const fn as_seconds(self) -> i64 {
@@ -147,9 +148,18 @@ impl TryFrom<String> for Span {
     }
 }
 
+/// Whole, and as [`Span::from_str`] reads it: `1d12h30m`.
 impl From<Span> for String {
     fn from(span: Span) -> Self {
-        span.to_string()
+        let mut rest = span.0;
+        let mut text = Self::new();
+        for &(name, unit) in &UNITS[1..] {
+            if rest >= unit || (rest == 0 && unit == 1 && text.is_empty()) {
+                text += &format!("{}{name}", rest / unit);
+                rest %= unit;
+            }
+        }
+        text
     }
 }
 
@@ -206,6 +216,30 @@ mod tests {
             let read = Span::of_go(text).map(Span::as_seconds);
             assert_eq!(read, seconds, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_written_for_programs_is_whole_and_can_be_read() {
+        for (seconds, text) in [
+            (0, "\"0s\""),
+            (59, "\"59s\""),
+            (129_600, "\"1d12h\""),
+            (604_799, "\"6d23h59m59s\""),
+            (86_401, "\"1d1s\""),
+            (LONGEST, "\"36600d\""),
+        ] {
+            let written = serde_json::to_string(&Span::seconds(seconds)).unwrap();
+            assert_eq!(written, text);
+            let read: Span = serde_json::from_str(&written).unwrap();
+            assert_eq!(read.as_seconds(), seconds);
+        }
+    }
+
+    #[test]
+    fn less_than_nothing_is_nothing() {
+        let span = Span::seconds(-5);
+        assert_eq!((span.as_seconds(), span.std().as_secs()), (0, 0));
+        assert_eq!(span.to_string(), "0s");
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct TomlFault {
     pub reason: String,
     /// What is allowed, or what was probably meant.
     pub hint: String,
+    /// The key that is missing, where that is what is wrong.
+    pub missing: Option<String>,
 }
 
 impl TomlFault {
@@ -43,6 +45,10 @@ impl TomlFault {
             key,
             reason,
             hint,
+            missing: match About::of(message) {
+                About::MissingKey(key) => Some(key.to_owned()),
+                _ => None,
+            },
         }
     }
 }
@@ -62,10 +68,34 @@ impl fmt::Display for TomlFault {
     }
 }
 
+/// What serde's sentence is about, where that is a key.
+#[derive(Clone, Copy)]
+pub enum About<'m> {
+    UnknownKey(&'m str),
+    MissingKey(&'m str),
+    Other,
+}
+
+impl<'m> About<'m> {
+    pub fn of(message: &'m str) -> Self {
+        let key = |rest: &'m str| rest.split('`').next().unwrap_or_default();
+        if let Some(rest) = message.strip_prefix("unknown field `") {
+            Self::UnknownKey(key(rest))
+        } else if let Some(rest) = message.strip_prefix("missing field `") {
+            Self::MissingKey(key(rest))
+        } else {
+            Self::Other
+        }
+    }
+}
+
 /// serde's sentence in our words: what is wrong, and what is allowed.
 pub fn in_words(message: &str) -> (String, String) {
     if let Some(types) = message.strip_prefix("invalid type: ") {
         return wrong_type(types);
+    }
+    if let About::MissingKey(key) = About::of(message) {
+        return (format!("the key `{key}` is missing"), String::new());
     }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let (Some(word), allowed) = (quoted.first(), quoted.get(1..).unwrap_or_default()) else {
@@ -75,8 +105,6 @@ pub fn in_words(message: &str) -> (String, String) {
         "is not a key of this table"
     } else if message.starts_with("unknown variant") {
         "is not allowed here"
-    } else if message.starts_with("missing field") {
-        return (format!("the key `{word}` is missing"), String::new());
     } else {
         return (message.to_owned(), String::new());
     };

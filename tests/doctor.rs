@@ -96,7 +96,9 @@ fn what_is_well_is_told_too_and_nothing_is_done() {
     assert!(!lab.path("rootfs/etc/app.pem").exists() && !lab.path("out").exists());
     let screen = lab.text(&["doctor", "--root", "rootfs"], 0);
     assert!(
-        screen.starts_with("ok  nothing would stop a build\n"),
+        screen.starts_with(
+            "ok  nothing found that would stop a build; 1 thing could not be checked\n"
+        ),
         "{screen}"
     );
     assert!(
@@ -341,4 +343,90 @@ fn an_interrupted_run_that_the_next_one_cannot_settle_is_no_surprise() {
 fn sha256(content: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
     data_encoding::HEXLOWER.encode(digest.as_ref())
+}
+
+const PINNED: &str = "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\nanchors = \"roots.pem\"\n[identity.app]\n\
+                      common_name = \"app\"\nplacements.combined = \"/etc/app.pem\"\n";
+
+/// A lab whose anchors are the root of the CA of the directory `of`, and a CA in `ca` of this name.
+fn pinning(of: &str, name: &str) -> Lab {
+    let lab = Lab::new(PINNED);
+    lab.text(&["ca", "init", "--ca-dir", "ca", "--name", name], 0);
+    lab.text(&["ca", "init", "--ca-dir", "other", "--name", "Other"], 0);
+    lab.write("roots.pem", &lab.read(&format!("{of}/root.pem")));
+    lab
+}
+
+fn root_of(lab: &Lab, directory: &str) -> String {
+    let shown = lab.json(&["ca", "show", "--ca-dir", directory], 0);
+    let word = |key: &str| shown["root"][key].as_str().unwrap().to_owned();
+    format!("{}, sha256:{}", word("subject"), word("fingerprint"))
+}
+
+#[test]
+fn anchors_of_another_root_than_an_embedded_ca_has_are_found_before_it_issues() {
+    let lab = pinning("other", "Mine");
+    for verb in [&["doctor"][..], &["provision", "--dry-run"], &["provision"]] {
+        let report = lab.run(verb, 4);
+        let finding = &report["findings"][0];
+        assert_eq!(finding["code"], "chain-untrusted", "{verb:?}: {report}");
+        assert_eq!(finding["identity"], "app");
+        let summary = finding["summary"].as_str().unwrap();
+        for name in ["\"CN=Mine root\"", "\"CN=Other root\""] {
+            assert!(summary.contains(name), "{summary}");
+        }
+        assert_eq!(finding["facts"]["root"], root_of(&lab, "ca").as_str());
+        assert_eq!(finding["facts"]["anchors"], json!([root_of(&lab, "other")]));
+    }
+    assert_eq!(lab.read("ca/issued.jsonl"), "", "a certificate was issued");
+
+    let lab = pinning("other", "Other");
+    let report = lab.run(&["doctor"], 4);
+    let summary = report["findings"][0]["summary"].as_str().unwrap();
+    let same = "the anchors pin a root of that name with another key";
+    assert!(summary.contains(same), "{summary}");
+}
+
+#[test]
+fn anchors_that_lead_to_an_embedded_ca_are_well() {
+    let lab = pinning("ca", "Mine");
+    let roots = ["other/root.pem", "ca/root.pem"].map(|file| lab.read(file));
+    for anchors in [
+        roots[1].clone(),
+        roots.concat(),
+        lab.read("ca/intermediate.pem"),
+    ] {
+        lab.write("roots.pem", &anchors);
+        let report = lab.run(&["doctor"], 0);
+        assert_eq!(codes(&report), Vec::<&str>::new(), "{report}");
+        lab.run(&["provision"], 0);
+    }
+}
+
+#[test]
+fn anchors_cannot_be_of_an_embedded_ca_that_is_yet_to_be_made() {
+    let lab = pinning("ca", "Mine");
+    lab.write("config", &PINNED.replace("\"ca\"", "\"mistyped\""));
+    for verb in ["doctor", "provision"] {
+        let report = lab.run(&[verb, "--config", "config"], 4);
+        assert_eq!(codes(&report), ["chain-untrusted"], "{report}");
+        let hint = report["findings"][0]["hint"].as_str().unwrap();
+        assert!(hint.contains("correct dir"), "{hint}");
+    }
+    assert!(!lab.path("mistyped").exists(), "a CA was made");
+    // Its intermediate is being renewed: the root is known.
+    std::fs::remove_file(lab.path("ca/intermediate.pem")).unwrap();
+    lab.run(&["doctor"], 0);
+    lab.write("roots.pem", &lab.read("other/root.pem"));
+    let report = lab.run(&["doctor"], 4);
+    assert_eq!(
+        report["findings"][0]["facts"]["root"],
+        root_of_renewed(&lab)
+    );
+}
+
+/// With its intermediate, which `ca show` needs.
+fn root_of_renewed(lab: &Lab) -> String {
+    lab.text(&["ca", "init", "--ca-dir", "ca"], 0);
+    root_of(lab, "ca")
 }

@@ -23,9 +23,18 @@ fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Every `Code::new("…")` below `src`, tests left out.
+/// Declared beside its check, and again by an authority that tells of it before an order: the two stand
+/// beside each other and do not import from each other.
+const FORETOLD: [&str; 2] = ["chain-untrusted", "usage-missing"];
+
+/// Every code that is declared below `src`.
 fn codes() -> BTreeSet<String> {
-    let mut codes = BTreeSet::new();
+    declared().into_iter().collect()
+}
+
+/// Every `Code::new("…")` below `src`, tests left out.
+fn declared() -> Vec<String> {
+    let mut codes = Vec::new();
     for file in files(&repository("src"), "rs") {
         let text = fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
@@ -48,6 +57,16 @@ fn pages() -> BTreeSet<String> {
 }
 
 #[test]
+fn every_code_is_declared_once() {
+    let mut seen = BTreeSet::new();
+    let again: BTreeSet<_> = declared()
+        .into_iter()
+        .filter(|code| !seen.insert(code.clone()))
+        .collect();
+    assert_eq!(again, FORETOLD.map(str::to_owned).into());
+}
+
+#[test]
 fn every_code_has_a_page_and_every_page_a_code() {
     let codes = codes();
     assert!(codes.len() > 40, "the declarations are not found any more");
@@ -62,6 +81,32 @@ fn every_code_has_a_page_and_every_page_a_code() {
         orphaned.is_empty(),
         "pages in docs/findings without a code: {orphaned:?}"
     );
+}
+
+/// What passes by itself is declared so beside its check; the page of the exit codes names all of it.
+#[test]
+fn the_codes_that_pass_by_themselves_are_those_of_the_page() {
+    let mut declared = BTreeSet::new();
+    for file in files(&repository("src"), "rs") {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let passing = code
+            .split("Code::new(\"")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("\").passing()"))
+            .filter(|(name, _)| !name.contains('"'))
+            .map(|(name, _)| name.to_owned());
+        declared.extend(passing);
+    }
+    let page = fs::read_to_string(repository("docs/exit-codes.md")).unwrap();
+    let (_, exceptions) = page.split_once("are the exception").unwrap();
+    let (exceptions, _) = exceptions.split_once("\n\n").unwrap();
+    let named: BTreeSet<_> = exceptions
+        .split("(findings/")
+        .skip(1)
+        .map(|rest| rest.split_once(".md)").unwrap().0.to_owned())
+        .collect();
+    assert_eq!(declared, named);
 }
 
 #[test]

@@ -98,7 +98,10 @@ fn undated(line: &str) -> String {
 #[test]
 fn doctor_finds_nothing_before_a_build() {
     let log = run(&project(), &commands("docs/doctor.md", "certbake doctor"));
-    assert!(log.contains("nothing would stop a build"), "{log}");
+    assert!(
+        log.contains("nothing found that would stop a build"),
+        "{log}"
+    );
 }
 
 #[test]

@@ -200,3 +200,27 @@ fn a_github_runner_is_told_to_hide_every_line_of_every_secret() {
     let rest = &printed[masks_end..].split_once('\n').unwrap().1;
     assert!(PARTS.iter().all(|part| !rest.contains(part)), "{rest}");
 }
+
+/// A password that a command gives once, or anew each time: what is hidden is what is used.
+#[test]
+fn a_command_is_asked_once_though_a_runner_is_told_what_to_hide() {
+    let lab = Lab::new();
+    let once = lab.dir.path().join("once");
+    std::fs::write(
+        &once,
+        "#!/bin/sh\ncat \"$0.password\" && rm \"$0.password\"\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&once, std::fs::Permissions::from_mode(0o700)).unwrap();
+    std::fs::write(lab.dir.path().join("once.password"), EST_PASSWORD).unwrap();
+    let output = lab
+        .baking(&format!("cmd:{}", once.display()))
+        .args(["--report", "github"])
+        .env("STORE", STORE_PASSWORD)
+        .env("GITHUB_ACTIONS", "true")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{printed}");
+    assert!(printed.contains(&format!("::add-mask::{EST_PASSWORD}\n")));
+}

@@ -265,3 +265,47 @@ fn a_system_that_gives_no_threads_bakes_one_identity_after_the_other() {
         );
     }
 }
+
+/// A password, above all.
+#[test]
+fn what_flags_say_of_one_ca_is_given_to_no_other() {
+    let config = r#"
+[ca.one]
+kind = "est"
+url = "http://127.0.0.1:9/one"
+[ca.two]
+kind = "est"
+url = "http://127.0.0.1:9/two"
+[identity.app]
+ca = "one"
+common_name = "app"
+placements.combined = "/app.pem"
+[identity.agent]
+ca = "two"
+common_name = "agent"
+placements.combined = "/agent.pem"
+"#;
+    let lab = Lab::new(config);
+    let login = ["--ca-user", "u", "--ca-password", "env:BUILD_PASSWORD"];
+    let report = lab.run(&[&["provision"], &login[..]].concat(), 2);
+    let summary = report["findings"][0]["summary"].as_str().unwrap();
+    assert!(
+        summary.starts_with("--ca-user: ") && summary.contains("several are used: `one`, `two`"),
+        "{summary}"
+    );
+    let alone = ["provision", "--identity", "app"];
+    let report = lab.run(&[&alone[..], &login].concat(), 6);
+    assert_eq!(codes(&report), ["ca-unreachable"]);
+}
+
+/// Whoever cannot be reached is passed over, and the one behind it decides.
+#[test]
+fn a_dry_run_ends_as_the_run_would_where_the_first_is_down() {
+    let lab = Lab::new(&config(closed(), "ttl = \"6d\"\nmin_validity = \"5d\""));
+    let short = ["--root-lifetime", "3d", "--intermediate-lifetime", "1d"];
+    lab.text(&[&["ca", "init", "--ca-dir", "ca"], &short[..]].concat(), 0);
+    for verb in [&["doctor"][..], &["provision", "--dry-run"], &["provision"]] {
+        let report = lab.run(verb, 3);
+        assert_eq!(report["outcome"], "window", "{verb:?}");
+    }
+}

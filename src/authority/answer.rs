@@ -5,9 +5,11 @@ use time::OffsetDateTime;
 
 use crate::authority::AuthorityError;
 use crate::finding::{Code, Finding};
-use crate::net::{Failure, NetError, OpenError, Request, Response, Stage, TlsReason};
+use crate::net::{Failure, Method, NetError, OpenError, Request, Response, Stage, TlsReason};
 use crate::secret_source::SecretSourceError;
 
+/// Of what a CA says beside its answer, in its own words.
+pub const SAID: Code = Code::new("ca-said");
 pub const REFUSED: Code = Code::new("ca-refused");
 pub const LOGIN_REFUSED: Code = Code::new("ca-login-refused");
 pub const BUSY: Code = Code::new("ca-busy");
@@ -91,6 +93,32 @@ pub fn unusable(what: &str, reason: &str, response: &Response) -> AuthorityError
     ))
 }
 
+/// What a request is to the order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// No signing request was sent yet.
+    Before,
+    /// It is the signing request.
+    Order,
+    /// Neither is known, or it asks for what became of the order.
+    Beside,
+}
+
+impl Step {
+    /// What to do about a refusal that tells nothing itself.
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Before => {
+                "no signing request was sent yet: check the URL, its scheme and its host name; the server's message and its log say why"
+            }
+            Self::Order => {
+                "the CA does not sign this request as it is: its message and its log say why"
+            }
+            Self::Beside => "the server's message and its log say why",
+        }
+    }
+}
+
 /// Any status that is not a success. `login` is how we presented ourselves, in words.
 pub fn turned_down(
     what: &str,
@@ -98,12 +126,28 @@ pub fn turned_down(
     response: &Response,
     login: &str,
 ) -> AuthorityError {
-    turned_down_saying(what, request, response, login, response.said(request))
+    let step = match request.method {
+        Method::GET => Step::Beside,
+        _ => Step::Order,
+    };
+    turned_down_saying(step, what, request, response, login, response.said(request))
+}
+
+/// As [`turned_down`], of a request before the order.
+pub fn turned_down_early(
+    what: &str,
+    request: &Request,
+    response: &Response,
+    login: &str,
+) -> AuthorityError {
+    let said = response.said(request);
+    turned_down_saying(Step::Before, what, request, response, login, said)
 }
 
 /// As [`turned_down`], where the protocol has a place of its own for the server's words. They are
 /// one harmless line, without the request's credentials.
 pub fn turned_down_saying(
+    step: Step,
     what: &str,
     request: &Request,
     response: &Response,
@@ -161,14 +205,7 @@ pub fn turned_down_saying(
             BUSY,
             "the CA has an error or is busy: retry later, and look in its log",
         )),
-        400..500 if what.starts_with("GET ") => AuthorityError::Refused(finding(
-            REFUSED,
-            "no signing request was sent yet: check the URL, its scheme and its host name; the server's message and its log say why",
-        )),
-        400..500 => AuthorityError::Refused(finding(
-            REFUSED,
-            "the CA does not sign this request as it is: its message and its log say why",
-        )),
+        400..500 => AuthorityError::Refused(finding(REFUSED, step.advice())),
         _ => unusable(what, &format!("status {status} is unexpected"), response),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::Settings;
 use crate::net::Response;
@@ -29,7 +29,7 @@ impl Clock {
 
     /// The time of day at a moment that was measured; moments before the reading are the reading.
     pub fn at(&self, moment: Instant) -> OffsetDateTime {
-        self.read + moment.saturating_duration_since(self.at)
+        later(self.read, moment.saturating_duration_since(self.at))
     }
 }
 
@@ -49,6 +49,28 @@ impl Heard {
     }
 
     pub fn now(self) -> OffsetDateTime {
-        self.told + self.at.elapsed()
+        later(self.told, self.at.elapsed())
+    }
+}
+
+/// A clock may be at the end of the years with four digits: it stays there.
+fn later(at: OffsetDateTime, by: std::time::Duration) -> OffsetDateTime {
+    at.saturating_add(by.try_into().unwrap_or(Duration::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_at_the_end_of_the_calendar_stays_there() {
+        let last = datetime!(9999-12-31 23:59:59.999_999_999 UTC);
+        let at = Instant::now();
+        let heard = Heard { told: last, at };
+        assert_eq!(heard.now(), last);
+        let clock = Clock { read: last, at };
+        assert_eq!(clock.at(at + std::time::Duration::from_secs(9)), last);
     }
 }

@@ -36,6 +36,21 @@ pub fn issued(certificates: Vec<Certificate>, spki: &[u8]) -> Result<Issued, Str
     })
 }
 
+/// The leaf first, since an answer may hold its predecessor for the same key; then all the others, in
+/// their order.
+///
+/// # Errors
+/// When none of them is for the key (DER `SubjectPublicKeyInfo`).
+pub fn leaf_first(
+    mut certificates: Vec<Certificate>,
+    spki: &[u8],
+) -> Result<Vec<Certificate>, String> {
+    let chain = Chain::arrange(certificates.clone(), spki).map_err(|error| error.to_string())?;
+    certificates.retain(|other| *other != chain.leaf);
+    certificates.insert(0, chain.leaf);
+    Ok(certificates)
+}
+
 /// The DER of an answer, from DER or base64 in one line or many; `None` when it is neither.
 pub fn der(body: &[u8]) -> Option<Vec<u8>> {
     if body.first() == Some(&ber::SEQUENCE) {

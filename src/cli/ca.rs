@@ -49,16 +49,11 @@ fn shown<T: fmt::Display + Serialize>(
 ) -> u8 {
     match (in_context(start, |context, _| run(context)), format) {
         (Ok(value), Format::Human) => output::text(value.to_string().as_bytes()),
-        (Ok(value), Format::Json) => {
-            let document = Document {
-                schema: 1,
-                command: verb,
-                value,
-            };
-            let mut json = serde_json::to_vec_pretty(&document).unwrap_or_default();
-            json.push(b'\n');
-            output::text(&json)
-        }
+        (Ok(value), Format::Json) => output::json(&Document {
+            schema: 1,
+            command: verb,
+            value,
+        }),
         (Err(failure), format) => failed(verb, format, failure, start),
     }
 }

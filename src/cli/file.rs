@@ -1,13 +1,15 @@
 //! `certbake.toml` as it is written: one struct per table, unknown keys refused. The JSON Schema for
 //! editors is made from these structs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserialize, Deserializer};
+use serde_json::json;
 
 use crate::pki::key::KeyAlgorithm;
 use crate::pki::path::Usage;
@@ -152,25 +154,25 @@ pub enum OnShortened {
 pub struct Placements {
     /// The certificate followed by its intermediates, PEM: what most TLS stacks want to be given.
     #[serde(default)]
-    pub full_chain: Many<Placement>,
+    pub full_chain: OneOrMany<Placement>,
     /// The certificate alone, PEM.
     #[serde(default)]
-    pub certificate: Many<Placement>,
+    pub certificate: OneOrMany<Placement>,
     /// The intermediates alone, PEM.
     #[serde(default)]
-    pub issuers: Many<Placement>,
+    pub issuers: OneOrMany<Placement>,
     /// The roots, PEM.
     #[serde(default)]
-    pub anchors: Many<Placement>,
+    pub anchors: OneOrMany<Placement>,
     /// The private key, PKCS#8 PEM; mode 0600 unless stated.
     #[serde(default)]
-    pub private_key: Many<Placement>,
+    pub private_key: OneOrMany<Placement>,
     /// Private key, certificate and intermediates in one PEM file; mode 0600 unless stated.
     #[serde(default)]
-    pub combined: Many<Placement>,
+    pub combined: OneOrMany<Placement>,
     /// A PKCS#12 key store; mode 0600 unless stated.
     #[serde(default)]
-    pub pkcs12: Many<Pkcs12Placement>,
+    pub pkcs12: OneOrMany<Pkcs12Placement>,
 }
 
 /// One file in the image.
@@ -217,55 +219,44 @@ pub enum Pkcs12Encryption {
     Legacy,
 }
 
-/// One or several of something, where one may stand without brackets.
-#[derive(Clone, Debug, JsonSchema)]
-#[schemars(untagged)]
-#[allow(
-    dead_code,
-    reason = "the variants other than List exist for the schema"
-)]
-pub enum Many<T> {
-    Path(String),
-    One(T),
-    List(Vec<T>),
-}
+/// One or several of something, in the order they are written; one may stand without brackets.
+#[derive(Clone, Debug)]
+pub struct OneOrMany<T>(pub Vec<T>);
 
-impl<T> Default for Many<T> {
+impl<T> Default for OneOrMany<T> {
     fn default() -> Self {
-        Self::List(Vec::new())
+        Self(Vec::new())
     }
 }
 
-impl<T> Many<T> {
-    /// Every one of them, in the order they are written.
-    pub fn all(&self) -> &[T] {
-        match self {
-            Self::List(list) => list,
-            Self::Path(_) | Self::One(_) => &[],
-        }
+impl<T: FromPath + JsonSchema> JsonSchema for OneOrMany<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrMany{}", T::schema_name()).into()
     }
 
-    /// The same, to be changed.
-    pub fn all_mut(&mut self) -> &mut [T] {
-        match self {
-            Self::List(list) => list,
-            Self::Path(_) | Self::One(_) => &mut [],
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        let mut forms = vec![json!(one), json!({ "type": "array", "items": one })];
+        if T::MAY_BE_A_PATH {
+            forms.insert(0, json!({ "type": "string" }));
         }
-    }
-}
-
-impl<T> FromIterator<T> for Many<T> {
-    fn from_iter<I: IntoIterator<Item = T>>(all: I) -> Self {
-        Self::List(all.into_iter().collect())
+        json_schema!({
+            "description": "One or several; one may stand without brackets.",
+            "anyOf": forms,
+        })
     }
 }
 
 /// What may stand as a bare path.
 pub trait FromPath: Sized {
+    const MAY_BE_A_PATH: bool;
+
     fn from_path(path: String) -> Option<Self>;
 }
 
 impl FromPath for Placement {
+    const MAY_BE_A_PATH: bool = true;
+
     fn from_path(path: String) -> Option<Self> {
         Some(Self {
             path,
@@ -275,23 +266,25 @@ impl FromPath for Placement {
 }
 
 impl FromPath for Pkcs12Placement {
-    /// A key store needs a password source, so a bare path is not enough.
+    /// A key store needs a password source.
+    const MAY_BE_A_PATH: bool = false;
+
     fn from_path(_: String) -> Option<Self> {
         None
     }
 }
 
-impl<'de, T: FromPath + Deserialize<'de>> Deserialize<'de> for Many<T> {
+impl<'de, T: FromPath + Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer
-            .deserialize_any(ManyVisitor(std::marker::PhantomData))
-            .map(Self::List)
+            .deserialize_any(OneOrManyVisitor(std::marker::PhantomData))
+            .map(Self)
     }
 }
 
-struct ManyVisitor<T>(std::marker::PhantomData<T>);
+struct OneOrManyVisitor<T>(std::marker::PhantomData<T>);
 
-impl<'de, T: FromPath + Deserialize<'de>> de::Visitor<'de> for ManyVisitor<T> {
+impl<'de, T: FromPath + Deserialize<'de>> de::Visitor<'de> for OneOrManyVisitor<T> {
     type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -311,16 +304,7 @@ impl<'de, T: FromPath + Deserialize<'de>> de::Visitor<'de> for ManyVisitor<T> {
     }
 
     fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<Vec<T>, A::Error> {
-        let lists: Vec<Many<T>> = Vec::deserialize(SeqAccessDeserializer::new(list))?;
-        Ok(lists
-            .into_iter()
-            .flat_map(|many| {
-                if let Many::List(list) = many {
-                    list
-                } else {
-                    Vec::new()
-                }
-            })
-            .collect())
+        let lists: Vec<OneOrMany<T>> = Vec::deserialize(SeqAccessDeserializer::new(list))?;
+        Ok(lists.into_iter().flat_map(|list| list.0).collect())
     }
 }

@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use time::OffsetDateTime;
 
@@ -27,7 +27,7 @@ use args::{Cli, Verb};
 use output::Output;
 use progress::Waiting;
 use resolve::Outside;
-use usage::{REPORT, UsageError};
+use usage::UsageError;
 
 pub use output::panicked;
 
@@ -58,7 +58,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, start: &Start) -> u8 {
         Err(error) if error.kind() == ErrorKind::InvalidUtf8 => {
             not_text(&arguments).map_or_else(|| output::clap(&error), output::usage)
         }
-        Err(error) => output::clap(&error),
+        Err(mut error) => {
+            // Nobody who meant something harmless should be led to it.
+            if suggests(&error, "revoke") {
+                error.remove(ContextKind::SuggestedSubcommand);
+            }
+            output::clap(&error)
+        }
+    }
+}
+
+fn suggests(error: &clap::Error, verb: &str) -> bool {
+    match error.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::String(one)) => one == verb,
+        Some(ContextValue::Strings(several)) => several.iter().any(|one| one == verb),
+        _ => false,
     }
 }
 
@@ -93,8 +107,9 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
             output::mask(&plan.secrets(), &args.plan.report, context.environment);
             Ok(command::doctor::run(&plan, context))
         }),
-        Verb::Check(args) => reported("check", &args.report, start, |context, _| {
-            resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))
+        Verb::Check(args) => reported("check", &args.report, start, |context, waiting| {
+            let plan = resolve::check::plan(&args, matches, &outside(context, waiting))?;
+            Ok(command::check::run(&plan, context))
         }),
         Verb::Inspect(args) => inspect(&args, start),
         Verb::Revoke(args) => reported("revoke", &args.report, start, |context, waiting| {
@@ -145,7 +160,7 @@ fn reported(
     };
     let report = match in_context(start, run) {
         Ok(report) => report,
-        Err(error) if error.key == REPORT => return output::usage(error),
+        Err(error) if error.of_reports => return output::usage(error),
         Err(error) => {
             let mut report = Report::new(verb, start.now);
             report.conclude(Outcome::Usage);
@@ -209,7 +224,7 @@ fn authorities(args: &args::authorities::Args) -> u8 {
     let listing = command::authorities::run(&plan);
     let text = match args.report {
         Format::Human => report::human::authorities(&listing, output::style(&environment)),
-        Format::Json => report::json::text(&listing).unwrap_or_default() + "\n",
+        Format::Json => return output::json(&listing),
     };
     output::text(text.as_bytes())
 }
@@ -220,11 +235,14 @@ fn inspect(args: &args::inspect::Args, start: &Start) -> u8 {
         Err(error) => return output::usage(error),
     };
     let inspection = in_context(start, |context, _| command::inspect::run(&plan, context));
-    let text = match args.report {
-        Format::Human => report::human::inspection(&inspection, output::style(&environment)),
-        Format::Json => report::json::text(&inspection).unwrap_or_default() + "\n",
+    let printed = match args.report {
+        Format::Human => {
+            let text = report::human::inspection(&inspection, output::style(&environment));
+            output::text(text.as_bytes())
+        }
+        Format::Json => output::json(&inspection),
     };
-    match output::text(text.as_bytes()) {
+    match printed {
         0 => inspection.exit_code,
         failed => failed,
     }

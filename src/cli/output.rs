@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context as _, anyhow};
+use serde::Serialize;
 
 use super::args::shared::{REPORT_VARIABLE, ReportArgs};
-use super::usage::{REPORT, UsageError};
+use super::usage::UsageError;
 use crate::command::INTERNAL;
 use crate::finding::{Code, Finding};
-use crate::image::{self, BesideError, ImageError, Mode};
+use crate::image::{self, HostFileError, ImageError, Mode};
 use crate::os_error;
 use crate::outcome::{Outcome, Report};
-use crate::report::{Selection, Style, exit_codes, github};
+use crate::report::{self, Selection, Style, exit_codes, github, visible};
 use crate::secret_source::SecretSource;
 
 /// A report could not be written where it was to go.
@@ -23,12 +24,12 @@ const REPORT_UNWRITABLE: Code = Code::new("report-unwritable");
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The flag, or the variable in its stead.
-fn said_by(args: &ReportArgs, environment: Environment<'_>) -> &'static str {
+pub fn said_by(args: &ReportArgs, environment: Environment<'_>) -> &'static str {
     let variable = environment(REPORT_VARIABLE).unwrap_or_default();
     if args.report.iter().eq(variable.split(',')) {
         REPORT_VARIABLE
     } else {
-        REPORT
+        "--report"
     }
 }
 
@@ -62,7 +63,7 @@ impl<'a> Output<'a> {
         {
             writable(path).map_err(|error| {
                 let hint = match error {
-                    BesideError::HoldsPem => "give it its own path; nothing was requested and nothing written",
+                    HostFileError::HoldsCredential => "give it its own path; nothing was requested and nothing written",
                     _ => "give a path that is not a directory, in a writable directory; certbake checks this before it asks the CA",
                 };
                 refused(&format!("{} cannot be written: {error}", path.display())).hint(hint)
@@ -204,7 +205,7 @@ fn to_file(selection: &Selection, path: &Path, report: &Report) -> anyhow::Resul
     if image::is_stream(path) {
         return Ok(image::write_stream(path, &text)?);
     }
-    Ok(image::write_beside(path, &text)?)
+    Ok(image::write_host_file(path, &text)?)
 }
 
 /// Whoever read standard output has read enough: nobody is left to tell.
@@ -220,11 +221,11 @@ fn in_words(error: &anyhow::Error) -> String {
     }
 }
 
-fn writable(path: &Path) -> Result<(), BesideError> {
+fn writable(path: &Path) -> Result<(), HostFileError> {
     if image::is_stream(path) {
         return Ok(());
     }
-    image::can_write_beside(path)
+    image::can_write_host_file(path)
 }
 
 /// Text that nobody can foresee, to end a value of several lines with.
@@ -235,7 +236,7 @@ fn token() -> anyhow::Result<String> {
 }
 
 /// Has a GitHub runner hide secrets in whatever is printed after this. Only a runner is told, since
-/// the commands hold the secrets; a descriptor is left alone, since it can be read once.
+/// the commands hold the secrets.
 pub fn mask(sources: &[&SecretSource], args: &ReportArgs, environment: Environment<'_>) {
     let told = args
         .report
@@ -244,9 +245,9 @@ pub fn mask(sources: &[&SecretSource], args: &ReportArgs, environment: Environme
     if !told || environment("GITHUB_ACTIONS").as_deref() != Some("true") {
         return;
     }
-    for source in sources.iter().filter(|source| source.can_be_read_again()) {
+    for source in sources {
         // One that cannot be read is told where it is needed.
-        if let Ok(secret) = source.read() {
+        if let Ok(secret) = source.read_ahead() {
             text(github::masks(&secret).expose());
         }
     }
@@ -254,19 +255,22 @@ pub fn mask(sources: &[&SecretSource], args: &ReportArgs, environment: Environme
 
 /// Help, version and words that clap cannot use.
 pub fn clap(error: &clap::Error) -> u8 {
-    // A closed pipe leaves nobody to tell.
-    let _ = error.print();
+    let printed = error.print();
     if error.use_stderr() {
-        Outcome::Usage.exit_code()
-    } else {
-        0
+        return Outcome::Usage.exit_code();
     }
+    on_stdout(printed.and_then(|()| io::stdout().flush()))
 }
 
 /// Text that a verb makes instead of a report, to standard output.
 pub fn text(bytes: &[u8]) -> u8 {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    on_stdout(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+}
+
+/// A closed pipe leaves nobody to tell.
+fn on_stdout(written: io::Result<()>) -> u8 {
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             complain(&Finding::error(
                 REPORT_UNWRITABLE,
@@ -278,6 +282,17 @@ pub fn text(bytes: &[u8]) -> u8 {
             Outcome::Internal.exit_code()
         }
         _ => 0,
+    }
+}
+
+/// A value for programs, instead of a report, to standard output.
+pub fn json(value: &impl Serialize) -> u8 {
+    match report::json::text(value) {
+        Ok(json) => text(format!("{json}\n").as_bytes()),
+        Err(error) => {
+            complain(&bug(&error.to_string(), None));
+            Outcome::Internal.exit_code()
+        }
     }
 }
 
@@ -323,9 +338,9 @@ fn bug(reason: &str, place: Option<&str>) -> Finding {
 /// A finding on stderr.
 fn complain(finding: &Finding) {
     let mut stderr = anstream::stderr().lock();
-    let _ = writeln!(stderr, "certbake: {}", finding.summary);
+    let _ = writeln!(stderr, "certbake: {}", visible(&finding.summary));
     if !finding.hint.is_empty() {
-        let _ = writeln!(stderr, "  {}", finding.hint);
+        let _ = writeln!(stderr, "  {}", visible(&finding.hint));
     }
 }
 

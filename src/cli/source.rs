@@ -71,7 +71,7 @@ impl Source {
             line: self.line(keys),
             key: keys.join("."),
             reason: reason.into(),
-            hint: String::new(),
+            ..UsageError::default()
         }
     }
 
@@ -148,7 +148,7 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, UsageError> {
 
 fn explain(path: &Path, text: &str, error: &toml::de::Error) -> UsageError {
     let mut fault = TomlFault::new(text, error);
-    if fault.reason == "the key `kind` is missing" {
+    if fault.missing.as_deref() == Some("kind") {
         let kinds: Vec<_> = CATALOGUE.iter().map(|entry| entry.kind).collect();
         fault.hint = format!("add kind = \"…\"; there are: {}", kinds.join(", "));
     }
@@ -158,6 +158,7 @@ fn explain(path: &Path, text: &str, error: &toml::de::Error) -> UsageError {
         key: fault.key,
         reason: fault.reason,
         hint: fault.hint,
+        ..UsageError::default()
     }
 }
 
@@ -263,15 +264,12 @@ mod tests {
         let text = "[identity.app.placements]\ncertificate = \"/a\"\nprivate_key = { path = \"/b\", mode = \"0640\" }\nfull_chain = [\"/c\", { path = \"/d\" }]\n";
         let source = Source::parse(Path::new("c"), text.to_owned()).unwrap();
         let placements = &source.file.identity["app"].placements;
-        assert_eq!(placements.certificate.all()[0].path, "/a");
-        assert_eq!(
-            placements.private_key.all()[0].mode.as_deref(),
-            Some("0640")
-        );
+        assert_eq!(placements.certificate.0[0].path, "/a");
+        assert_eq!(placements.private_key.0[0].mode.as_deref(), Some("0640"));
         assert_eq!(
             placements
                 .full_chain
-                .all()
+                .0
                 .iter()
                 .map(|one| one.path.as_str())
                 .collect::<Vec<_>>(),

@@ -8,9 +8,6 @@ pub const USAGE: Code = Code::new("usage-invalid");
 /// The configuration file cannot be used.
 pub const CONFIG: Code = Code::new("config-invalid");
 
-/// The flag that says where reports go. Where it cannot be used, no report is written at all.
-pub const REPORT: &str = "--report";
-
 /// Something that a person wrote and that cannot be used.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct UsageError {
@@ -24,6 +21,8 @@ pub struct UsageError {
     pub reason: String,
     /// What is allowed, or what was probably meant.
     pub hint: String,
+    /// It is about where reports go: none is written then.
+    pub of_reports: bool,
 }
 
 impl UsageError {

@@ -35,6 +35,8 @@ fn kind(entry: &Entry, plan: &Plan) -> Kind {
             .abilities
             .iter()
             .copied()
+            // No command renews yet.
+            .filter(|ability| *ability != Ability::Renew)
             .map(Ability::as_str)
             .collect(),
         page: format!("docs/authorities/{}.md", entry.kind),
@@ -56,9 +58,7 @@ fn settings(schema: &Value, plan: &Plan) -> Vec<Setting> {
             group
         })
         .collect();
-    if groups.iter().any(|group| group[0].connection) {
-        groups.push(vec![anchors(plan)]);
-    }
+    groups.push(vec![anchors(plan)]);
     groups.sort_by_key(|group| (group[0].connection, !group[0].required));
     groups.into_iter().flatten().collect()
 }
@@ -150,8 +150,9 @@ fn anchors(plan: &Plan) -> Setting {
         default: None,
         flag: flag("anchors", plan),
         connection: true,
-        meaning: "PEM file of the roots to which the server and its certificates must chain."
-            .to_owned(),
+        meaning:
+            "PEM file of the roots to which this CA's certificates, and its server's, must chain."
+                .to_owned(),
     }
 }
 

@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Context;
+use super::parallel;
 use super::provision::{Candidate, Identity, Stop, request};
-use super::together::together;
 use crate::authority::{AuthorityError, Depth, foresight};
 use crate::finding::{Finding, Severity};
 use crate::outcome::Outcome;
@@ -34,9 +34,8 @@ pub fn whole<'a>(
     context: &Context<'_>,
     within: Option<Duration>,
 ) -> Result<Vec<Foresight<'a>>, Stop> {
-    let requests = together(identities.iter().collect(), request)
+    let requests = parallel::map(identities.iter().collect(), request)
         .into_iter()
-        .map(|made| made.unwrap_or_else(|| Err(Stop::panicked())))
         .collect::<Result<Vec<_>, Stop>>()?;
     let requests: Vec<SigningRequest> = requests
         .into_iter()
@@ -52,12 +51,9 @@ pub fn whole<'a>(
                 .map(move |candidate| (identity, candidate, request))
         })
         .collect();
-    together(asked, |(identity, candidate, request)| {
+    Ok(parallel::map(asked, |(identity, candidate, request)| {
         one(identity, candidate, request, context, within)
-    })
-    .into_iter()
-    .map(|looked| looked.ok_or_else(Stop::panicked))
-    .collect()
+    }))
 }
 
 fn one<'a>(
@@ -112,11 +108,10 @@ pub fn weigh(said: &[&Foresight<'_>]) -> (Outcome, Vec<Finding>) {
         }
         let passes_on = outcome == Outcome::Unreachable;
         if !settled {
-            worst = worst.max(outcome);
+            worst = outcome;
             settled = !passes_on;
-            if outcome == Outcome::Ok {
+            if settled {
                 // Whoever was not reached before would have been passed over.
-                worst = Outcome::Ok;
                 weighed.iter_mut().for_each(only_warn);
             }
             weighed.extend(findings);
@@ -231,5 +226,5 @@ pub fn shortened(identity: &Identity, said: &[Finding]) -> Option<Finding> {
         .iter()
         .filter_map(|finding| finding.facts.get(foresight::MOST_GRANTED)?.as_i64())
         .min()?;
-    verify::foreseen(Span::seconds(most), identity.ttl, &identity.policy)
+    verify::lifetime_limit(Span::seconds(most), identity.ttl, &identity.policy)
 }

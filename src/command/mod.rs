@@ -8,10 +8,10 @@ pub mod doctor;
 mod foresee;
 pub mod init;
 pub mod inspect;
+mod parallel;
 pub mod provision;
 mod records;
 pub mod revoke;
-mod together;
 
 use std::time::Instant;
 

@@ -3,7 +3,7 @@
 use super::LARGEST_FILE;
 use crate::finding::{Code, Finding};
 use crate::image::{ImageError, ImagePath, ImageRoot, Places};
-use crate::record::{self, DIRECTORY, Record};
+use crate::record::{self, DIRECTORY, Record, RecordError};
 
 const UNREADABLE: Code = Code::new("record-unreadable");
 
@@ -26,32 +26,18 @@ pub fn read(image: &mut Places<'_>, identity: &str) -> Result<Record, Box<Findin
     let (bytes, _) = image
         .read_and_examine(&path, LARGEST_FILE)
         .map_err(|error| Box::new(error.finding()))?;
-    let record: Record =
-        serde_json::from_slice(&bytes).map_err(|error| not_whole(identity, &bytes, &error))?;
-    match record.schema {
-        // A copied or renamed record is that of its new name: no two of them are one identity.
-        1 => Ok(Record {
-            identity: identity.to_owned(),
-            ..record
-        }),
-        other => Err(unreadable(
-            identity,
-            &format!("its schema is {other}, and this certbake supports only 1"),
-        )),
-    }
+    let record = record::parse(&bytes).map_err(|error| not_a_record(identity, &error))?;
+    // A copied or renamed record is that of its new name: no two of them are one identity.
+    Ok(Record {
+        identity: identity.to_owned(),
+        ..record
+    })
 }
 
-/// A record that is not one: something emptied it, cut it off or changed it.
-fn not_whole(identity: &str, bytes: &[u8], error: &serde_json::Error) -> Box<Finding> {
-    let cut = error.is_eof();
-    let reason = match cut {
-        true if bytes.trim_ascii().is_empty() => "it is empty".to_owned(),
-        true => format!("it ends too soon, in line {}", error.line()),
-        false => error.to_string(),
-    };
-    let mut finding = unreadable(identity, &reason);
-    finding.line = Some(error.line());
-    if cut {
+fn not_a_record(identity: &str, error: &RecordError) -> Box<Finding> {
+    let mut finding = unreadable(identity, &error.to_string());
+    finding.line = error.line();
+    if matches!(error, RecordError::Empty | RecordError::Cut { .. }) {
         finding.hint = "something emptied it or cut it off: rebuild the image".to_owned();
     }
     finding

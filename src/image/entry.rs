@@ -261,14 +261,14 @@ impl Before {
 }
 
 fn set_mtime(file: &File, mtime: Timespec) -> Result<(), Errno> {
-    const NOW: Timespec = Timespec {
+    const OMIT: Timespec = Timespec {
         tv_sec: 0,
         tv_nsec: rustix::fs::UTIME_OMIT,
     };
     futimens(
         file,
         &Timestamps {
-            last_access: NOW,
+            last_access: OMIT,
             last_modification: mtime,
         },
     )

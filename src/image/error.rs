@@ -81,6 +81,39 @@ pub enum BrokenLink {
     Dangling,
 }
 
+/// What may not be permitted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action {
+    GiveToUser,
+    GiveToGroup,
+    UseDirectory,
+    ReplaceInSticky,
+}
+
+impl Action {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::GiveToUser => "giving a file to another user",
+            Self::GiveToGroup => "giving a file to a group it is not in",
+            Self::UseDirectory => "reading and writing its directory",
+            Self::ReplaceInSticky => "replacing another user's file in a sticky directory",
+        }
+    }
+
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::GiveToUser => "only root may: run certbake as root, or leave the owner out",
+            Self::GiveToGroup => {
+                "run certbake as root or as a member of that group, or leave the group out"
+            }
+            Self::UseDirectory | Self::ReplaceInSticky => OWNER_MAY,
+        }
+    }
+}
+
+/// To whoever lacks the rights for something else.
+pub const OWNER_MAY: &str = "run certbake as root or as the owner of the image's tree";
+
 /// Why an image could not be read or written.
 ///
 /// Paths are as seen inside the image, except in [`ImageError::Root`], [`ImageError::Busy`] and what
@@ -139,10 +172,10 @@ pub enum ImageError {
     #[error("preparing {path}: no {lacking} left on its file system")]
     Full { path: String, lacking: &'static str },
 
-    #[error("preparing {path}: {action} is not permitted to user {uid}")]
+    #[error("preparing {path}: {} is not permitted to user {uid}", action.as_str())]
     NotPermitted {
         path: String,
-        action: &'static str,
+        action: Action,
         uid: u32,
     },
 

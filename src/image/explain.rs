@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use rustix::io::Errno;
 
-use super::error::{ImageError, Reason};
+use super::error::{ImageError, OWNER_MAY, Reason};
 use crate::choice::misspelt;
 use crate::finding::{Code, Finding};
 
 const ROOT_UNUSABLE: Code = Code::new("image-root-unusable");
-const BUSY: Code = Code::new("image-busy");
+const BUSY: Code = Code::new("image-busy").passing();
 const IO: Code = Code::new("image-io");
 const FILE_MISSING: Code = Code::new("image-file-missing");
 const FILE_TOO_LARGE: Code = Code::new("image-file-too-large");
@@ -22,7 +22,7 @@ const IMMUTABLE: Code = Code::new("image-immutable");
 const FULL: Code = Code::new("image-full");
 const NOT_PERMITTED: Code = Code::new("image-not-permitted");
 const OWNER_MISSING: Code = Code::new("image-owner-missing");
-const CHANGED_MEANWHILE: Code = Code::new("image-changed-meanwhile");
+const CHANGED_MEANWHILE: Code = Code::new("image-changed-meanwhile").passing();
 const JOURNAL_UNREADABLE: Code = Code::new("image-journal-unreadable");
 const HALF_DONE: Code = Code::new("image-half-done");
 pub(super) const INTERRUPTED: Code = Code::new("image-interrupted");
@@ -102,7 +102,7 @@ impl ImageError {
             Self::Immutable { mark, .. } => vec![("mark", (*mark).into())],
             Self::Full { lacking, .. } => vec![("lacking", (*lacking).into())],
             Self::NotPermitted { action, uid, .. } => {
-                vec![("action", (*action).into()), ("uid", (*uid).into())]
+                vec![("action", action.as_str().into()), ("uid", (*uid).into())]
             }
             Self::OwnerMissing {
                 name,
@@ -166,7 +166,7 @@ impl ImageError {
                 "clear the attribute with `chattr -i` or `chattr -a`, and set it again after the build",
             ),
             Self::Full { .. } => (FULL, "free some, or enlarge the image's file system"),
-            Self::NotPermitted { action, .. } => (NOT_PERMITTED, permission(action)),
+            Self::NotPermitted { action, .. } => (NOT_PERMITTED, action.hint()),
             Self::Changed { .. } => (
                 CHANGED_MEANWHILE,
                 "make sure no other build step writes there, and run again",
@@ -208,16 +208,6 @@ impl ImageError {
     }
 }
 
-fn permission(action: &str) -> &'static str {
-    if action == "giving a file to another user" {
-        "only root may: run certbake as root, or leave the owner out"
-    } else if action.starts_with("giving") {
-        "run certbake as root or as a member of that group, or leave the group out"
-    } else {
-        "run certbake as root or as the owner of the image's tree"
-    }
-}
-
 /// A system call's own reason is often one of the cases that have a page of their own.
 fn code_of(reason: Reason, path: &str) -> (Code, String) {
     let same = match reason.0 {
@@ -228,11 +218,7 @@ fn code_of(reason: Reason, path: &str) -> (Code, String) {
         Errno::ROFS => ImageError::ReadOnly {
             path: path.to_owned(),
         },
-        Errno::ACCESS | Errno::PERM => ImageError::NotPermitted {
-            path: path.to_owned(),
-            action: "this",
-            uid: 0,
-        },
+        Errno::ACCESS | Errno::PERM => return (NOT_PERMITTED, OWNER_MAY.to_owned()),
         Errno::NOENT => {
             let hint = format!("check the path: create {path} or its parent directory first");
             return (IO, hint);
@@ -259,7 +245,7 @@ fn code_of(reason: Reason, path: &str) -> (Code, String) {
 mod tests {
     use std::path::PathBuf;
 
-    use super::super::error::{BrokenLink, Collision, During as _};
+    use super::super::error::{Action, BrokenLink, Collision, During as _};
     use super::super::journal::{Pending, Phase};
     use super::super::notes::{
         interrupted, label_not_set, left_over, no_exchange, recovered, written_in_place,
@@ -335,7 +321,7 @@ mod tests {
             },
             ImageError::NotPermitted {
                 path: path(),
-                action: "giving a file to another user",
+                action: Action::GiveToUser,
                 uid: 1000,
             },
             ImageError::OwnerMissing {

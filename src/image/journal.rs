@@ -18,6 +18,7 @@ use rustix::fs::{Mode as RawMode, fchmod};
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde::{Deserialize, Serialize};
 
+use super::TEMPORARY_PREFIX;
 use super::dir::Dir;
 use super::error::{During, ImageError};
 use super::notes::interrupted;
@@ -26,10 +27,9 @@ use super::places::{Place, Places};
 use super::root::each_piece;
 use super::stat::Stat;
 use super::unsynced::Unsynced;
-use super::{STATE_DIRECTORY, TEMPORARY_PREFIX};
 use crate::finding::Finding;
+use crate::record::{DIRECTORY, JOURNAL};
 
-const NAME: &str = "journal.json";
 const SCHEMA: u32 = 1;
 
 const RANDOM_BYTES: usize = 12;
@@ -110,7 +110,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Where the journal is or would be.
     pub(super) fn locate(places: &mut Places<'_>) -> Result<Place, ImageError> {
-        let path = format!("{STATE_DIRECTORY}/{NAME}").parse::<ImagePath>();
+        let path = format!("{DIRECTORY}/{JOURNAL}").parse::<ImagePath>();
         places.locate(&path.expect("a constant absolute path"))
     }
 
@@ -119,7 +119,7 @@ impl Journal {
     }
 
     pub(super) fn path(&self) -> String {
-        self.dir.path_of(NAME)
+        self.dir.path_of(JOURNAL)
     }
 
     pub(super) fn dir(&self) -> &Dir {
@@ -128,7 +128,7 @@ impl Journal {
 
     /// The journal as it is, which may be as little on the disk as what it lists.
     pub(super) fn unsynced(&self) -> Result<Unsynced, ImageError> {
-        let (file, _) = self.dir.open_file(NAME)?;
+        let (file, _) = self.dir.open_file(JOURNAL)?;
         Ok(Unsynced::new(file, self.path()))
     }
 
@@ -136,7 +136,7 @@ impl Journal {
     pub(super) fn write(&self, log: &Log) -> Result<Unsynced, ImageError> {
         let temporary = temporary_name()?;
         let written = self.write_as(&temporary, log).and_then(|file| {
-            self.dir.rename(&temporary, NAME)?;
+            self.dir.rename(&temporary, JOURNAL)?;
             Ok(Unsynced::new(file, self.path()))
         });
         if written.is_err() {
@@ -163,7 +163,7 @@ impl Journal {
             path: self.path(),
             problem,
         };
-        let (file, stat) = match self.dir.open_file(NAME) {
+        let (file, stat) = match self.dir.open_file(JOURNAL) {
             Ok(open) => open,
             Err(ImageError::Missing { .. }) => return Ok(Found::None),
             Err(error) => return Err(error),
@@ -186,7 +186,7 @@ impl Journal {
     }
 
     pub(super) fn remove(&self) -> Result<(), ImageError> {
-        self.dir.remove_file(NAME)
+        self.dir.remove_file(JOURNAL)
     }
 
     /// Removes what a run killed while it wrote the journal itself has left beside it. Only to be

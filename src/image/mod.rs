@@ -9,13 +9,13 @@
 //! A run killed in between leaves a journal in the image, by which the next [`Staging::prepare`] (or
 //! [`recover()`]) takes it back or completes it.
 
-mod beside;
 mod commit;
 mod descriptors;
 mod dir;
 mod entry;
 mod error;
 mod explain;
+mod host_file;
 mod journal;
 mod label;
 mod landing;
@@ -34,9 +34,9 @@ mod stage;
 mod stat;
 mod unsynced;
 
-pub use beside::{BesideError, can_write_beside, write_beside};
 pub use commit::{Change, Landed, LandedFile, Swap};
 pub use error::{BrokenLink, Collision, ImageError, Reason};
+pub use host_file::{HostFileError, can_write_host_file, write_host_file};
 pub use journal::{Pending, Phase};
 pub use lock::DirLock;
 pub use mode::{Mode, ModeError};
@@ -48,13 +48,10 @@ pub use plain::{
     append_line, can_append, can_write, is_stream, lock_dir, make_dir, place_file, write_stream,
 };
 pub use prepare::{PlannedFile, Slot, Staging};
-pub use recover::{Recovery, foreseen, pending, recover};
+pub use recover::{Recovery, pending, recover, to_recover};
 pub use root::ImageRoot;
 pub use stage::{Content, Staged};
 pub use stat::{FileKind, Metadata};
-
-/// Where certbake keeps its records, and its journal while files land, inside an image.
-pub const STATE_DIRECTORY: &str = "/var/lib/certbake";
 
 /// Every temporary name starts so: a dot file that globs skip and that says whose it is.
 const TEMPORARY_PREFIX: &str = ".certbake-";

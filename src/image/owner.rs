@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use rustix::process::{getegid, geteuid, getgroups};
 use rustix::thread::{CapabilitySet, capabilities};
 
-use super::error::{During, ImageError};
+use super::error::{Action, During, ImageError};
 use super::path::ImagePath;
 use super::root::ImageRoot;
 
@@ -187,12 +187,12 @@ pub(super) fn permitted(path: &ImagePath, uid: u32, gid: u32) -> Result<(), Imag
         uid: own_user,
     };
     if uid != own_user {
-        return Err(refused("giving a file to another user"));
+        return Err(refused(Action::GiveToUser));
     }
     let groups = getgroups().during("reading the groups for", path.as_str())?;
     match gid == own_group || groups.iter().any(|group| group.as_raw() == gid) {
         true => Ok(()),
-        false => Err(refused("giving a file to a group it is not in")),
+        false => Err(refused(Action::GiveToGroup)),
     }
 }
 

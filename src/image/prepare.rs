@@ -11,7 +11,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 
 use super::descriptors;
 use super::dir::{Dir, regular};
-use super::error::{Collision, During, ImageError};
+use super::error::{Action, Collision, During, ImageError};
 use super::journal::Journal;
 use super::lock::DirLock;
 use super::mode::Mode;
@@ -246,7 +246,7 @@ fn writable(place: &Place, path: &str) -> Result<(), ImageError> {
     }
     Err(ImageError::NotPermitted {
         path: path.to_owned(),
-        action: "reading and writing its directory",
+        action: Action::UseDirectory,
         uid: running().0,
     })
 }
@@ -267,7 +267,7 @@ fn replaceable(dir: &Dir, found: &Stat, path: &ImagePath) -> Result<(), ImageErr
     }
     Err(ImageError::NotPermitted {
         path: path.to_string(),
-        action: "replacing another user's file in a sticky directory",
+        action: Action::ReplaceInSticky,
         uid: us,
     })
 }

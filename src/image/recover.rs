@@ -23,6 +23,7 @@ use super::root::ImageRoot;
 use super::stat::FileKind;
 use super::unsynced::Unsynced;
 use crate::finding::Finding;
+use crate::record;
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -70,7 +71,7 @@ pub fn pending(root: &ImageRoot) -> Result<Option<Pending>, ImageError> {
 ///
 /// # Errors
 /// [`ImageError::Journal`] when the next run could do neither.
-pub fn foreseen(root: &ImageRoot) -> Result<Option<Pending>, ImageError> {
+pub fn to_recover(root: &ImageRoot) -> Result<Option<Pending>, ImageError> {
     let Ok(_lock) = DirLock::take(&root.top()?, root.host_path(), Duration::ZERO) else {
         return Ok(None);
     };
@@ -275,8 +276,8 @@ fn complete(journal: &Journal, entries: Vec<Option<Entry>>) -> Result<(), ImageE
 
 /// The journal's own directories are removed last, after the journal.
 fn holds_journal(directory: &str) -> bool {
-    super::STATE_DIRECTORY == directory
-        || super::STATE_DIRECTORY
+    record::DIRECTORY == directory
+        || record::DIRECTORY
             .strip_prefix(directory)
             .is_some_and(|rest| rest.starts_with('/'))
 }

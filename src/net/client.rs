@@ -252,7 +252,10 @@ impl Client {
             return fault;
         }
         match late_alert::hear(&self.tls, url, &self.progress.addresses(), deadline).await {
-            Some(alert) => Fault::unsent(Failure::Tls(TlsReason::Alert(alert))),
+            Some(alert) => Fault {
+                failure: Failure::Tls(TlsReason::Alert(alert)),
+                ..fault
+            },
             None => fault,
         }
     }

@@ -234,6 +234,9 @@ impl TlsReason {
             Self::NothingShared(_) => {
                 "enable TLS 1.2 or 1.3 with common cipher suites on the server"
             }
+            Self::Incompatible(_) => {
+                "change the server's TLS settings: certbake speaks TLS 1.2 and 1.3 with today's usual algorithms"
+            }
             Self::NotTls => "check the port: certbake needs the HTTPS port",
             Self::Closed => {
                 "look in the server's log, and in the log of any load balancer in front of it"

@@ -198,7 +198,7 @@ impl Response {
         } else {
             self.body.clone()
         };
-        line::harmless(&request.redacted(&words), 300)
+        line::sanitized(&request.redacted(&words), 300)
     }
 }
 
@@ -354,7 +354,7 @@ mod tests {
         let echo = b"no such user bob:canary-7 (Basic Ym9iOmNhbmFyeS03)";
         assert_eq!(
             answer(&[], echo).said(&request).unwrap(),
-            "no such user bob:[withheld] (Basic [withheld])"
+            "no such user bob:[withheld] ([withheld])"
         );
     }
 }

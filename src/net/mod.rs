@@ -19,7 +19,7 @@ mod tls_reason;
 
 pub use client::{Client, admissible};
 pub use error::{ConnectReason, Endpoint, Failure, NetError, OpenError, ProxyReason, UrlFault};
-pub use findings::TLS;
+pub use findings::{CLIENT_SETTINGS, TLS};
 pub use message::{Method, Repeat, Request, Response};
 pub use progress::Stage;
 pub use settings::{ClientCertificate, ClientSettings, OnWait, Proxy, ProxyServer, Trust, Waiting};

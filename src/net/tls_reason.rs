@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::alert::{self, Alert};
 use crate::finding::rfc3339;
 use crate::pki::Certificate;
+use crate::pki::path::PathError;
 
 /// Why no TLS connection came about, or why the server ended it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -49,7 +50,9 @@ pub enum TlsReason {
     #[error("it ended TLS with alert {} ({}): {}", .0.number, .0.name, .0.usually)]
     Alert(Alert),
     #[error("it and certbake share no TLS version or cipher suite: {0}")]
-    NothingShared(String),
+    NothingShared(&'static str),
+    #[error("it and certbake cannot speak TLS with each other: {0}")]
+    Incompatible(&'static str),
     #[error("it does not speak TLS on this port (perhaps plain HTTP)")]
     NotTls,
     #[error("it closed the connection during the TLS handshake")]
@@ -75,6 +78,7 @@ impl TlsReason {
             | Self::CaAsServer
             | Self::Certificate(_)
             | Self::NothingShared(_)
+            | Self::Incompatible(_)
             | Self::NotTls => true,
             Self::Expired { .. }
             | Self::NotYetValid { .. }
@@ -91,12 +95,30 @@ impl TlsReason {
             rustls::Error::InvalidCertificate(error) => Self::of_certificate(error, presented),
             rustls::Error::AlertReceived(received) => Self::Alert(alert::of(u8::from(*received))),
             rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::NotTls,
-            rustls::Error::PeerIncompatible(
-                PeerIncompatible::ServerDoesNotSupportTls12Or13
-                | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-            ) => Self::NothingShared("it speaks neither TLS 1.2 nor 1.3".to_owned()),
-            rustls::Error::PeerIncompatible(other) => Self::NothingShared(format!("{other:?}")),
+            rustls::Error::PeerIncompatible(reason) => Self::of_incompatible(reason),
             other => Self::Other(other.to_string()),
+        }
+    }
+
+    fn of_incompatible(reason: &PeerIncompatible) -> Self {
+        match reason {
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => {
+                Self::NothingShared("it speaks neither TLS 1.2 nor 1.3")
+            }
+            PeerIncompatible::NoCipherSuitesInCommon => {
+                Self::NothingShared("they have no cipher suite in common")
+            }
+            PeerIncompatible::NoKxGroupsInCommon => {
+                Self::Incompatible("they have no group for the key exchange in common")
+            }
+            PeerIncompatible::NoSignatureSchemesInCommon => {
+                Self::Incompatible("they have no signature scheme in common")
+            }
+            PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon => Self::Incompatible(
+                "it accepts no signature that the client certificate's key can make",
+            ),
+            _ => Self::Incompatible("its handshake lacks what certbake needs"),
         }
     }
 
@@ -143,7 +165,9 @@ impl TlsReason {
             },
             CertificateError::Revoked => Self::Revoked,
             // webpki's own error, wrapped without a variant of rustls's.
-            CertificateError::Other(other) if format!("{other}").contains("CaUsedAsEndEntity") => {
+            CertificateError::Other(other)
+                if other.0.downcast_ref() == Some(&PathError::CaUsedAsEndEntity) =>
+            {
                 Self::CaAsServer
             }
             other => Self::Certificate(other.to_string()),
@@ -189,4 +213,31 @@ fn ends(issuer: &Option<String>) -> String {
     issuer.as_ref().map_or_else(String::new, |issuer| {
         format!(": the chain it sent ends at {issuer}")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_versions_and_cipher_suites_are_called_so_and_nothing_by_its_name_in_the_code() {
+        for (reason, words) in [
+            (
+                PeerIncompatible::NoCipherSuitesInCommon,
+                "it and certbake share no TLS version or cipher suite: they have no cipher suite in common",
+            ),
+            (
+                PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon,
+                "it and certbake cannot speak TLS with each other: it accepts no signature that the client certificate's key can make",
+            ),
+            (
+                PeerIncompatible::ExtendedMasterSecretExtensionRequired,
+                "it and certbake cannot speak TLS with each other: its handshake lacks what certbake needs",
+            ),
+        ] {
+            let reason = TlsReason::of(&rustls::Error::PeerIncompatible(reason), &[]);
+            assert_eq!(reason.to_string(), words);
+            assert!(reason.is_lasting());
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! Tag, length, value: one step into BER (ITU-T X.690 section 8), of which DER is a part. For the
 //! few structures that no library here reads in BER, and for telling what an unknown file is.
 
+use x509_parser::asn1_rs::Oid;
+
 /// How deep indefinite lengths may nest. A CMS message needs six.
 const DEEPEST: usize = 16;
 
@@ -58,6 +60,14 @@ fn read_nested(input: &[u8], depth: usize) -> Result<(Element<'_>, &[u8]), BerEr
         },
         rest,
     ))
+}
+
+/// Whether a file of this size that starts so is one SEQUENCE, as every certificate, key and store in DER is.
+pub fn is_whole_sequence(start: &[u8], size: u64) -> bool {
+    header(start).is_ok_and(|header| {
+        let whole = |length| (header.octets + length) as u64 == size;
+        header.tag == SEQUENCE && header.length.is_none_or(whole)
+    })
 }
 
 /// The length of what stands before the matching end-of-contents octets.
@@ -155,6 +165,12 @@ pub fn write(tag: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
+/// An object identifier, given as the content of its element, in numbers and dots; in hexadecimal where a
+/// number has more than 64 bits.
+pub fn dotted(identifier: &[u8]) -> String {
+    Oid::new(identifier.into()).to_id_string()
+}
+
 /// Bytes that are not BER.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BerError {
@@ -203,12 +219,37 @@ mod tests {
         assert_eq!(read(&[SEQUENCE, 0x80].repeat(1000)), Err(BerError::TooDeep));
     }
 
+    #[test]
+    fn a_sequence_that_fills_its_file_is_told_from_text() {
+        let certificate = write(SEQUENCE, &[0x02; 300]);
+        let size = certificate.len() as u64;
+        assert!(is_whole_sequence(&certificate[..8], size));
+        assert!(!is_whole_sequence(&certificate, size + 1));
+        assert!(is_whole_sequence(b"\x30\x80\x02\x01\x03", 2000));
+        assert!(!is_whole_sequence(b"0 findings", 10));
+        assert!(!is_whole_sequence(b"", 0));
+    }
+
+    #[test]
+    fn an_identifier_is_written_in_numbers_and_in_octets_where_they_are_too_large() {
+        assert_eq!(
+            dotted(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]),
+            "1.2.840.10045.2.1"
+        );
+        // 2.25.2^64 (ITU-T X.667: a UUID has 128 bits).
+        let large = [
+            0x69, 0x82, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0,
+        ];
+        assert_eq!(dotted(&large), "69 82 80 80 80 80 80 80 80 80 00");
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             for element in elements(&bytes).flatten() {
                 prop_assert!(element.content.len() < element.encoded.len());
             }
+            dotted(&bytes);
         }
 
         #[test]

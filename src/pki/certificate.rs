@@ -13,8 +13,8 @@ use x509_parser::x509::X509Name;
 
 use super::ber;
 use super::digest;
-use super::facts::short_name;
 pub use super::facts::{Facts, KeyFacts};
+use super::name::asked_for;
 use super::proof::{self, Proof};
 pub use super::usages::KeyUsage;
 use super::window::ValidityWindow;
@@ -91,7 +91,7 @@ impl Certificate {
         };
         name.iter_attributes()
             .filter_map(|attribute| {
-                let short = short_name(attribute)?;
+                let short = asked_for(attribute.attr_type())?;
                 Some((short, attribute.as_str().ok()?.to_owned()))
             })
             .collect()

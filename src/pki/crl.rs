@@ -56,6 +56,11 @@ impl Crl {
     }
 }
 
+/// Whether the issuer's key signed this list (DER).
+pub fn is_signed_by(der: &[u8], issuer: &Certificate) -> bool {
+    proof::of(der, &issuer.facts().spki) == Proof::Holds
+}
+
 /// The lists as path validation, which asks the first of an issuer's alone, is to be given them: the
 /// newest first, and after those the ones that begin only after `at`. Last of all comes what none of
 /// `issuers` signed: a CA that has a new key may publish a list under the old one still.

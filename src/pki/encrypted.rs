@@ -6,10 +6,14 @@ use pkcs8::pkcs5::pbes2::Kdf;
 use zeroize::Zeroizing;
 
 use super::ber;
+use crate::finding::Code;
 use crate::secret::Secret;
 
+/// Of whatever a password does not open: a key, a store, a provisioner's key.
+pub const PASSWORD_WRONG: Code = Code::new("password-wrong");
+
 /// More rounds than this are an attack on the reader's time, not a protection.
-const MOST_ITERATIONS: u32 = 10_000_000;
+pub const MOST_ITERATIONS: u32 = 10_000_000;
 /// scrypt takes 128 × N × r octets (RFC 7914 section 2).
 const MOST_SCRYPT_MEMORY: u64 = 1 << 30;
 const MOST_SCRYPT_PARALLELISM: u16 = 16;
@@ -78,7 +82,9 @@ pub enum EncryptedKeyError {
         "it is encrypted with an algorithm that certbake does not support (supported: PBES2 with AES or 3DES)"
     )]
     Algorithm,
-    #[error("its key derivation asks for more than ten million rounds or a gigabyte")]
+    #[error(
+        "its key derivation asks for more than ten million rounds, a gigabyte of memory, or sixteen threads"
+    )]
     TooCostly,
     #[error("the password does not open it")]
     WrongPassword,

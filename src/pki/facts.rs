@@ -1,11 +1,10 @@
 //! The facts of a certificate that checks and reports need, read once.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use data_encoding::HEXLOWER;
 use time::OffsetDateTime;
-use x509_parser::asn1_rs::{Oid, Tag, oid};
+use x509_parser::asn1_rs::{Oid, Tag};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::objects::oid_registry;
@@ -17,9 +16,10 @@ use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{AttributeTypeAndValue, SubjectPublicKeyInfo, X509Name};
 
 use super::certificate::CertificateError;
-use super::name::AltName;
+use super::key::KeyAlgorithm;
+use super::name::{AltName, address, asked_for};
 use super::signature;
-use super::usages::{KeyUsage, purposes};
+use super::usages::{KeyUsage, netscape_types, purposes};
 use super::window::ValidityWindow;
 
 /// What certbake reads of a certificate (RFC 5280 section 4.1 and 4.2).
@@ -43,6 +43,8 @@ pub struct Facts {
     pub key_usage: Option<KeyUsage>,
     /// Extended key usages by name or OID; `None` without the extension.
     pub extended_key_usage: Option<Vec<String>>,
+    /// Netscape's certificate types by OpenSSL's names; `None` without the extension.
+    pub netscape_types: Option<Vec<&'static str>>,
     /// DER `SubjectPublicKeyInfo`.
     pub spki: Vec<u8>,
     pub key: KeyFacts,
@@ -68,11 +70,47 @@ pub enum KeyFacts {
     },
 }
 
+/// NIST SP 800-57 part 1: 112 bits of security.
+pub(super) const LEAST_RSA_BITS: usize = 2048;
+
+static CURVES: [(Oid<'static>, &str); 3] = [
+    (OID_EC_P256, "P-256"),
+    (OID_NIST_EC_P384, "P-384"),
+    (OID_NIST_EC_P521, "P-521"),
+];
+
 impl KeyFacts {
+    /// Whether today's peers accept it: RSA of 2048 bits and more, ECDSA on one of NIST's curves, or
+    /// Ed25519.
+    pub fn is_accepted(&self) -> bool {
+        match self {
+            Self::Rsa { bits } => *bits >= LEAST_RSA_BITS,
+            Self::Ec { curve } => CURVES.iter().any(|(_, known)| known == curve),
+            Self::Ed25519 => true,
+            Self::Other { .. } => false,
+        }
+    }
+
     /// Of a DER `SubjectPublicKeyInfo`; `None` when it is not one.
     pub fn of_spki(spki: &[u8]) -> Option<Self> {
         let (_, parsed) = SubjectPublicKeyInfo::from_der(spki).ok()?;
         Some(key_facts(&parsed))
+    }
+}
+
+impl From<KeyAlgorithm> for KeyFacts {
+    fn from(algorithm: KeyAlgorithm) -> Self {
+        let curve = |name: &str| Self::Ec {
+            curve: name.to_owned(),
+        };
+        match algorithm {
+            KeyAlgorithm::EcdsaP256 => curve("P-256"),
+            KeyAlgorithm::EcdsaP384 => curve("P-384"),
+            KeyAlgorithm::Ed25519 => Self::Ed25519,
+            KeyAlgorithm::Rsa2048 => Self::Rsa { bits: 2048 },
+            KeyAlgorithm::Rsa3072 => Self::Rsa { bits: 3072 },
+            KeyAlgorithm::Rsa4096 => Self::Rsa { bits: 4096 },
+        }
     }
 }
 
@@ -110,6 +148,7 @@ impl Facts {
             path_length: None,
             key_usage: None,
             extended_key_usage: None,
+            netscape_types: None,
             spki: parsed.public_key().raw.to_vec(),
             key: key_facts(parsed.public_key()),
             signature: signature::name(&parsed.signature_algorithm),
@@ -133,6 +172,9 @@ impl Facts {
             ParsedExtension::ExtendedKeyUsage(usage) => {
                 self.extended_key_usage = Some(purposes(usage));
             }
+            ParsedExtension::NSCertType(types) => {
+                self.netscape_types = Some(netscape_types(types));
+            }
             ParsedExtension::SubjectAlternativeName(names) => {
                 self.names = names.general_names.iter().map(alt_name).collect();
             }
@@ -140,16 +182,6 @@ impl Facts {
         }
     }
 }
-
-/// Subject attribute types (RFC 5280 appendix A.1) by their short names (RFC 4514 section 3).
-static ATTRIBUTES: &[(Oid<'static>, &str)] = &[
-    (oid!(2.5.4.3), "CN"),
-    (oid!(2.5.4.10), "O"),
-    (oid!(2.5.4.11), "OU"),
-    (oid!(2.5.4.6), "C"),
-    (oid!(2.5.4.8), "ST"),
-    (oid!(2.5.4.7), "L"),
-];
 
 pub(super) fn key_facts(spki: &SubjectPublicKeyInfo<'_>) -> KeyFacts {
     let algorithm = &spki.algorithm;
@@ -189,14 +221,10 @@ fn bit_length(number: &[u8]) -> usize {
 }
 
 fn curve_name(curve: &Oid<'_>) -> String {
-    [
-        (OID_EC_P256, "P-256"),
-        (OID_NIST_EC_P384, "P-384"),
-        (OID_NIST_EC_P521, "P-521"),
-    ]
-    .iter()
-    .find(|(known, _)| known == curve)
-    .map_or_else(|| curve.to_id_string(), |(_, name)| (*name).to_owned())
+    CURVES
+        .iter()
+        .find(|(known, _)| known == curve)
+        .map_or_else(|| curve.to_id_string(), |(_, name)| (*name).to_owned())
 }
 
 pub(super) fn alt_name(name: &GeneralName<'_>) -> AltName {
@@ -205,24 +233,10 @@ pub(super) fn alt_name(name: &GeneralName<'_>) -> AltName {
         GeneralName::URI(uri) => AltName::Uri((*uri).to_owned()),
         GeneralName::RFC822Name(email) => AltName::Email((*email).to_owned()),
         GeneralName::IPAddress(octets) => {
-            ip(octets).map_or_else(|| AltName::Other(HEXLOWER.encode(octets)), AltName::Ip)
+            address(octets).map_or_else(|| AltName::Other(HEXLOWER.encode(octets)), AltName::Ip)
         }
         other => AltName::Other(other.to_string()),
     }
-}
-
-fn ip(octets: &[u8]) -> Option<IpAddr> {
-    <[u8; 4]>::try_from(octets)
-        .map(IpAddr::from)
-        .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
-        .ok()
-}
-
-pub(super) fn short_name(attribute: &AttributeTypeAndValue<'_>) -> Option<&'static str> {
-    let (_, short) = ATTRIBUTES
-        .iter()
-        .find(|(known, _)| known == attribute.attr_type())?;
-    Some(short)
 }
 
 /// `CN=app-server, O=Lab`. Names of plain attributes, one to a set, are nearly all there are, and
@@ -237,7 +251,7 @@ pub(super) fn display_name(name: &X509Name<'_>) -> String {
 fn legacy_name(name: &X509Name<'_>) -> String {
     let sets = name.iter_rdn().map(|set| {
         let attributes = set.iter().map(|attribute| {
-            let kind = short_name(attribute)
+            let kind = asked_for(attribute.attr_type())
                 .map_or_else(|| attribute.attr_type().to_id_string(), str::to_owned);
             format!("{kind}={}", legacy_value(attribute))
         });
@@ -268,7 +282,7 @@ fn plain_name(name: &X509Name<'_>) -> Option<String> {
         if !text.is_empty() {
             text.push_str(", ");
         }
-        text.push_str(short_name(attribute)?);
+        text.push_str(asked_for(attribute.attr_type())?);
         text.push('=');
         text.push_str(attribute.as_str().ok()?);
     }

@@ -68,7 +68,8 @@ impl FromStr for KeyAlgorithm {
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "\"{text}\" is not a key algorithm: ecdsa-p256, ecdsa-p384, ed25519, rsa-2048, rsa-3072 or rsa-4096"
+    "\"{text}\" is not a key algorithm: {}",
+    KeyAlgorithm::ALL.map(|(_, name)| name).join(", ")
 )]
 pub struct UnknownKeyAlgorithm {
     pub text: String,
@@ -118,11 +119,7 @@ impl PrivateKey {
         match algorithm {
             KeyAlgorithm::EcdsaP256 => Self::generate_ecdsa(P256),
             KeyAlgorithm::EcdsaP384 => Self::generate_ecdsa(P384),
-            KeyAlgorithm::Ed25519 => {
-                let document =
-                    Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(fail)?;
-                Self::from_pkcs8(Zeroizing::new(document.as_ref().to_vec()))
-            }
+            KeyAlgorithm::Ed25519 => Self::from_ed25519(Ed25519KeyPair::generate().map_err(fail)?),
             KeyAlgorithm::Rsa2048 => Self::generate_rsa(KeySize::Rsa2048),
             KeyAlgorithm::Rsa3072 => Self::generate_rsa(KeySize::Rsa3072),
             KeyAlgorithm::Rsa4096 => Self::generate_rsa(KeySize::Rsa4096),
@@ -158,13 +155,7 @@ impl PrivateKey {
             }
         }
         if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
-            let spki = AsDer::<PublicKeyX509Der>::as_der(pair.public_key())
-                .map_err(|_| KeyError::Unreadable)?;
-            return Ok(Self {
-                pkcs8: Zeroizing::new(der.to_vec()),
-                spki: spki.as_ref().to_vec(),
-                signer: Signer::Ed25519(pair),
-            });
+            return Self::from_ed25519(pair);
         }
         RsaKeyPair::from_pkcs8(der)
             .or_else(|_| RsaKeyPair::from_der(der))
@@ -183,6 +174,19 @@ impl PrivateKey {
             pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()),
             spki: spki.as_ref().to_vec(),
             signer: Signer::Ecdsa(pair, name),
+        })
+    }
+
+    /// Version 1 whatever it was read from: OpenSSL before 3.2, and what stands on it, cannot read
+    /// version 2, which has the public key too.
+    fn from_ed25519(pair: Ed25519KeyPair) -> Result<Self, KeyError> {
+        let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeyError::Unreadable)?;
+        let spki = AsDer::<PublicKeyX509Der>::as_der(pair.public_key())
+            .map_err(|_| KeyError::Unreadable)?;
+        Ok(Self {
+            pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()),
+            spki: spki.as_ref().to_vec(),
+            signer: Signer::Ed25519(pair),
         })
     }
 
@@ -267,12 +271,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_algorithm_has_one_name() {
+        for (algorithm, name) in KeyAlgorithm::ALL {
+            assert_eq!(serde_json::to_value(algorithm).unwrap(), name);
+            assert_eq!(name.parse(), Ok(algorithm));
+        }
+        let error = "dsa".parse::<KeyAlgorithm>().unwrap_err().to_string();
+        assert!(
+            error.ends_with("ed25519, rsa-2048, rsa-3072, rsa-4096"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn every_algorithm_makes_a_key_that_reads_back_as_itself() {
         for (algorithm, name) in KeyAlgorithm::ALL {
             let key = PrivateKey::generate(algorithm).unwrap();
             let again = PrivateKey::from_der(key.expose_pkcs8()).unwrap();
             assert_eq!(key.spki(), again.spki(), "{name}");
             assert_eq!(name.parse::<KeyAlgorithm>().unwrap(), algorithm);
+        }
+    }
+
+    #[test]
+    fn an_ed25519_key_with_its_public_key_is_read_and_written_without_it() {
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let second = pair.to_pkcs8().unwrap();
+        let first = pair.to_pkcs8v1().unwrap();
+        for der in [second.as_ref(), first.as_ref()] {
+            let key = PrivateKey::from_der(der).unwrap();
+            assert_eq!(key.expose_pkcs8(), first.as_ref());
         }
     }
 

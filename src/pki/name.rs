@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use x509_parser::asn1_rs::{Oid, oid};
 
 /// A subject alternative name.
 ///
@@ -211,17 +212,71 @@ pub struct Subject {
 impl Subject {
     /// The attributes that are set, as short names and values, from country to common name.
     pub fn attributes(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [
-            ("C", &self.country),
-            ("ST", &self.state),
-            ("L", &self.locality),
-            ("O", &self.organization),
-            ("OU", &self.organizational_unit),
-            ("CN", &self.common_name),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)))
+        self.typed().map(|((_, name), value)| (*name, value))
     }
+
+    pub(super) fn typed(&self) -> impl Iterator<Item = (&'static Attribute, &str)> {
+        let values: [_; ASKED] = [
+            &self.country,
+            &self.state,
+            &self.locality,
+            &self.organization,
+            &self.organizational_unit,
+            &self.common_name,
+        ];
+        let set = ATTRIBUTES.iter().zip(values);
+        set.filter_map(|(attribute, value)| Some((attribute, value.as_deref()?)))
+    }
+}
+
+/// A type of attribute, and its short name (RFC 4514 section 3).
+pub(super) type Attribute = (Oid<'static>, &'static str);
+
+/// Of a subject (RFC 5280 section 4.1.2.4 and appendix A.1, RFC 4519).
+static ATTRIBUTES: [Attribute; 10] = [
+    (oid!(2.5.4.6), "C"),
+    (oid!(2.5.4.8), "ST"),
+    (oid!(2.5.4.7), "L"),
+    (oid!(2.5.4.10), "O"),
+    (oid!(2.5.4.11), "OU"),
+    (oid!(2.5.4.3), "CN"),
+    (oid!(2.5.4.5), "serialNumber"),
+    (oid!(0.9.2342.19200300.100.1.1), "UID"),
+    (oid!(0.9.2342.19200300.100.1.25), "DC"),
+    (oid!(1.2.840.113549.1.9.1), "emailAddress"),
+];
+
+/// How many of them, the first, can be asked for: those of [`Subject`], in its order.
+const ASKED: usize = 6;
+
+/// The short name of a type that can be asked for.
+pub(super) fn asked_for(kind: &Oid<'_>) -> Option<&'static str> {
+    among(&ATTRIBUTES[..ASKED], kind)
+}
+
+/// The short name of a type.
+pub(super) fn short_name(kind: &Oid<'_>) -> Option<&'static str> {
+    among(&ATTRIBUTES, kind)
+}
+
+fn among(known: &[Attribute], kind: &Oid<'_>) -> Option<&'static str> {
+    known
+        .iter()
+        .find(|(known, _)| known == kind)
+        .map(|(_, name)| *name)
+}
+
+/// Whether a type has this short name, in capitals or not.
+pub fn is_attribute(name: &str) -> bool {
+    let mut names = ATTRIBUTES.iter();
+    names.any(|(_, known)| known.eq_ignore_ascii_case(name))
+}
+
+/// An address by its octets (RFC 5280 section 4.2.1.6).
+pub(super) fn address(octets: &[u8]) -> Option<IpAddr> {
+    let ipv4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    ipv4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
+        .ok()
 }
 
 /// `C=NL, O=Lab, CN=app-server`.

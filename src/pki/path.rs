@@ -34,6 +34,14 @@ impl Usage {
             Self::Server => "serverAuth",
         }
     }
+
+    /// That of its extended key usage.
+    pub const fn oid(self) -> &'static str {
+        match self {
+            Self::Client => "1.3.6.1.5.5.7.3.2",
+            Self::Server => "1.3.6.1.5.5.7.3.1",
+        }
+    }
 }
 
 /// The roots that a chain must lead to.
@@ -84,14 +92,21 @@ pub enum Uncovered {
     Allow,
 }
 
-/// Builds and checks a path from `leaf` through some of `others` to one of `anchors` at `at`.
-///
-/// The usage must be allowed by the leaf and by every intermediate that names usages. With `crls`
-/// (DER), every link must be found unrevoked in one of them that is current.
+/// What a path must hold under.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    pub at: OffsetDateTime,
+    /// Allowed by the leaf and by every intermediate that names usages.
+    pub usage: Usage,
+    /// DER. With any, every link must be found unrevoked in one of them that is current.
+    pub crls: &'a [Vec<u8>],
+    pub uncovered: Uncovered,
+}
+
+/// [`validate_under`] terms that let no link be uncovered where there are `crls`.
 ///
 /// # Errors
-/// webpki's reason; `UnknownIssuer` when no path could be built at all, `UnknownRevocationStatus`
-/// when a link's issuer has no revocation list among `crls`.
+/// As there.
 pub fn validate(
     leaf: &Certificate,
     others: &[Certificate],
@@ -100,21 +115,25 @@ pub fn validate(
     usage: Usage,
     crls: &[Vec<u8>],
 ) -> Result<Path, PathError> {
-    validate_where(leaf, others, anchors, at, usage, crls, Uncovered::Refuse)
+    let terms = Terms {
+        at,
+        usage,
+        crls,
+        uncovered: Uncovered::Refuse,
+    };
+    validate_under(leaf, others, anchors, terms)
 }
 
-/// The same, with a choice for links that no list covers.
+/// Builds and checks a path from `leaf` through some of `others` to one of `anchors`.
 ///
 /// # Errors
-/// As [`validate`].
-pub fn validate_where(
+/// webpki's reason; `UnknownIssuer` when no path could be built at all, `UnknownRevocationStatus`
+/// when a link's issuer has no revocation list among those that must cover it.
+pub fn validate_under(
     leaf: &Certificate,
     others: &[Certificate],
     anchors: &Anchors,
-    at: OffsetDateTime,
-    usage: Usage,
-    crls: &[Vec<u8>],
-    uncovered: Uncovered,
+    terms: Terms<'_>,
 ) -> Result<Path, PathError> {
     let leaf_der = CertificateDer::from(leaf.der());
     let end_entity = EndEntityCert::try_from(&leaf_der)?;
@@ -123,22 +142,18 @@ pub fn validate_where(
         .iter()
         .map(webpki::anchor_from_trusted_cert)
         .collect::<Result<_, _>>()?;
-    let issuers: Vec<_> = others.iter().chain(&anchors.0).collect();
-    let crls: Vec<CertRevocationList<'_>> = crl::newest_first(crls, &issuers, at)
-        .into_iter()
-        .map(|der| BorrowedCertRevocationList::from_der(der).map(CertRevocationList::from))
-        .collect::<Result<_, _>>()?;
+    let crls = lists(others, anchors, terms)?;
     let crls: Vec<&CertRevocationList<'_>> = crls.iter().collect();
     let revocation = RevocationOptionsBuilder::new(&crls).ok().map(|options| {
         options
             .with_expiration_policy(ExpirationPolicy::Enforce)
-            .with_status_policy(match uncovered {
+            .with_status_policy(match terms.uncovered {
                 Uncovered::Refuse => UnknownStatusPolicy::Deny,
                 Uncovered::Allow => UnknownStatusPolicy::Allow,
             })
             .build()
     });
-    let seconds = u64::try_from(at.unix_timestamp()).unwrap_or(0);
+    let seconds = u64::try_from(terms.at.unix_timestamp()).unwrap_or(0);
     // Of several issuers of one name and key (cross-signed), the one that ends last is tried first, so
     // that the path does not depend on the order in which they came.
     let mut by_end: Vec<&Certificate> = others.iter().collect();
@@ -149,7 +164,7 @@ pub fn validate_where(
         &trusted,
         &other_ders,
         UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
-        match usage {
+        match terms.usage {
             Usage::Client => KeyUsage::client_auth(),
             Usage::Server => KeyUsage::server_auth(),
         },
@@ -159,20 +174,33 @@ pub fn validate_where(
     let same = trusted.iter().zip(&anchors.0);
     let same = same.filter(|(known, _)| *known == path.anchor());
     let anchor =
-        longest_open(same.map(|(_, anchor)| anchor), at).ok_or(PathError::UnknownIssuer)?;
+        longest_open(same.map(|(_, anchor)| anchor), terms.at).ok_or(PathError::UnknownIssuer)?;
+    let known = |der: &[u8]| others.iter().find(|other| other.der() == der);
     let intermediates = path
         .intermediate_certificates()
-        .filter_map(|link| {
-            others
-                .iter()
-                .find(|other| other.der() == link.der().as_ref())
-        })
+        .filter_map(|link| known(link.der().as_ref()))
         .cloned()
         .collect();
     Ok(Path {
         intermediates,
         anchor: anchor.clone(),
     })
+}
+
+/// The revocation lists, in the order in which they are to be asked.
+fn lists<'a>(
+    others: &[Certificate],
+    anchors: &Anchors,
+    terms: Terms<'a>,
+) -> Result<Vec<CertRevocationList<'a>>, PathError> {
+    if terms.crls.is_empty() {
+        return Ok(Vec::new());
+    }
+    let issuers: Vec<_> = others.iter().chain(&anchors.0).collect();
+    crl::newest_first(terms.crls, &issuers, terms.at)
+        .into_iter()
+        .map(|der| BorrowedCertRevocationList::from_der(der).map(CertRevocationList::from))
+        .collect()
 }
 
 /// To webpki an anchor is a name and a key. Of a root and its renewal, peers take the one that is valid.

@@ -73,8 +73,32 @@ pub fn begins_a_block(text: &[u8]) -> bool {
         .any(|line| line.starts_with(BEGIN))
 }
 
+/// The certificates, DER, of a file that is to hold some.
+///
+/// # Errors
+/// What is wrong with it, in words that go on from "reading FILE".
+pub fn required(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let ders = certificates(text).map_err(|error| error.to_string())?;
+    if ders.is_empty() {
+        let instead = instead_of_certificates(text);
+        return Err(format!("it contains no PEM certificate{instead}"));
+    }
+    Ok(ders)
+}
+
+/// As [`required`], and parsed.
+///
+/// # Errors
+/// As [`required`].
+pub fn required_parsed(text: &[u8]) -> Result<Vec<Certificate>, String> {
+    let parsed = required(text)?.into_iter().map(Certificate::from_der);
+    parsed
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())
+}
+
 /// What follows "it contains no PEM certificate": what the file is instead, where that can be told.
-pub fn instead_of_certificates(bytes: &[u8]) -> String {
+fn instead_of_certificates(bytes: &[u8]) -> String {
     let instead = if bytes.trim_ascii().is_empty() {
         "it is empty"
     } else if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {

@@ -2,7 +2,6 @@
 //! form in which EST servers and `.p7b` files carry them. Nothing in it is signed.
 
 use data_encoding::BASE64_NOPAD;
-use x509_parser::asn1_rs::Oid;
 
 use super::ber::{self, BerError, Element};
 use super::pem::{self, Block, PemError};
@@ -143,7 +142,7 @@ fn base64(text: &[u8]) -> Result<Vec<u8>, Pkcs7Error> {
 
 /// What RFC 5652 calls this content type, or the object identifier.
 fn kind_name(oid: &[u8]) -> String {
-    let oid = Oid::new(oid.into()).to_id_string();
+    let oid = ber::dotted(oid);
     match oid.as_str() {
         "1.2.840.113549.1.7.1" => "Data, without certificates".to_owned(),
         "1.2.840.113549.1.7.3" => "EnvelopedData, which is encrypted".to_owned(),

@@ -8,7 +8,7 @@ use x509_parser::verify::verify_signature;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 use super::ber;
-use super::facts::KeyFacts;
+use super::facts::{KeyFacts, LEAST_RSA_BITS};
 
 /// Those of path validation.
 pub(super) const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = webpki::ALL_VERIFICATION_ALGS;
@@ -23,7 +23,7 @@ pub enum Proof {
 }
 
 /// The sizes of RSA keys, in bits, that are verified with.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+const RSA_BITS: std::ops::RangeInclusive<usize> = LEAST_RSA_BITS..=8192;
 
 /// Of a certificate, request or list (`SEQUENCE { content, algorithm, signature }`, DER): whether the key
 /// (DER `SubjectPublicKeyInfo`) made its signature.

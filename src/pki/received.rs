@@ -1,8 +1,6 @@
 //! A signing request that somebody else made (PKCS#10, RFC 2986): read once, its signature proven,
 //! nothing in it trusted. What an authority grants of it is the authority's own decision.
 
-use std::net::IpAddr;
-
 use rcgen::string::{Ia5String, PrintableString};
 use rcgen::{DistinguishedName, DnType, DnValue, PublicKeyData, SignatureAlgorithm};
 use x509_parser::asn1_rs::Tag;
@@ -12,8 +10,8 @@ use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
-use super::facts::{KeyFacts, display_name, key_facts};
-use super::name::AltName;
+use super::facts::{KeyFacts, LEAST_RSA_BITS, display_name, key_facts};
+use super::name::{AltName, address, short_name};
 use super::usages::purposes;
 
 /// What a request asks for. The requester holds the private key: the signature proves it.
@@ -104,16 +102,21 @@ impl ReceivedRequest {
     ) -> Result<(), ReceivedError> {
         let oid = attribute.attr_type().to_id_string();
         let arcs: Option<Vec<u64>> = attribute.attr_type().iter().map(Iterator::collect);
-        let name = ATTRIBUTES
-            .iter()
-            .find(|(known, _)| *known == oid)
-            .map_or(oid.as_str(), |(_, name)| name);
+        let arcs = arcs
+            .filter(|arcs| can_be_written(arcs))
+            .ok_or_else(|| ReceivedError::Subject("an attribute has an unusable OID".to_owned()))?;
+        let name = short_name(attribute.attr_type()).unwrap_or(&oid);
         let refuse = |why: &str| ReceivedError::Subject(format!("{name} {why}"));
         let text = std::str::from_utf8(attribute.attr_value().data)
             .ok()
             .filter(|text| !text.is_empty() && !text.chars().any(char::is_control))
             .ok_or_else(|| refuse("is empty or not plain text"))?;
-        let value = match attribute.attr_value().tag() {
+        let tag = attribute.attr_value().tag();
+        // X.680 section 41.4 allows it; rcgen's writer panics.
+        if tag == Tag::PrintableString && text.contains('?') {
+            return Err(refuse("has a question mark: make it a UTF8String"));
+        }
+        let value = match tag {
             Tag::Utf8String => Some(DnValue::Utf8String(text.to_owned())),
             Tag::PrintableString => PrintableString::try_from(text)
                 .ok()
@@ -122,7 +125,7 @@ impl ReceivedRequest {
             _ => None,
         }
         .ok_or_else(|| refuse("is not a UTF8String, PrintableString or IA5String"))?;
-        let kind = DnType::from_oid(&arcs.ok_or_else(|| refuse("has an unusable OID"))?);
+        let kind = DnType::from_oid(&arcs);
         // rcgen's names hold each kind once; a second would silently replace the first.
         if self.distinguished_name.get(&kind).is_some() {
             return Err(refuse("is given twice; name each attribute once"));
@@ -164,6 +167,11 @@ impl PublicKeyData for ReceivedRequest {
     }
 }
 
+/// X.690 section 8.19.4: rcgen panics over others. From 2.40 on, x509-parser reads the first two wrong.
+fn can_be_written(arcs: &[u64]) -> bool {
+    matches!(arcs, [0..=2, 0..=39, ..])
+}
+
 /// How `SubjectPublicKeyInfo` names this kind of key; chosen by the key, since a request may be
 /// signed with another digest than the curve's own.
 fn algorithm(key: &KeyFacts) -> Option<&'static SignatureAlgorithm> {
@@ -171,7 +179,7 @@ fn algorithm(key: &KeyFacts) -> Option<&'static SignatureAlgorithm> {
         KeyFacts::Ec { curve } if curve == "P-256" => Some(&rcgen::PKCS_ECDSA_P256_SHA256),
         KeyFacts::Ec { curve } if curve == "P-384" => Some(&rcgen::PKCS_ECDSA_P384_SHA384),
         KeyFacts::Ed25519 => Some(&rcgen::PKCS_ED25519),
-        KeyFacts::Rsa { bits } if *bits >= 2048 => Some(&rcgen::PKCS_RSA_SHA256),
+        KeyFacts::Rsa { bits } if *bits >= LEAST_RSA_BITS => Some(&rcgen::PKCS_RSA_SHA256),
         _ => None,
     }
 }
@@ -182,30 +190,13 @@ fn alt_name(name: &GeneralName<'_>) -> Result<AltName, ReceivedError> {
         GeneralName::URI(uri) => AltName::uri(uri),
         GeneralName::RFC822Name(email) => AltName::email(email),
         GeneralName::IPAddress(octets) => {
-            return <[u8; 4]>::try_from(*octets)
-                .map(IpAddr::from)
-                .or_else(|_| <[u8; 16]>::try_from(*octets).map(IpAddr::from))
-                .map(AltName::Ip)
-                .map_err(|_| ReceivedError::Name("an IP address of an odd length".to_owned()));
+            let odd = || ReceivedError::Name("an IP address of an odd length".to_owned());
+            return address(octets).map(AltName::Ip).ok_or_else(odd);
         }
         other => return Err(ReceivedError::Name(other.to_string())),
     };
     read.map_err(|error| ReceivedError::Name(error.text))
 }
-
-/// Short names of the attributes that RFC 4519 and RFC 5280 section 4.1.2.4 speak of.
-const ATTRIBUTES: &[(&str, &str)] = &[
-    ("2.5.4.3", "CN"),
-    ("2.5.4.5", "serialNumber"),
-    ("2.5.4.6", "C"),
-    ("2.5.4.7", "L"),
-    ("2.5.4.8", "ST"),
-    ("2.5.4.10", "O"),
-    ("2.5.4.11", "OU"),
-    ("0.9.2342.19200300.100.1.1", "UID"),
-    ("0.9.2342.19200300.100.1.25", "DC"),
-    ("1.2.840.113549.1.9.1", "emailAddress"),
-];
 
 /// Why a request cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

@@ -72,16 +72,9 @@ impl SigningRequest {
 
 fn distinguished_name(subject: &Subject) -> DistinguishedName {
     let mut name = DistinguishedName::new();
-    for (attribute, value) in subject.attributes() {
-        let kind = match attribute {
-            "C" => DnType::CountryName,
-            "ST" => DnType::StateOrProvinceName,
-            "L" => DnType::LocalityName,
-            "O" => DnType::OrganizationName,
-            "OU" => DnType::OrganizationalUnitName,
-            _ => DnType::CommonName,
-        };
-        name.push(kind, value);
+    for ((kind, _), value) in subject.typed() {
+        let arcs: Vec<u64> = kind.iter().into_iter().flatten().collect();
+        name.push(DnType::from_oid(&arcs), value);
     }
     name
 }
@@ -111,4 +104,28 @@ pub fn san(name: &AltName) -> Result<SanType, RequestError> {
 #[error("making a signing request: {reason}")]
 pub struct RequestError {
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::csr::Csr;
+    use crate::pki::key::KeyAlgorithm;
+
+    #[test]
+    fn every_attribute_is_asked_for_by_its_own_type() {
+        let subject = Subject {
+            common_name: Some("app-server".to_owned()),
+            organization: Some("Lab".to_owned()),
+            organizational_unit: Some("Edge".to_owned()),
+            country: Some("NL".to_owned()),
+            state: Some("Noord-Holland".to_owned()),
+            locality: Some("Haarlem".to_owned()),
+        };
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let request = SigningRequest::new(&key, subject, Vec::new(), Usage::Client).unwrap();
+        let expected = "C=NL, ST=Noord-Holland, L=Haarlem, O=Lab, OU=Edge, CN=app-server";
+        assert_eq!(Csr::from_der(request.der()).unwrap().subject, expected);
+        assert_eq!(request.subject.to_string(), expected);
+    }
 }

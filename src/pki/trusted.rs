@@ -2,18 +2,17 @@
 //! anchor for, and those that it is not (openssl-x509(1), -addtrust and -addreject).
 
 use super::ber;
+use super::path::Usage;
 
-/// Usages as the content of DER object identifiers.
+/// Usages by their object identifiers.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Marks {
     /// `None` where nothing is said of trust.
-    trusted: Option<Vec<Vec<u8>>>,
-    rejected: Vec<Vec<u8>>,
+    trusted: Option<Vec<String>>,
+    rejected: Vec<String>,
 }
 
-const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
-const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
-const ANY: &[u8] = &[0x55, 0x1d, 0x25, 0];
+const ANY: &str = "2.5.29.37.0";
 
 /// The certificate, and what is said behind it; the whole where it cannot be told apart.
 pub fn read(der: &[u8]) -> (&[u8], Marks) {
@@ -25,7 +24,7 @@ pub fn read(der: &[u8]) -> (&[u8], Marks) {
         for field in ber::elements(said.content).map_while(Result::ok) {
             let usages = || {
                 let usages = ber::elements(field.content).map_while(Result::ok);
-                usages.map(|usage| usage.content.to_vec()).collect()
+                usages.map(|usage| ber::dotted(usage.content)).collect()
             };
             match field.tag {
                 ber::SEQUENCE => marks.trusted = Some(usages()),
@@ -38,14 +37,12 @@ pub fn read(der: &[u8]) -> (&[u8], Marks) {
 }
 
 impl Marks {
-    /// Whether it may be an anchor for `clientAuth` or `serverAuth`. Where usages are trusted, no others are.
-    pub fn permit(&self, purpose: &str) -> bool {
-        let wanted = match purpose {
-            "serverAuth" => SERVER_AUTH,
-            _ => CLIENT_AUTH,
+    /// Whether it may be an anchor for this. Where usages are trusted, no others are.
+    pub fn permit(&self, wanted: Usage) -> bool {
+        let names = |usages: &Vec<String>| {
+            let mut usages = usages.iter();
+            usages.any(|usage| usage == wanted.oid() || usage == ANY)
         };
-        let names =
-            |usages: &Vec<Vec<u8>>| usages.iter().any(|usage| usage == wanted || usage == ANY);
         !names(&self.rejected) && self.trusted.as_ref().is_none_or(names)
     }
 

@@ -1,7 +1,7 @@
 //! What a key may be used for: the key usage and extended key usage extensions (RFC 5280 section
-//! 4.2.1.3 and 4.2.1.12) by their names.
+//! 4.2.1.3 and 4.2.1.12), and Netscape's certificate type before them, by their names.
 
-use x509_parser::extensions::ExtendedKeyUsage;
+use x509_parser::extensions::{ExtendedKeyUsage, NSCertType};
 
 /// What the key may do (RFC 5280 section 4.2.1.3).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,10 +49,13 @@ impl From<&x509_parser::extensions::KeyUsage> for KeyUsage {
     }
 }
 
+/// Every usage (RFC 5280 section 4.2.1.12).
+pub const ANY: &str = "anyExtendedKeyUsage";
+
 /// By name, or by OID where it has none here.
 pub(super) fn purposes(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
     let mut names: Vec<String> = [
-        (usage.any, "any"),
+        (usage.any, ANY),
         (usage.client_auth, "clientAuth"),
         (usage.server_auth, "serverAuth"),
         (usage.code_signing, "codeSigning"),
@@ -66,4 +69,20 @@ pub(super) fn purposes(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
     .collect();
     names.extend(usage.other.iter().map(ToString::to_string));
     names
+}
+
+/// By the names that OpenSSL's configuration has for them (`nsCertType`).
+pub(super) fn netscape_types(types: &NSCertType) -> Vec<&'static str> {
+    [
+        (types.ssl_client(), "client"),
+        (types.ssl_server(), "server"),
+        (types.smime(), "email"),
+        (types.object_signing(), "objsign"),
+        (types.ssl_ca(), "sslCA"),
+        (types.smime_ca(), "emailCA"),
+        (types.object_signing_ca(), "objCA"),
+    ]
+    .into_iter()
+    .filter_map(|(set, name)| set.then_some(name))
+    .collect()
 }

@@ -4,21 +4,11 @@
 use serde_json::{Map, Value};
 
 use crate::finding::Finding;
+use crate::line::is_hidden;
 use crate::outcome::{
     Asked, AuthorityPlace, CertificateSummary, FloorSummary, IdentityReport, Look, PlacementReport,
     Report, WindowSummary,
 };
-
-/// A character that does not stand for itself on a screen: controls, separators of lines, and
-/// those that reorder (UAX #9), join, or are not seen at all.
-pub fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-}
 
 /// `text` with every hidden character written out, as `\n` or `\u{202e}`, and `##` parted: `##[…]`,
 /// `##vso[…]` and `##teamcity[…]` are commands wherever they stand in a log.

@@ -14,13 +14,10 @@ pub struct ExitCode {
     pub pipeline: &'static str,
 }
 
-/// Findings that pass by themselves, though what else ends with their exit code does not.
-const PASSING: [&str; 2] = ["image-busy", "image-changed-meanwhile"];
-
 /// Whether the same command may succeed later, nothing else changed.
 pub fn again(report: &Report) -> Option<bool> {
     let errors = report.findings.iter().filter(|found| found.is_error());
-    let mut passing = errors.map(|error| PASSING.contains(&error.code.as_str()));
+    let mut passing = errors.map(|error| error.code.is_passing());
     let again = of(report.outcome).again;
     if passing.next() == Some(true) && passing.all(|passes| passes) {
         return Some(true);
@@ -63,7 +60,7 @@ pub const fn of(outcome: Outcome) -> ExitCode {
             "Retry the job a few times, some minutes apart.",
         ),
         Outcome::Image => (
-            "the image could not be read or written; nothing in it was changed",
+            "the image could not be read or written; nothing in it was changed, unless a finding says otherwise",
             Some(false),
             "Fail the build; check the path, the space and the permissions that the finding names.",
         ),
@@ -113,4 +110,32 @@ pub fn table() -> String {
         ));
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::finding::{Code, Finding};
+
+    fn ended(codes: &[Code]) -> Option<bool> {
+        let mut report = Report::new("provision", OffsetDateTime::UNIX_EPOCH);
+        report.conclude(Outcome::Image);
+        let errors = codes.iter().map(|code| Finding::error(*code, "no"));
+        report.findings.extend(errors);
+        report
+            .findings
+            .push(Finding::note(Code::new("said"), "by the way"));
+        again(&report)
+    }
+
+    #[test]
+    fn a_retry_helps_where_every_error_passes_by_itself() {
+        let (lasting, passing) = (Code::new("lasting"), Code::new("a-moment").passing());
+        assert_eq!(ended(&[passing, passing]), Some(true));
+        assert_eq!(ended(&[passing, lasting]), Some(false));
+        assert_eq!(ended(&[lasting]), Some(false));
+        assert_eq!(ended(&[]), Some(false));
+    }
 }

@@ -124,7 +124,7 @@ pub fn step_summary(report: &Report) -> String {
 ///
 /// `outcome` and `exit_code` always; `identities`, a JSON object by name; `not_after`,
 /// `rebuild_by` and `remaining_seconds`, the earliest and least over all identities; `fingerprint`
-/// and `serial` where there is one identity. `token` is random text that no value can foresee:
+/// and `serial` where there is one identity. None of a certificate that was not kept. `token` is random text that no value can foresee:
 /// it ends each value.
 pub fn outputs(report: &Report, token: &str) -> String {
     let report = escape::visible_report(report);
@@ -132,7 +132,8 @@ pub fn outputs(report: &Report, token: &str) -> String {
         ("outcome", report.outcome.as_str().to_owned()),
         ("exit_code", report.exit_code.to_string()),
     ];
-    let windows = || report.identities.iter().filter_map(|it| it.window.as_ref());
+    let kept = || report.identities.iter().filter(|it| it.stands());
+    let windows = || kept().filter_map(|it| it.window.as_ref());
     if let Some(at) = windows().map(|window| window.not_after).min() {
         outputs.push(("not_after", rfc3339(at)));
     }
@@ -142,12 +143,8 @@ pub fn outputs(report: &Report, token: &str) -> String {
     if let Some(least) = windows().map(|window| window.remaining_seconds).min() {
         outputs.push(("remaining_seconds", least.to_string()));
     }
-    if let [
-        IdentityReport {
-            certificate: Some(certificate),
-            ..
-        },
-    ] = report.identities.as_slice()
+    if let [one] = report.identities.as_slice()
+        && let Some(certificate) = one.certificate.as_ref().filter(|_| one.stands())
     {
         outputs.push(("fingerprint", certificate.fingerprint.clone()));
         outputs.push(("serial", certificate.serial.clone()));
@@ -172,8 +169,9 @@ fn by_name(identities: &[IdentityReport]) -> String {
     let all: Map<String, Value> = identities
         .iter()
         .map(|identity| {
-            let certificate = identity.certificate.as_ref();
-            let window = identity.window.as_ref();
+            let kept = identity.stands();
+            let certificate = identity.certificate.as_ref().filter(|_| kept);
+            let window = identity.window.as_ref().filter(|_| kept);
             let files = identity
                 .placements
                 .iter()

@@ -6,7 +6,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
-use super::{Format, Renderer, Style, escape};
+use super::{Format, Renderer, Style};
+use crate::line::is_hidden;
 use crate::outcome::Report;
 
 pub const FORMAT: Format = Format {
@@ -38,7 +39,7 @@ pub(super) fn ascii_where_hidden(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     let mut last = ' ';
     for c in json.chars() {
-        if (c != '\n' && escape::is_hidden(c)) || (c == '#' && last == '#') {
+        if (c != '\n' && is_hidden(c)) || (c == '#' && last == '#') {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 safe.push_str(&format!("\\u{unit:04x}"));
             }

@@ -20,6 +20,7 @@ pub mod prometheus;
 mod selection;
 mod words;
 
+pub use escape::visible;
 pub use json::schema;
 pub use selection::{Selection, SelectionError};
 

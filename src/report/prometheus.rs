@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::{Format, Renderer, Style, escape};
-use crate::outcome::{Change, IdentityReport, Report};
+use crate::outcome::{IdentityReport, Report};
 
 pub const FORMAT: Format = Format {
     name: "prometheus",
@@ -120,15 +120,10 @@ fn each(report: &Report, value: fn(&IdentityReport) -> Option<i64>) -> Vec<Serie
     report
         .identities
         .iter()
-        .filter(|it| stands(it))
+        // Nobody must be called when a certificate ends that was refused.
+        .filter(|it| it.stands())
         .filter_map(|it| Some((vec![("identity", it.name.clone())], value(it)?)))
         .collect()
-}
-
-/// A certificate that was refused stands nowhere: nobody must be called when it ends.
-fn stands(identity: &IdentityReport) -> bool {
-    let files = &identity.placements;
-    files.is_empty() || files.iter().any(|file| file.change != Change::NotWritten)
 }
 
 fn one(value: i64) -> Series {

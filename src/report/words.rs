@@ -11,7 +11,7 @@ const YEAR: i64 = 365 * DAY;
 
 /// `2026-12-07 23:00:00 UTC`.
 pub fn date(at: OffsetDateTime) -> String {
-    let at = at.to_offset(UtcOffset::UTC);
+    let at = at.checked_to_offset(UtcOffset::UTC).unwrap_or(at);
     format!(
         "{} {:02}:{:02}:{:02} UTC",
         at.date(),

@@ -6,7 +6,7 @@ use super::{LONGEST, PATIENCE, SecretSource, words};
 use crate::finding::{Code, Finding};
 use crate::os_error;
 
-const UNREADABLE: Code = Code::new("secret-unreadable");
+pub const UNREADABLE: Code = Code::new("secret-unreadable");
 pub(super) const EXPOSED: Code = Code::new("secret-file-exposed");
 
 /// Text that names no secret source. The text itself is not kept: it may be the secret.

@@ -12,9 +12,10 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
@@ -23,7 +24,7 @@ use zeroize::Zeroizing;
 use crate::secret::Secret;
 use crate::thread;
 
-pub use error::{NotASource, Reason, SecretSourceError};
+pub use error::{NotASource, Reason, SecretSourceError, UNREADABLE};
 
 /// Longest secret read, in bytes: a key, a token or a JSON of credentials is far shorter.
 pub const LONGEST: u64 = 64 * 1024;
@@ -55,6 +56,11 @@ impl SecretSource {
     /// # Errors
     /// [`SecretSourceError`]; it never holds any of what was read.
     pub fn read(&self) -> Result<Secret, SecretSourceError> {
+        let mut read_ahead = ahead();
+        if let Some(at) = read_ahead.iter().position(|(source, _)| source == self) {
+            return Ok(read_ahead.swap_remove(at).1);
+        }
+        drop(read_ahead);
         let read = match self {
             Self::Environment(name) => environment(name),
             Self::File(path) => file(path),
@@ -72,6 +78,17 @@ impl SecretSource {
         Ok(Secret::new(bytes.to_vec()))
     }
 
+    /// As [`read`](Self::read), which then finds the same: a descriptor, or a command, may give something
+    /// only once.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_ahead(&self) -> Result<Secret, SecretSourceError> {
+        let secret = self.read()?;
+        ahead().push((self.clone(), secret.clone()));
+        Ok(secret)
+    }
+
     /// A relative `file:` path, and the program of a `cmd:` that is one, seen from `directory`; a program
     /// without a slash is looked up in `PATH`.
     #[must_use]
@@ -80,7 +97,7 @@ impl SecretSource {
             Self::File(path) => Self::File(directory.join(path)),
             Self::Command(mut argv) => {
                 if let Some(program) = argv.first_mut().filter(|program| program.contains('/')) {
-                    let path = directory.join(program.trim_start_matches("./"));
+                    let path = directory.join(without_dot(program));
                     if let Some(path) = path.to_str().filter(|path| path.contains('/')) {
                         *program = path.to_owned();
                     }
@@ -169,11 +186,24 @@ impl JsonSchema for SecretSource {
     }
 }
 
+/// `./x` as `x`, which reads better behind a directory.
+fn without_dot(path: &str) -> &str {
+    path.strip_prefix("./")
+        .filter(|rest| !rest.starts_with('/'))
+        .unwrap_or(path)
+}
+
 /// POSIX 1-2017, Base Definitions 8.1, without its preference for upper case.
 fn is_variable(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// What was read and is yet to be used.
+fn ahead() -> MutexGuard<'static, Vec<(SecretSource, Secret)>> {
+    static AHEAD: Mutex<Vec<(SecretSource, Secret)>> = Mutex::new(Vec::new());
+    AHEAD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 type Bytes = Zeroizing<Vec<u8>>;
@@ -209,7 +239,12 @@ fn file(path: &Path) -> Result<Bytes, Reason> {
 
 fn descriptor(number: u32) -> Result<Bytes, Reason> {
     // Opened anew, since a number alone cannot be owned; a pipe gives the same bytes this way.
-    let opened = File::open(format!("/proc/self/fd/{number}"));
+    let opened = File::options()
+        .read(true)
+        // Opening a FIFO that nobody writes to any more would wait for a new writer.
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(format!("/proc/self/fd/{number}"))
+        .and_then(|file| Ok(fcntl_setfl(&file, OFlags::empty()).map(|()| file)?));
     let mut file = opened.or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => Err(Reason::Closed),
         // A socket, or a file that only who opened it may open.

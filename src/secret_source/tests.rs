@@ -113,6 +113,46 @@ fn a_pipe_is_read_to_its_end() {
     );
 }
 
+/// A shell opened it for this command (`4<fifo`), and whoever wrote into it has ended.
+#[test]
+fn a_fifo_whose_writer_is_gone_gives_what_was_written() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fifo");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &path,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    let both = File::options().read(true).write(true).open(&path).unwrap();
+    let reader = File::open(&path).unwrap();
+    (&both).write_all(b"from a fifo\n").unwrap();
+    drop(both);
+    let source = format!("fd:{}", reader.as_raw_fd());
+    assert_eq!(read(&source).unwrap(), b"from a fifo");
+    let error = read(&source).unwrap_err();
+    assert!(matches!(error.reason, Reason::Empty), "{error}");
+}
+
+#[test]
+fn the_program_of_a_command_is_seen_from_the_files_directory() {
+    for (written, seen) in [
+        ("cmd:./pw now", "cmd:/build/pw"),
+        ("cmd:bin/pw", "cmd:/build/bin/pw"),
+        ("cmd:../pw", "cmd:/build/../pw"),
+        ("cmd:.//../pw", "cmd:/build/.//../pw"),
+        ("cmd:/usr/bin/pw", "cmd:/usr/bin/pw"),
+        ("cmd:pw", "cmd:pw"),
+    ] {
+        let source: SecretSource = written.parse().unwrap();
+        let source = source.relative_to(Path::new("/build"));
+        assert_eq!(source.to_string(), seen, "{written}");
+    }
+}
+
 #[test]
 fn a_command_gives_what_it_prints_and_no_shell_reads_its_arguments() {
     assert_eq!(

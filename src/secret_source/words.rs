@@ -19,6 +19,7 @@ fn shell_words(text: &str) -> Result<Vec<String>, NotWords> {
     let mut word: Option<String> = None;
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
+        let begins = word.is_none();
         match c {
             ' ' | '\t' | '\n' => words.extend(word.take()),
             '\'' => single_quoted(&mut rest, word.get_or_insert_default())?,
@@ -27,9 +28,10 @@ fn shell_words(text: &str) -> Result<Vec<String>, NotWords> {
                 let escaped = rest.next().ok_or(NotWords::Unfinished)?;
                 word.get_or_insert_default().push(escaped);
             }
-            '|' | '&' | ';' | '<' | '>' | '(' | ')' | '$' | '`' | '*' | '?' => {
+            '|' | '&' | ';' | '<' | '>' | '(' | ')' | '$' | '`' | '*' | '?' | '[' | '{' => {
                 return Err(NotWords::Shell { character: c });
             }
+            '~' | '#' if begins => return Err(NotWords::Shell { character: c }),
             _ => word.get_or_insert_default().push(c),
         }
     }
@@ -96,6 +98,7 @@ mod tests {
             (r#"a 'b c' "d e" f\ g"#, vec!["a", "b c", "d e", "f g"]),
             (r#"a '' "" b"#, vec!["a", "", "", "b"]),
             (r#"a'b'"c"d"#, vec!["abcd"]),
+            ("a ''~ b~ c#", vec!["a", "~", "b~", "c#"]),
             (r#"a "\"\\\$\x" '\n'"#, vec!["a", r#""\$\x"#, r"\n"]),
             (r#"["a", "b c", "$"]"#, vec!["a", "b c", "$"]),
         ] {
@@ -114,6 +117,10 @@ mod tests {
             "a &",
             "a `b`",
             "a *",
+            "a [bc]",
+            "a {b,c}",
+            "~/bin/a",
+            "a # b",
         ] {
             assert!(matches!(split(text), Err(NotWords::Shell { .. })), "{text}");
         }

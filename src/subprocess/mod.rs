@@ -2,6 +2,7 @@
 //! ended with all that it started when certbake is told to end.
 
 mod interrupt;
+mod start;
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -17,6 +18,7 @@ use rustix::process::{Pid, Signal};
 use zeroize::Zeroizing;
 
 pub use interrupt::signals_are_handled;
+pub use start::{can_be_run, why_not_started};
 
 /// How long pipes may stay open after the program itself has ended.
 const GRACE: Duration = Duration::from_millis(500);

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{CONFIGURATION_CHANGED, Evidence, Policy};
 use crate::outcome::{FloorSummary, WindowSummary};
 use crate::pki::chain::EffectiveWindow;
-use crate::pki::path::{self, PathError, Uncovered};
+use crate::pki::path::{self, PathError, Terms, Uncovered};
 use crate::pki::{Anchors, Certificate, Chain, Usage};
 use crate::span::Span;
 
@@ -30,6 +30,8 @@ pub(super) struct Trust {
     pub(super) path: Result<Certificate, PathError>,
     /// The path holds, but not every link could be looked up in a revocation list.
     pub(super) revocation_unknown: bool,
+    /// The moment that it was to hold at.
+    at: OffsetDateTime,
 }
 
 impl<'a> Case<'a> {
@@ -48,6 +50,7 @@ impl<'a> Case<'a> {
                     path.anchor
                 }),
                 revocation_unknown,
+                at,
             }
         });
         Self {
@@ -99,6 +102,20 @@ impl<'a> Case<'a> {
                 top.is_some_and(|top| top.facts().issuer_der == anchor.facts().subject_der)
             })
             .map(Link::Anchor)
+    }
+
+    /// Whether something between the certificate and the anchors is on these lists alone.
+    pub(super) fn is_revoked_by(&self, crls: &[Vec<u8>]) -> bool {
+        let (Some(anchors), Some(trust)) = (self.evidence.anchors, &self.trust) else {
+            return false;
+        };
+        let terms = Terms {
+            at: trust.at,
+            usage: self.usage().unwrap_or_default(),
+            crls,
+            uncovered: Uncovered::Allow,
+        };
+        lead(self.evidence, anchors, terms) == Err(PathError::CertRevoked)
     }
 
     /// The usage that is demanded, by the order or by the policy.
@@ -192,17 +209,29 @@ fn find_path(
     anchors: &Anchors,
     at: OffsetDateTime,
 ) -> (Result<path::Path, PathError>, bool) {
-    let usage = usage(evidence, policy).unwrap_or_default();
-    let others = evidence.bundle.unwrap_or(&evidence.chain.intermediates);
-    let leaf = &evidence.chain.leaf;
     let validate = |uncovered| {
-        path::validate_where(leaf, others, anchors, at, usage, evidence.crls, uncovered)
+        let terms = Terms {
+            at,
+            usage: usage(evidence, policy).unwrap_or_default(),
+            crls: evidence.crls,
+            uncovered,
+        };
+        lead(evidence, anchors, terms)
     };
     match validate(Uncovered::Refuse) {
         // Links that a list does cover may be revoked all the same.
         Err(PathError::UnknownRevocationStatus) => (validate(Uncovered::Allow), true),
         path => (path, false),
     }
+}
+
+fn lead(
+    evidence: &Evidence<'_>,
+    anchors: &Anchors,
+    terms: Terms<'_>,
+) -> Result<path::Path, PathError> {
+    let others = evidence.bundle.unwrap_or(&evidence.chain.intermediates);
+    path::validate_under(&evidence.chain.leaf, others, anchors, terms)
 }
 
 /// A certificate by the part it plays, as sentences name it.

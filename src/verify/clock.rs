@@ -54,7 +54,7 @@ pub(super) fn beyond(offset: Duration, policy: &Policy, now: OffsetDateTime) -> 
         .fact("offset_seconds", offset.whole_seconds())
         .fact("allowed_seconds", most.as_seconds())
         .instant("here", now)
-        .instant("authority", now + offset)
+        .instant("authority", now.saturating_add(offset))
         .hint("correct this machine's clock (NTP), or have the CA's corrected; a larger max_clock_offset accepts the difference, and the floor is then that much less certain"),
     )
 }

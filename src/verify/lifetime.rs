@@ -36,7 +36,8 @@ pub(super) const TOO_LONG: Check = Check {
 /// (30 seconds to an hour is usual) is no use to anybody.
 fn granted(case: &Case<'_>) -> Duration {
     let window = case.leaf().window();
-    let now = case.now + case.evidence.clock_offset.unwrap_or_default();
+    let offset = case.evidence.clock_offset.unwrap_or_default();
+    let now = case.now.saturating_add(offset);
     window.not_after - window.not_before.max(now)
 }
 
@@ -81,7 +82,7 @@ fn shortened(case: &Case<'_>) -> Vec<Finding> {
 }
 
 /// An order would be shortened to `most`, where that is not accepted.
-pub(super) fn foreseen(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
+pub(super) fn limit(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
     let asked = asked?;
     if policy.on_shortened == OnShortened::Warn || most.duration() + ROUNDING >= asked.duration() {
         return None;

@@ -76,8 +76,7 @@ pub struct Asked<'a> {
 }
 
 /// Of an image that passed the gate when it was baked.
-pub const CONFIGURATION_CHANGED: &str =
-    "the configuration has changed since the image was built: run `certbake provision` again";
+pub const CONFIGURATION_CHANGED: &str = "the configuration has changed since the image was built: run `certbake provision` again, or change it back";
 
 /// What is demanded beyond what was asked for. The default demands nothing.
 #[derive(Clone, Debug, Default)]
@@ -153,6 +152,9 @@ pub const CHECKS: &[Check] = &[
 
 /// Of a lifetime that was granted shorter than asked for, or would be.
 pub const LIFETIME_SHORTENED: Code = lifetime::SHORTENED.code;
+
+/// Of a certificate that is for another key than the one beside it.
+pub const KEY_MISMATCH: Code = key::MISMATCH.code;
 
 /// Of a file whose certificates are not in order.
 pub const CHAIN_MISORDERED: Code = trust::MISORDERED.code;
@@ -239,8 +241,8 @@ pub fn clock(offset: Duration, policy: &Policy, now: OffsetDateTime) -> Option<F
 
 /// Holds what an authority will grant at most, as it says before an order, against the lifetime and
 /// the floor asked for.
-pub fn foreseen(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
-    lifetime::foreseen(most, asked, policy).or_else(|| window::foreseen(most, asked, policy))
+pub fn lifetime_limit(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
+    lifetime::limit(most, asked, policy).or_else(|| window::limit(most, asked, policy))
 }
 
 /// How a run ends with these findings: [`Outcome::Window`] when every error is about the window,

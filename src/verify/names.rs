@@ -2,6 +2,7 @@
 //! it pass for somebody else.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::case::without_order;
 use super::{Asked, Case, Check};
@@ -34,29 +35,54 @@ pub(super) const PEER_NAME: Check = Check {
     run: peer_name,
 };
 
-/// Names as they are compared and shown: `dns:app.internal`, `CN=app-server`, `O=Lab`.
-///
-/// Of the subject, the attributes that can be asked for; the others are the authority's own.
+/// What a certificate calls its holder, as it is shown: `CN=app-server`, `O=Lab`, `dns:app.internal`.
+#[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
+enum Name {
+    /// Of the subject, by its short name.
+    Attribute(&'static str, String),
+    Alternative(AltName),
+}
+
+impl Name {
+    /// What peers take for the identity, against what merely describes it.
+    fn is_identity(&self) -> bool {
+        matches!(self, Self::Attribute("CN", _) | Self::Alternative(_))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attribute(kind, value) => write!(f, "{kind}={value}"),
+            Self::Alternative(name) => name.fmt(f),
+        }
+    }
+}
+
+fn in_words<'a>(names: impl IntoIterator<Item = &'a Name>) -> Vec<String> {
+    names.into_iter().map(ToString::to_string).collect()
+}
+
+/// Names as they are compared. Of the subject, the attributes that can be asked for; the others are the
+/// authority's own.
 struct Compared {
-    asked: BTreeSet<String>,
-    came: BTreeSet<String>,
+    asked: BTreeSet<Name>,
+    came: BTreeSet<Name>,
 }
 
 impl Compared {
     fn new(asked: Asked<'_>, leaf: &Certificate) -> Self {
-        let attribute = |(name, value): (&str, &str)| format!("{name}={value}");
-        let alt_names =
-            |names: &[AltName]| -> Vec<String> { names.iter().map(ToString::to_string).collect() };
-        let came = leaf.subject_attributes();
-        let came = came.iter().map(|(name, value)| attribute((name, value)));
+        let all = |subject: Vec<(&'static str, String)>, names: &[AltName]| {
+            let subject = subject.into_iter();
+            let subject = subject.map(|(kind, value)| Name::Attribute(kind, value));
+            let names = names.iter().cloned().map(Name::Alternative);
+            subject.chain(names).collect()
+        };
+        let subject = asked.subject.attributes();
+        let subject = subject.map(|(kind, value)| (kind, value.to_owned()));
         Self {
-            asked: asked
-                .subject
-                .attributes()
-                .map(attribute)
-                .chain(alt_names(asked.names))
-                .collect(),
-            came: came.chain(alt_names(&leaf.facts().names)).collect(),
+            asked: all(subject.collect(), asked.names),
+            came: all(leaf.subject_attributes(), &leaf.facts().names),
         }
     }
 }
@@ -66,7 +92,7 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
         return Vec::new();
     };
     let compared = Compared::new(asked, case.leaf());
-    let missing: Vec<_> = compared.asked.difference(&compared.came).cloned().collect();
+    let missing = in_words(compared.asked.difference(&compared.came));
     if missing.is_empty() {
         return Vec::new();
     }
@@ -84,8 +110,8 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
             ),
         )
         .fact("missing", missing)
-        .fact("asked", Vec::from_iter(compared.asked))
-        .fact("came", Vec::from_iter(compared.came))
+        .fact("asked", in_words(&compared.asked))
+        .fact("came", in_words(&compared.came))
         .hint(case.hint("have the CA's role, profile or template take the names from the request, or ask only for names that it grants")),
     ]
 }
@@ -98,10 +124,9 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
     let (grave, other): (Vec<_>, Vec<_>) = compared
         .came
         .difference(&compared.asked)
-        .cloned()
-        // What peers take for the identity, against what merely describes it.
-        .partition(|name| name.starts_with("CN=") || !is_subject_attribute(name));
-    let finding = |make: fn(Code, String) -> Finding, names: Vec<String>, hint: String| {
+        .partition(|name| name.is_identity());
+    let finding = |make: fn(Code, String) -> Finding, names: &[&Name], hint: String| {
+        let names = in_words(names.iter().copied());
         make(
             UNEXPECTED.code,
             format!(
@@ -115,49 +140,43 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
             ),
         )
         .fact("unexpected", names)
-        .fact("asked", Vec::from_iter(compared.asked.clone()))
-        .fact("came", Vec::from_iter(compared.came.clone()))
+        .fact("asked", in_words(&compared.asked))
+        .fact("came", in_words(&compared.came))
         .hint(hint)
     };
     let mut findings = Vec::new();
     if !grave.is_empty() {
         let hint = case.hint(repeated(&grave, asked.names, case.leaf()));
-        findings.push(finding(Finding::error, grave, hint));
+        findings.push(finding(Finding::error, &grave, hint));
     }
     if !other.is_empty() {
         let hint = "ask for it if peers may see it; some read the subject's organization as a group (Kubernetes)";
-        findings.push(finding(Finding::warning, other, hint.to_owned()));
+        findings.push(finding(Finding::warning, &other, hint.to_owned()));
     }
     findings
 }
 
 /// What to do about names that nobody asked for: many authorities repeat one of those that were. Where
 /// others came with it, those are the graver fault.
-fn repeated(grave: &[String], asked: &[AltName], leaf: &Certificate) -> &'static str {
-    let common_name = leaf.facts().common_name.clone().unwrap_or_default();
-    let as_dns = format!("dns:{common_name}");
-    let [only] = grave else {
-        return FROM_THE_REQUEST;
+fn repeated(grave: &[&Name], asked: &[AltName], leaf: &Certificate) -> &'static str {
+    let common_name = leaf.facts().common_name.as_deref().unwrap_or_default();
+    let of_asked = |name: &AltName| {
+        let name = name.to_string();
+        name.split_once(':')
+            .is_some_and(|(_, value)| value == common_name)
     };
-    if only.eq_ignore_ascii_case(&as_dns) {
-        return "the CA adds the common name as a DNS name: ask for it (dns), or turn that off at the CA (Vault: exclude_cn_from_sans)";
+    match grave {
+        [Name::Alternative(AltName::Dns(dns))] if dns.eq_ignore_ascii_case(common_name) => {
+            "the CA adds the common name as a DNS name: ask for it (dns), or turn that off at the CA (Vault: exclude_cn_from_sans)"
+        }
+        [Name::Attribute("CN", value)] if value == common_name && asked.iter().any(of_asked) => {
+            "the CA uses one of the names as the common name too: ask for that (common_name), or have its template leave it out (step-ca)"
+        }
+        _ => FROM_THE_REQUEST,
     }
-    let of_asked = |name: &AltName| name.to_string().ends_with(&format!(":{common_name}"));
-    if *only == format!("CN={common_name}") && asked.iter().any(of_asked) {
-        return "the CA uses one of the names as the common name too: ask for that (common_name), or have its template leave it out (step-ca)";
-    }
-    FROM_THE_REQUEST
 }
 
 const FROM_THE_REQUEST: &str = "ask for the name if you want it; if not, have the CA's role, profile or template take names only from the request";
-
-fn is_subject_attribute(name: &str) -> bool {
-    let (equals, colon) = (name.find('='), name.find(':'));
-    match (equals, colon) {
-        (Some(equals), Some(colon)) => equals < colon,
-        (equals, _) => equals.is_some(),
-    }
-}
 
 fn no_peer_name(case: &Case<'_>) -> Option<&'static str> {
     let names = &case.policy.peer_names;

@@ -2,10 +2,12 @@
 
 use super::{Case, Link, trust};
 use crate::finding::Finding;
-use crate::pki::{Anchors, Certificate};
+use crate::pki::{Anchors, Certificate, host_name};
 
 pub(super) fn refused(case: &Case<'_>) -> Option<Finding> {
-    longer_than_anchor_permits(case).or_else(|| issuer_not_identified(case))
+    longer_than_anchor_permits(case)
+        .or_else(|| issuer_not_identified(case))
+        .or_else(|| common_name_not_permitted(case))
 }
 
 /// Path validation does not ask an anchor how long a chain may be (RFC 5280 section 6.1.1); OpenSSL and
@@ -51,6 +53,31 @@ fn issuer_not_identified(case: &Case<'_>) -> Option<Finding> {
         .fact("subject", link.certificate().facts().subject.as_str())
         .fact("anchors", trust::anchor_names(case))
         .hint("give the issuer's certificate that has this key identifier, or serial number: a CA certificate that was made anew for the same key may have another one; otherwise have the certificate reissued. rustls and Go do not look at it"),
+    )
+}
+
+/// Path validation holds only alternative names against constraints; OpenSSL takes the common name for one
+/// where it looks like the name of a host.
+fn common_name_not_permitted(case: &Case<'_>) -> Option<Finding> {
+    case.anchor()?;
+    let names = host_name::in_common_names(case.leaf());
+    let (name, issuer) = names.iter().find_map(|name| {
+        let mut issuers = case.links_to_anchor().skip(1);
+        let issuer = issuers.find(|link| host_name::is_forbidden_by(link.certificate(), name))?;
+        Some((name, issuer))
+    })?;
+    Some(
+        Finding::error(
+            trust::UNTRUSTED.code,
+            format!(
+                "OpenSSL refuses the certificate \"{}\": its common name looks like a host name, and {issuer} does not permit {name} (name constraints)",
+                case.leaf().title()
+            ),
+        )
+        .fact("reason", "NameConstraintViolation")
+        .fact("common_name", name.as_str())
+        .fact("anchors", trust::anchor_names(case))
+        .hint("ask for a DNS name that is permitted (dns), besides which OpenSSL ignores the common name; or for a common name that is permitted or has no dot"),
     )
 }
 

@@ -5,11 +5,6 @@ use super::{Case, Check};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::Certificate;
-use crate::pki::certificate::KeyFacts;
-
-/// NIST SP 800-57 part 1: 112 bits of security.
-const LEAST_RSA_BITS: usize = 2048;
-const CURVES: &[&str] = &["P-256", "P-384", "P-521"];
 
 /// Every key is RSA of 2048 bits and more, ECDSA on a NIST curve, or Ed25519.
 pub(super) const WEAK_KEY: Check = Check {
@@ -28,12 +23,7 @@ pub(super) const WEAK_SIGNATURE: Check = Check {
 };
 
 pub(super) fn key_is_weak(certificate: &Certificate) -> bool {
-    match &certificate.facts().key {
-        KeyFacts::Rsa { bits } => *bits < LEAST_RSA_BITS,
-        KeyFacts::Ec { curve } => !CURVES.contains(&curve.as_str()),
-        KeyFacts::Ed25519 => false,
-        KeyFacts::Other { .. } => true,
-    }
+    !certificate.facts().key.is_accepted()
 }
 
 /// A root's own signature proves nothing and is not looked at by anybody.

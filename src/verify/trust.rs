@@ -249,21 +249,39 @@ fn revoked(case: &Case<'_>) -> Vec<Finding> {
     if path_error(case) != Some(&PathError::CertRevoked) {
         return Vec::new();
     }
-    let serials: Vec<_> = case
-        .links()
-        .map(|link| link.certificate().facts().serial.clone())
-        .collect();
-    vec![
-        Finding::error(
-            REVOKED.code,
-            format!(
-                "the certificate \"{}\" or an issuer of it has been revoked",
-                case.leaf().title()
-            ),
-        )
-        .fact("serials", serials)
-        .hint("ask the CA why, then have a new certificate issued for a new key"),
-    ]
+    let of_issuer = |link: &Link<'_>, der: &Vec<u8>| {
+        let issuer = &link.certificate().facts().issuer_der;
+        Crl::from_der(der).is_some_and(|list| list.issuer_der == *issuer)
+    };
+    // An issuer's lists by themselves revoke what it issued, and nothing else of the chain.
+    let is_revoked = |link: &Link<'_>| {
+        let lists = case.evidence.crls.iter();
+        let lists: Vec<_> = lists.filter(|der| of_issuer(link, der)).cloned().collect();
+        case.is_revoked_by(&lists)
+    };
+    let mut findings: Vec<_> = case.links().filter(is_revoked).map(on_a_list).collect();
+    if findings.is_empty() {
+        let what = format!("an issuer of {} has been revoked", Link::Leaf(case.leaf()));
+        findings.push(Finding::error(REVOKED.code, what).hint(ANOTHER_ISSUER));
+    }
+    findings
+}
+
+const ANOTHER_ISSUER: &str =
+    "ask the CA why, then have the certificate issued anew by an issuer that is not revoked";
+
+fn on_a_list(link: Link<'_>) -> Finding {
+    let facts = link.certificate().facts();
+    Finding::error(
+        REVOKED.code,
+        format!("{link} has been revoked by \"{}\"", facts.issuer),
+    )
+    .fact("revoked_serial", facts.serial.as_str())
+    .fact("subject", facts.subject.as_str())
+    .hint(match link {
+        Link::Leaf(_) => "ask the CA why, then have a new certificate issued for a new key",
+        _ => ANOTHER_ISSUER,
+    })
 }
 
 /// What is wrong with a revocation list.

@@ -5,6 +5,7 @@ use super::{Case, Check, Link};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::Usage;
+use crate::pki::usages::ANY;
 
 /// The certificate and everything above it allow the usage wanted.
 pub(super) const MISSING: Check = Check {
@@ -23,7 +24,7 @@ pub(super) const LEAF_IS_CA: Check = Check {
 };
 
 /// `anyExtendedKeyUsage` does not count: TLS peers may refuse it (RFC 5280 section 4.2.1.12), and
-/// many do.
+/// OpenSSL and rustls do.
 fn forbids(link: Link<'_>, usage: Usage) -> bool {
     let allowed = &link.certificate().facts().extended_key_usage;
     allowed
@@ -52,6 +53,7 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
         .map(|link| forbidden(case, link, usage))
         .collect();
     findings.extend(unsigning(case, usage));
+    findings.extend(of_another_type(case, usage));
     if case.leaf().facts().extended_key_usage.is_none() {
         findings.extend(unstated(case, usage));
     }
@@ -61,31 +63,31 @@ fn missing(case: &Case<'_>) -> Vec<Finding> {
 fn forbidden(case: &Case<'_>, link: Link<'_>, usage: Usage) -> Finding {
     let allowed = link.certificate().facts().extended_key_usage.as_deref();
     let allowed = allowed.unwrap_or_default();
+    let purpose = usage.purpose();
     let put = format!(
-        "have the CA's role, profile or template put {} into the extended key usage",
-        usage.purpose()
+        "have the CA's role, profile or template put {purpose} into the extended key usage"
     );
-    Finding::error(
-        MISSING.code,
+    let named = match allowed {
+        [] => "empty".to_owned(),
+        named => named.join(", "),
+    };
+    let summary = if allowed.iter().any(|name| name == ANY) {
         format!(
-            "{link} does not allow {}: its extended key usage is {}",
-            usage.purpose(),
-            if allowed.is_empty() {
-                "empty".to_owned()
-            } else {
-                allowed.join(", ")
-            }
-        ),
-    )
-    .fact("wanted", usage.purpose())
-    .fact("allowed", allowed.to_vec())
-    .fact("subject", link.certificate().facts().subject.as_str())
-    .hint(match case.evidence.asked {
-        Some(_) => case.hint(format!(
-            "{put}; the request asked for it, but the CA decides"
-        )),
-        None => put,
-    })
+            "{link} does not name {purpose}: its extended key usage is {named}; Go and Java take {ANY} for it, OpenSSL and rustls do not"
+        )
+    } else {
+        format!("{link} does not allow {purpose}: its extended key usage is {named}")
+    };
+    Finding::error(MISSING.code, summary)
+        .fact("wanted", purpose)
+        .fact("allowed", allowed.to_vec())
+        .fact("subject", link.certificate().facts().subject.as_str())
+        .hint(match case.evidence.asked {
+            Some(_) => case.hint(format!(
+                "{put}; the request asked for it, but the CA decides"
+            )),
+            None => put,
+        })
 }
 
 /// A client proves itself by a signature (RFC 5246 section 7.4.8, RFC 8446 section 4.4.3), which OpenSSL
@@ -111,6 +113,36 @@ fn unsigning(case: &Case<'_>, usage: Usage) -> Option<Finding> {
         .fact("allowed", allowed.names())
         .fact("subject", case.leaf().facts().subject.as_str())
         .hint("have the CA's role, profile or template put digitalSignature into the key usage: OpenSSL and Java refuse such a client"),
+    )
+}
+
+/// Where a certificate has Netscape's certificate type, OpenSSL and Java still go by it; rustls and Go do not.
+fn of_another_type(case: &Case<'_>, usage: Usage) -> Option<Finding> {
+    let wanted = match usage {
+        Usage::Client => "client",
+        Usage::Server => "server",
+    };
+    let leaf = case.leaf();
+    let types = leaf.facts().netscape_types.as_ref()?;
+    if types.contains(&wanted) {
+        return None;
+    }
+    let named = match types.as_slice() {
+        [] => "empty".to_owned(),
+        named => named.join(", "),
+    };
+    Some(
+        Finding::error(
+            MISSING.code,
+            format!(
+                "OpenSSL and Java refuse the certificate \"{}\" for a TLS {wanted}: its Netscape certificate type (nsCertType) is {named}",
+                leaf.title()
+            ),
+        )
+        .fact("wanted", wanted)
+        .fact("allowed", types.clone())
+        .fact("subject", leaf.facts().subject.as_str())
+        .hint(format!("have the CA leave nsCertType out of its template, which nothing needs any more, or put {wanted} into it")),
     )
 }
 

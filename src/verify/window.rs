@@ -153,7 +153,7 @@ fn below_floor(case: &Case<'_>) -> Vec<Finding> {
 }
 
 /// A certificate of at most `most` cannot reach the floor.
-pub(super) fn foreseen(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
+pub(super) fn limit(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
     let floor = policy.floor.as_ref()?;
     let granted = asked.map_or(most, |asked| asked.min(most));
     let required = floor.required(granted.duration());

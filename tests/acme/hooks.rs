@@ -77,26 +77,29 @@ fn one_that_fails_is_told_in_its_own_words_and_the_ca_is_not_asked_to_look() {
 }
 
 #[test]
-fn one_that_is_not_there_is_known_before_the_order() {
-    let ca = ca();
-    let opened = ca.open(by_hook("/nowhere/hook", "1s"));
-    let findings = opened.preflight.unwrap();
-    let findings = findings
-        .preflight(&order(PATIENCE).1, Depth::Whole)
-        .unwrap();
-    let finding = findings
-        .iter()
-        .find(|f| f.code.as_str() == "acme-hook-failed")
-        .unwrap();
-    assert!(
-        finding.summary.contains("/nowhere/hook"),
-        "{}",
-        finding.summary
-    );
-    let finding = settings_error(opened.authority.issue(&order(PATIENCE).1));
-    assert!(
-        finding.summary.contains("could not be started"),
-        "{}",
-        finding.summary
-    );
+fn one_that_cannot_be_run_is_known_before_the_order() {
+    let (directory, program) = script("");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o644)).unwrap();
+    let folder = directory.path().to_str().unwrap();
+    for (program, reason) in [
+        ("/nowhere/hook", "there is no such program"),
+        ("no-such-hook", "there is no such program in PATH"),
+        (&program, "it is not executable"),
+        (folder, "it is not executable"),
+    ] {
+        let ca = ca();
+        let opened = ca.open(by_hook(program, "1s"));
+        let findings = opened.preflight.unwrap();
+        let findings = findings
+            .preflight(&order(PATIENCE).1, Depth::Whole)
+            .unwrap();
+        let finding = findings
+            .iter()
+            .find(|f| f.code.as_str() == "acme-hook-failed")
+            .unwrap();
+        assert_eq!(finding.summary, format!("{program}: {reason}"));
+        let finding = settings_error(opened.authority.issue(&order(PATIENCE).1));
+        let reason = format!("it could not be started: {reason}");
+        assert!(finding.summary.ends_with(&reason), "{}", finding.summary);
+    }
 }

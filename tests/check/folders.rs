@@ -3,9 +3,10 @@
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use certbake::pki::Certificate;
 use serde_json::Value;
 
-use crate::lab::{Authority, window};
+use crate::lab::{Authority, NOW, window};
 use crate::support::{DAY, Desk, check};
 
 #[test]
@@ -22,6 +23,31 @@ fn many_files_without_anchors_say_once_that_trust_was_not_checked() {
     let run = check(&[&folder, "--anchors", &anchors]);
     let told = run.findings();
     assert!(!told.contains(&"trust-not-checked".to_owned()), "{told:?}");
+}
+
+#[test]
+fn files_and_folders_are_held_against_revocation_lists_where_they_lead_to_anchors() {
+    let desk = Desk::new();
+    let revoked = desk.issuing.leaf();
+    for (name, leaf) in [("good", &desk.issuing.leaf()), ("revoked", &revoked)] {
+        let chain = leaf.certificate.pem() + &desk.issuing.certificate.pem();
+        desk.put(&format!("all/{name}.pem"), chain);
+    }
+    let folder = desk.path("all");
+    let anchors = desk.put("root.pem", desk.root.certificate.pem());
+    let list = |name: &str, of: &Authority, revoked: &[&Certificate]| {
+        desk.put(name, of.crl(revoked, NOW + DAY))
+    };
+    let of_root = list("root.crl", &desk.root, &[]);
+    let of_issuing = list("issuing.crl", &desk.issuing, &[&revoked.certificate]);
+    let lists = ["--crl", &of_root, "--crl", &of_issuing];
+    let words = [&[folder.as_str()], &lists[..]].concat();
+    let run = check(&words).ends(2);
+    let said = run.report["findings"][0]["summary"].as_str().unwrap();
+    assert_eq!(said, "--crl: it requires --anchors, which is not given");
+    let run = check(&[&words[..], &["--anchors", &anchors]].concat()).ends(4);
+    assert_eq!(run.findings(), ["revoked revoked.pem:1"]);
+    assert_eq!(run.checked(), 4);
 }
 
 #[test]

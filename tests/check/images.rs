@@ -8,6 +8,7 @@ use time::Duration;
 use time::format_description::well_known::Rfc3339;
 
 use crate::baked::{CONFIG, Image, RECORD, in_days};
+use crate::support::run;
 
 #[test]
 fn an_image_as_it_was_baked_passes_by_its_records_and_by_the_configuration() {
@@ -58,6 +59,46 @@ fn an_image_without_anchors_says_of_whom_trust_was_not_checked() {
 }
 
 #[test]
+fn an_image_is_held_against_revocation_lists_and_never_against_nothing() {
+    let image = Image::baked();
+    let list = image.desk.path().join("ca/ca.crl").display().to_string();
+    revoke(&image);
+    for run in [
+        image.check(&["--crl", &list]),
+        image.certbake(&["check", "--crl", &list]),
+    ] {
+        let run = run.ends(4);
+        assert_eq!(run.findings(), ["revoked"]);
+        let facts = &run.report["findings"][0]["facts"];
+        let serial = &run.report["identities"][0]["certificate"]["serial"];
+        assert_eq!(&facts["revoked_serial"], serial);
+    }
+
+    let config = CONFIG.replace("anchors = \"/etc/app/ca.crt\"\n", "");
+    let image = Image::baked_with(&config);
+    let list = image.desk.path().join("ca/ca.crl").display().to_string();
+    revoke(&image);
+    image.check(&[]).ends(0);
+    let run = image.check(&["--crl", &list]).ends(4);
+    assert_eq!(run.findings(), ["trust-not-checked"]);
+    let said = run.report["findings"][0]["summary"].to_string();
+    let lists = "and nothing was held against the revocation lists";
+    assert!(said.contains(lists), "{said}");
+    let root = image.desk.path().join("ca/root.pem").display().to_string();
+    let run = image.check(&["--crl", &list, "--anchors", &root]).ends(4);
+    assert_eq!(run.findings(), ["revoked"]);
+    let run = image.check(&["--crl", &root]).ends(4);
+    assert_eq!(run.findings()[0], "file-unreadable root.pem");
+}
+
+fn revoke(image: &Image) {
+    let record = image.file(RECORD).display().to_string();
+    let config = image.config().display().to_string();
+    let words = ["revoke", "--report", "json", "--record", &record];
+    run(&[&words[..], &["--config", &config]].concat(), &[]).ends(0);
+}
+
+#[test]
 fn an_image_that_has_grown_too_old_fails_by_the_floor_that_was_recorded() {
     let image = Image::baked();
     let later = in_days(10);
@@ -95,6 +136,11 @@ fn an_image_with_nothing_but_a_key_store_is_held_to_the_window_that_was_recorded
     // It does not open, so the one is said and the other held.
     const CLOSED: &str = "trust-not-checked";
     assert_eq!(image.check(&[]).ends(0).findings(), [CLOSED]);
+    let list = Image::baked();
+    revoke(&list);
+    let list = list.desk.path().join("ca/ca.crl").display().to_string();
+    let run = image.check(&["--crl", &list]).ends(4);
+    assert_eq!(run.findings(), [CLOSED]);
     let run = image.check(&["--at", &in_days(10)]).ends(3);
     assert_eq!(run.findings(), ["window-below-floor", CLOSED]);
     assert_eq!(

@@ -8,6 +8,7 @@ mod lab;
 mod support;
 
 mod changed;
+mod configured;
 mod credentials;
 mod folders;
 mod images;

@@ -156,7 +156,7 @@ fn nobody_is_sent_to_renew_an_intermediate_that_ends_with_its_root() {
     let above = tempfile::tempdir().unwrap();
     let dir = above.path().join("ca");
     let new = NewCa {
-        root_lifetime: Span::seconds(10 * 86_400),
+        root_lifetime: Some(Span::seconds(10 * 86_400)),
         ..NewCa::default()
     };
     CaDirectory::make(&dir, &new, NOW).unwrap();

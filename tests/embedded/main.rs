@@ -5,7 +5,10 @@
 mod skips;
 mod support;
 
+mod asked_again;
 mod directory;
+mod hostile;
 mod making;
 mod orders;
 mod requests;
+mod revocations;

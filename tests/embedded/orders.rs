@@ -126,7 +126,7 @@ fn a_certificate_never_outlives_the_intermediate() {
     let above = tempfile::tempdir().unwrap();
     let dir = above.path().join("ca");
     let new = NewCa {
-        intermediate_lifetime: days(5),
+        intermediate_lifetime: Some(days(5)),
         ..NewCa::default()
     };
     CaDirectory::make(&dir, &new, NOW).unwrap();
@@ -161,7 +161,7 @@ fn a_ca_of_any_kind_of_key_signs() {
         KeyAlgorithm::Rsa2048,
     ] {
         let new = NewCa {
-            key_algorithm: algorithm,
+            key_algorithm: Some(algorithm),
             ..NewCa::default()
         };
         let dir = above.path().join(algorithm.to_string());

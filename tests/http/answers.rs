@@ -6,8 +6,8 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use crate::fake::{Api, json_reply, lab_with, pem_of, set, sign};
-use crate::support::Reply;
 use crate::support::contract::{PATIENCE, Protocol, order};
+use crate::support::{Lab, Reply};
 
 #[test]
 fn every_wrapping_is_opened_where_the_pointer_points() {
@@ -101,6 +101,25 @@ fn roots_are_taken_where_they_are_said_to_be() {
     );
     let issued = opened.authority.issue(&order(PATIENCE).1).unwrap();
     assert_eq!(issued.anchors, lab.anchors());
+}
+
+#[test]
+fn a_root_that_comes_twice_is_kept_once() {
+    let other = Lab::new("Other").root();
+    let (lab, _server, opened) = lab_with(
+        move |lab, asked| {
+            let leaf = lab.sign(&Api.ordered(asked).unwrap());
+            let chain = [lab.issuing(), lab.root(), other.clone()].map(|der| pem_of(&der));
+            json_reply(
+                200,
+                &json!({"data": {"certificate": pem_of(&leaf), "chain": chain}, "roots": [pem_of(&lab.root())]}),
+            )
+        },
+        |table| set(table, "answer = { anchors = '/roots' }"),
+    );
+    let issued = opened.authority.issue(&order(PATIENCE).1).unwrap();
+    assert_eq!(issued.anchors.len(), 2);
+    assert_eq!(issued.anchors[0], lab.root());
 }
 
 #[test]

@@ -154,6 +154,22 @@ fn a_refusal_after_the_wait_is_a_refusal() {
     );
 }
 
+/// What the API has accepted, nobody is told not to have been sent.
+#[test]
+fn a_poll_that_is_turned_down_is_no_refusal_to_sign() {
+    let (_server, outcome) = polled(
+        "pending = { status = [202], location = '/place' }",
+        |_| waiting(&json!({"place": "/api/orders/7"})),
+        |_| Some(json_reply(410, &json!({"message": "expired"}))),
+    );
+    let finding = outcome.unwrap_err().into_finding();
+    assert_eq!(
+        finding.summary,
+        "GET of the pending order was answered with 410: expired"
+    );
+    assert_eq!(finding.hint, "the server's message and its log say why");
+}
+
 #[test]
 fn one_that_stays_pending_ends_with_the_deadline() {
     let started = Instant::now();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use certbake::image::{
-    Mode, append_line, can_write_beside, lock_dir, make_dir, place_file, write_beside,
+    Mode, append_line, can_write_host_file, lock_dir, make_dir, place_file, write_host_file,
 };
 use tempfile::TempDir;
 
@@ -56,14 +56,19 @@ fn what_holds_a_certificate_or_a_key_is_not_replaced_by_a_report() {
         "Bag Attributes\n".repeat(9)
     );
     std::fs::write(&key, &text).unwrap();
-    for refused in [can_write_beside(&key), write_beside(&key, b"{}")] {
+    for refused in [can_write_host_file(&key), write_host_file(&key, b"{}")] {
         let said = refused.unwrap_err().to_string();
         assert_eq!(said, "it would overwrite a certificate or a key");
     }
     assert_eq!(std::fs::read_to_string(&key).unwrap(), text);
+    let der = dir.path().join("key.der");
+    std::fs::write(&der, [&[0x30, 0x82, 0x01, 0x00][..], &[2; 256]].concat()).unwrap();
+    let said = write_host_file(&der, b"{}").unwrap_err().to_string();
+    assert_eq!(said, "it would overwrite a certificate or a key");
+    assert_eq!(std::fs::metadata(&der).unwrap().len(), 260);
     let report = dir.path().join("out/report.json");
     for text in ["{}", "{\"schema\":1}"] {
-        write_beside(&report, text.as_bytes()).unwrap();
+        write_host_file(&report, text.as_bytes()).unwrap();
         assert_eq!(std::fs::read_to_string(&report).unwrap(), text);
     }
 }
@@ -73,16 +78,16 @@ fn whether_a_file_can_be_placed_is_known_before() {
     let dir = TempDir::new().unwrap();
     std::fs::create_dir(dir.path().join("directory")).unwrap();
     std::fs::write(dir.path().join("file"), "").unwrap();
-    can_write_beside(&dir.path().join("file")).unwrap();
-    can_write_beside(&dir.path().join("new")).unwrap();
-    can_write_beside(&dir.path().join("directory")).unwrap_err();
-    can_write_beside(&dir.path().join("missing/deep/new")).unwrap();
-    can_write_beside(&dir.path().join("file/new")).unwrap_err();
+    can_write_host_file(&dir.path().join("file")).unwrap();
+    can_write_host_file(&dir.path().join("new")).unwrap();
+    can_write_host_file(&dir.path().join("directory")).unwrap_err();
+    can_write_host_file(&dir.path().join("missing/deep/new")).unwrap();
+    can_write_host_file(&dir.path().join("file/new")).unwrap_err();
     std::os::unix::fs::symlink("nowhere", dir.path().join("link")).unwrap();
-    can_write_beside(&dir.path().join("link/new")).unwrap_err();
-    can_write_beside(&dir.path().join("link/deep/new")).unwrap_err();
-    can_write_beside(&dir.path().join("missing/")).unwrap_err();
-    write_beside(&dir.path().join("missing/"), b"").unwrap_err();
+    can_write_host_file(&dir.path().join("link/new")).unwrap_err();
+    can_write_host_file(&dir.path().join("link/deep/new")).unwrap_err();
+    can_write_host_file(&dir.path().join("missing/")).unwrap_err();
+    write_host_file(&dir.path().join("missing/"), b"").unwrap_err();
     assert!(!dir.path().join("missing").exists());
 }
 

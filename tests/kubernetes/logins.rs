@@ -119,6 +119,15 @@ fn a_token_file_is_read_beside_the_kubeconfig() {
     home.write("token", &format!("{CANARY}\n"), 0o644);
     home.issue("    tokenFile: token", 0o644).unwrap();
     assert_eq!(home.bearer(), format!("Bearer {CANARY}"));
+    home.write("token", &"x".repeat(64 * 1024 + 1), 0o644);
+    let error = home.issue("    tokenFile: token", 0o644).unwrap_err();
+    let finding = error.into_finding();
+    assert!(
+        finding
+            .summary
+            .ends_with("/token: it is longer than 65536 bytes"),
+        "{finding:?}"
+    );
     home.write("token", "\n", 0o644);
     let finding = home
         .issue("    tokenFile: token", 0o644)
@@ -147,6 +156,14 @@ fn a_client_certificate_comes_inline_or_from_files_whose_key_is_private() {
     for asked in home.server.asked() {
         assert_eq!(asked.client_certificate.as_ref(), Some(&builder.chain[0]));
     }
+    // As `openssl pkcs12` writes them.
+    let backwards = builder.chain.iter().rev();
+    let backwards = backwards.map(|der| pem::encode("CERTIFICATE", der));
+    home.write("b.crt", &backwards.collect::<String>(), 0o644);
+    home.issue(files, 0o644).unwrap();
+    let asked = home.server.asked();
+    let shown = asked.last().unwrap().client_certificate.as_ref();
+    assert_eq!(shown, Some(&builder.chain[0]));
     let finding = home
         .issue("    client-certificate: b.crt", 0o600)
         .unwrap_err()

@@ -166,29 +166,45 @@ fn an_identity_that_is_named_twice_is_baked_once() {
 }
 
 #[test]
-fn every_key_algorithm_is_issued_and_verified() {
+fn every_key_algorithm_is_issued_and_its_key_is_read_by_others() {
     let lab = Lab::new();
-    for algorithm in [
-        "ecdsa-p256",
-        "ecdsa-p384",
-        "ed25519",
-        "rsa-2048",
-        "rsa-3072",
+    lab.write("ca.toml", "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\nplacements.pkcs12 = { path = \"/app.p12\", password = \"env:STORE\" }\n");
+    for (algorithm, shown) in [
+        ("ecdsa-p256", "P-256"),
+        ("ecdsa-p384", "P-384"),
+        ("ed25519", "ED25519"),
+        ("rsa-2048", "2048 bit"),
+        ("rsa-3072", "3072 bit"),
+        ("rsa-4096", "4096 bit"),
     ] {
         lab.provision(&[APP, &["--key-algorithm", algorithm]].concat())
             .ends_with(0);
-        let text = openssl(
-            &lab.path("rootfs/etc/app/tls"),
-            &["x509", "-in", "client.crt", "-noout", "-text"],
-        );
-        let shown = match algorithm {
-            "ecdsa-p256" => "P-256",
-            "ecdsa-p384" => "P-384",
-            "ed25519" => "ED25519",
-            "rsa-2048" => "2048 bit",
-            _ => "3072 bit",
-        };
+        let tls = lab.path("rootfs/etc/app/tls");
+        let text = openssl(&tls, &["x509", "-in", "client.crt", "-noout", "-text"]);
         assert!(text.contains(shown), "{algorithm}: {text}");
+        openssl(&tls, &["pkey", "-in", "client.key", "-noout"]);
+
+        let words = ["provision", "--config", "ca.toml", "--root", "rootfs"];
+        let words = [&words[..], &["--key-algorithm", algorithm]].concat();
+        let output = lab.command(&words).env("STORE", "pw").output().unwrap();
+        Run::of(output).ends_with(0);
+        let store = lab.path("rootfs");
+        let words = ["pkcs12", "-in", "app.p12", "-passin", "pass:pw", "-noenc"];
+        assert!(openssl(&store, &words).contains("PRIVATE KEY"));
+
+        let name = format!("ca-{algorithm}");
+        lab.run(&[
+            "ca",
+            "init",
+            "--ca-dir",
+            &name,
+            "--key-algorithm",
+            algorithm,
+        ])
+        .ends_with(0);
+        for file in ["keys/root.key", "keys/intermediate.key"] {
+            openssl(&lab.path(&name), &["pkey", "-in", file, "-noout"]);
+        }
     }
 }
 

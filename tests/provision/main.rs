@@ -6,6 +6,7 @@ mod built;
 mod support;
 
 mod claims;
+mod discarded;
 mod flags;
 mod floors;
 mod landing;

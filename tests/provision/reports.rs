@@ -72,6 +72,11 @@ fn why_something_could_not_be_written_is_said() {
     for report in [
         &["check", "--root", "rootfs", "--report", "json=/dev/full"][..],
         &["schema", "config"],
+        &["completions", "bash"],
+        &["man"],
+        &["--help"],
+        &["provision", "-h"],
+        &["--version"],
     ] {
         let full = std::fs::File::options()
             .write(true)

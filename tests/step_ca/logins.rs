@@ -246,6 +246,29 @@ fn a_ready_made_token_is_sent_as_it_is_and_once() {
     assert_eq!(server.asked().len(), 1);
 }
 
+#[test]
+fn a_token_for_ever_and_one_for_never_are_no_fault_of_ours() {
+    const END: i64 = 253_402_300_799;
+    for (exp, iat) in [(END, now()), (END, -377_705_116_800), (i64::MAX, i64::MIN)] {
+        let claims = json!({
+            "iss": "builder", "sub": "app", "sans": ["app.internal"], "exp": exp, "iat": iat,
+            "aud": "https://ca.lab/1.0/sign",
+        });
+        let source = format!("cmd:printf {}", token(&claims));
+        let (_lab, _server, opened) = lab_with(
+            |_, _| Some(Reply::status(401).body("{}")),
+            |table| only(table, "token", &source),
+        );
+        let error = opened.authority.issue(&order(PATIENCE).1).unwrap_err();
+        let finding = error.into_finding();
+        assert_eq!(
+            finding.code.as_str(),
+            "ca-login-refused",
+            "{exp}: {finding:?}"
+        );
+    }
+}
+
 /// Only what stands in front of the CA answers so: the token was not used up.
 #[test]
 fn a_ready_made_token_that_was_turned_away_goes_once_more() {

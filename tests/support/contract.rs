@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use certbake::authority::{
-    Ability, AuthorityError, CATALOGUE, Issued, Opened, Order, Settings, SettingsError,
+    Ability, AuthorityError, CATALOGUE, Depth, Issued, Opened, Order, Settings, SettingsError,
 };
 use certbake::finding::Finding;
 use certbake::net::OnWait;
@@ -379,6 +379,25 @@ pub fn never_orders_twice_when_an_answer_is_lost(protocol: &'static dyn Protocol
     run.unreachable();
 }
 
+pub fn goes_on_where_the_server_s_clock_is_at_its_end(protocol: &'static dyn Protocol) {
+    for zone in ["GMT", "-0100"] {
+        let script = move |lab: &Lab, asked: &Asked| {
+            let reply = match protocol.ordered(asked) {
+                Some(request) => protocol.issued(&[lab.sign(&request), lab.issuing()]),
+                None => protocol.aside(lab, asked),
+            };
+            reply.header("date", format!("Fri, 31 Dec 9999 23:59:59 {zone}"))
+        };
+        let (_lab, server, opened) = lab_with(protocol, script, &[], |_, _| ());
+        let order = order(PATIENCE).1;
+        if let Some(preflight) = &opened.preflight {
+            drop(preflight.preflight(&order, Depth::Whole));
+        }
+        drop(opened.authority.issue(&order));
+        assert!(!server.asked().is_empty());
+    }
+}
+
 /// One test a case, in the module where it stands.
 #[macro_export]
 macro_rules! contract {
@@ -394,6 +413,7 @@ macro_rules! contract {
             finds_junk_unusable,
             finds_cut_and_oversized_answers_unusable,
             never_orders_twice_when_an_answer_is_lost,
+            goes_on_where_the_server_s_clock_is_at_its_end,
         );
     };
     (@ $protocol:expr, $($case:ident,)+) => {

@@ -4,7 +4,7 @@ use certbake::authority::{AuthorityError, Reason};
 use certbake::finding::Finding;
 use serde_json::{Value, json};
 
-use crate::fake::{Bench, with};
+use crate::fake::{Bench, errors, with};
 use crate::support::contract::{codes, revocation};
 
 fn revoke(members: &Value) -> Result<Vec<Finding>, AuthorityError> {
@@ -37,4 +37,25 @@ fn what_is_said_beside_a_revocation_is_not_told_as_of_a_signature() {
         "{}",
         findings[0].hint
     );
+}
+
+#[test]
+fn a_revocation_is_repeated_after_a_fault_and_not_for_ever() {
+    for (status, faults, attempts) in [(500, 1, 2), (502, 2, 3), (500, 9, 3)] {
+        let mut left = faults;
+        let bench = Bench::new(move |_, asked| {
+            (asked.path == "/v1/pki/revoke").then(|| {
+                left -= 1;
+                match left {
+                    0.. => errors(status, &["passing"]),
+                    _ => with(json!({ "data": { "state": "revoked" } })),
+                }
+            })
+        });
+        let certificate = bench.lab.client("app").certificate();
+        let revoke = bench.opened.revoke.as_ref().unwrap();
+        let done = revoke.revoke(&revocation(&certificate, Reason::KeyCompromise));
+        assert_eq!(done.is_ok(), faults < 3);
+        assert_eq!(bench.asked().len(), attempts);
+    }
 }

@@ -7,6 +7,7 @@ mod issuers;
 mod lab;
 mod lifetime;
 mod names;
+mod openssl;
 mod peers;
 mod profile;
 mod scene;

@@ -93,3 +93,20 @@ fn what_only_linters_of_public_authorities_refuse_in_a_server_is_noted_and_refus
     );
     assert_eq!(codes(&client.found(Usage::Client)), [""; 0]);
 }
+
+#[test]
+fn a_usage_for_everything_beside_the_one_wanted_is_refused_of_servers_by_linters_alone() {
+    let found = |wanted: ExtendedKeyUsagePurpose, usage: Usage| {
+        let mut scene = Scene::with_leaf(move |params| {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any, wanted];
+        });
+        scene.policy.strict = true;
+        scene.found(usage)
+    };
+    let client = found(ExtendedKeyUsagePurpose::ClientAuth, Usage::Client);
+    assert_eq!(codes(&client), [""; 0]);
+    let server = found(ExtendedKeyUsagePurpose::ServerAuth, Usage::Server);
+    let finding = only(&server, "not-baseline", Severity::Error);
+    let said = "it has anyExtendedKeyUsage among its extended key usages";
+    assert!(finding.summary.contains(said), "{}", finding.summary);
+}

@@ -166,7 +166,22 @@ fn a_revoked_certificate_is_refused_and_a_list_that_does_not_cover_the_chain_is_
     let nothing = scene.issuing.crl(&[], NOW + DAY);
     let this_one = scene.issuing.crl(&[&scene.leaf.certificate], NOW + DAY);
     assert_eq!(codes(&judge(&[&nothing, &of_root])), [""; 0]);
-    only(&judge(&[&this_one, &of_root]), "revoked", Severity::Error);
+    let revoked = |lists: &[&Vec<u8>], who: &str, of: &Certificate| {
+        let finding = only(&judge(lists), "revoked", Severity::Error);
+        assert!(finding.summary.starts_with(who), "{}", finding.summary);
+        assert_eq!(finding.facts["revoked_serial"], of.facts().serial);
+    };
+    let leaf = &scene.leaf.certificate;
+    let by_issuing = "the certificate \"app-server\" has been revoked by \"CN=Lab Issuing\"";
+    revoked(&[&this_one, &of_root], by_issuing, leaf);
+    // A newer list without it is what counts.
+    let issuing = &scene.issuing.certificate;
+    let that_one = scene.root.crl(&[issuing], NOW + DAY);
+    let lifted = scene.issuing.crl_of(&[], NOW - Duration::HOUR, NOW + DAY);
+    let by_root = "the intermediate \"Lab Issuing\" has been revoked by \"CN=Lab Root\"";
+    revoked(&[&this_one, &that_one, &lifted], by_root, issuing);
+    revoked(&[&that_one], by_root, issuing);
+    assert_eq!(codes(&judge(&[&this_one, &that_one])), ["revoked"; 2]);
     only(&judge(&[&nothing]), "revocation-unknown", Severity::Warning);
 
     let old = scene.issuing.crl(&[], NOW - Duration::HOUR);

@@ -75,7 +75,7 @@ impl Kept {
         // A key alone is of no CA: the one that was to know it may have been a mistake.
         let bare = |url: &str| url.trim_end_matches('/').to_owned();
         if file.id.is_some() && bare(&file.directory) != bare(directory.as_str()) {
-            let other = crate::line::harmless(file.directory.as_bytes(), 300).unwrap_or_default();
+            let other = crate::line::sanitized(file.directory.as_bytes(), 300).unwrap_or_default();
             return Err(unusable(path, &format!("it is for another CA, {other}")));
         }
         let pkcs8 = BASE64URL_NOPAD
@@ -189,7 +189,7 @@ pub fn obstacle(settings: &Checked, directory: &Directory) -> Option<Finding> {
     }
     match &meta.terms_of_service {
         Some(terms) if !settings.terms_agreed => {
-            let terms = crate::line::harmless(terms.as_bytes(), 300).unwrap_or_default();
+            let terms = crate::line::sanitized(terms.as_bytes(), 300).unwrap_or_default();
             Some(
                 Finding::error(
                     TERMS,

@@ -54,7 +54,9 @@ impl Directory {
             .send(&request)
             .map_err(|error| answer::failed(&error))?;
         if response.status != 200 {
-            return Err(answer::turned_down(what, &request, &response, "no login"));
+            return Err(answer::turned_down_early(
+                what, &request, &response, "no login",
+            ));
         }
         let unusable = || {
             let reason = "it is not an ACME directory with newNonce, newAccount and newOrder";

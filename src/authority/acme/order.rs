@@ -13,10 +13,10 @@ use super::post::{Author, post};
 use super::session::Session;
 use super::wire::{LOST_ATTEMPTS, Trouble, What, Wire};
 use crate::authority::answer::PENDING;
-use crate::authority::{AuthorityError, Issued, Order as Asked, answer};
+use crate::authority::{AuthorityError, Issued, Order as Asked, answer, received};
 use crate::finding::{Finding, rfc3339};
 use crate::net::Repeat;
-use crate::pki::{Certificate, Chain, pem};
+use crate::pki::{Certificate, pem};
 
 /// Between two questions of how far the CA is, where it names no time: short at first, since a
 /// private CA needs milliseconds.
@@ -215,12 +215,9 @@ impl<'a> Conversation<'a> {
             .map(Certificate::from_der)
             .collect::<Result<_, _>>()
             .map_err(|error| unusable(error.to_string()))?;
-        let chain = Chain::arrange(certificates.clone(), asked.request.spki())
-            .map_err(|error| unusable(error.to_string()))?;
-        let mut ders = vec![chain.leaf.der().to_vec()];
-        let others = certificates.iter().filter(|other| **other != chain.leaf);
-        ders.extend(others.map(|other| other.der().to_vec()));
-        Ok(ders)
+        let certificates =
+            received::leaf_first(certificates, asked.request.spki()).map_err(unusable)?;
+        Ok(certificates.iter().map(|one| one.der().to_vec()).collect())
     }
 }
 

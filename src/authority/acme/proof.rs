@@ -131,7 +131,7 @@ impl Conversation<'_> {
 
     fn not_offered(&self, name: &str, kinds: Vec<String>) -> Trouble {
         let kind = self.challenges.proof().kind().as_str();
-        let name = crate::line::harmless(name.as_bytes(), 300).unwrap_or_default();
+        let name = crate::line::sanitized(name.as_bytes(), 300).unwrap_or_default();
         let ours = [Kind::Http, Kind::TlsAlpn, Kind::Dns].map(Kind::as_str);
         let ours: Vec<&str> = ours
             .into_iter()
@@ -161,7 +161,7 @@ fn kind_of(challenge: &instant_acme::Challenge) -> String {
         ChallengeType::Dns01 => "dns-01".to_owned(),
         ChallengeType::TlsAlpn01 => "tls-alpn-01".to_owned(),
         ChallengeType::Unknown(name) => {
-            crate::line::harmless(name.as_bytes(), 40).unwrap_or_default()
+            crate::line::sanitized(name.as_bytes(), 40).unwrap_or_default()
         }
         _ => "device-attest-01".to_owned(),
     }

@@ -56,7 +56,7 @@ pub fn window(
         )
     };
     let why = told.explanation_url.as_deref();
-    let why = why.and_then(|url| crate::line::harmless(url.as_bytes(), 300));
+    let why = why.and_then(|url| crate::line::sanitized(url.as_bytes(), 300));
     let finding = Finding::note(WINDOW, words)
         .instant("suggested_start", start)
         .instant("suggested_end", end);

@@ -189,7 +189,7 @@ impl Wire {
             return problem::internal(what, &error);
         };
         if !(200..300).contains(&response.status) {
-            let said = |text: &str| self.harmless(text);
+            let said = |text: &str| self.sanitized(text);
             return match Document::read(&response.body, &said) {
                 Some(document) => document.trouble(what, response.status, &self.directory),
                 None => Trouble {
@@ -202,7 +202,7 @@ impl Wire {
             return self.told(what, said);
         }
         let reason = self
-            .harmless(&error.to_string())
+            .sanitized(&error.to_string())
             .unwrap_or_else(|| "it cannot be read".to_owned());
         Trouble {
             error: answer::unusable(what.words, &reason, response),
@@ -212,16 +212,16 @@ impl Wire {
 
     /// A problem document that stands inside an answer.
     pub fn told(&self, what: What<'_>, problem: &instant_acme::Problem) -> Trouble {
-        Document::of(problem, &|text| self.harmless(text)).trouble(
+        Document::of(problem, &|text| self.sanitized(text)).trouble(
             what,
             problem.status.unwrap_or(0),
             &self.directory,
         )
     }
 
-    fn harmless(&self, text: &str) -> Option<String> {
+    fn sanitized(&self, text: &str) -> Option<String> {
         let secrets = self.withheld.iter().map(Secret::expose);
-        line::harmless(&line::redacted(text.as_bytes(), secrets), 300)
+        line::sanitized(&line::redacted(text.as_bytes(), secrets), 300)
     }
 
     /// The answer to the last request, for what is to be said of its content.

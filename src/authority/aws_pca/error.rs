@@ -10,10 +10,9 @@ use super::session;
 use crate::authority::{AuthorityError, answer};
 use crate::finding::{Code, Finding};
 use crate::line;
-use crate::net::NetError;
+use crate::net::{CLIENT_SETTINGS, NetError};
 
 pub const CREDENTIALS: Code = Code::new("aws-credentials");
-const CLIENT_SETTINGS: Code = Code::new("ca-client-settings");
 
 /// How often an answer that speaks of a fault is asked for again, as Amazon's own retries do.
 const FAULTS: u32 = 2;
@@ -191,7 +190,7 @@ pub fn passes<E: ProvideErrorMetadata>(
 
 /// Amazon's client could not make the request of what its own configuration says.
 fn unsendable(what: &str, reason: &str) -> AuthorityError {
-    let reason = line::harmless(reason.as_bytes(), 300).unwrap_or_default();
+    let reason = line::sanitized(reason.as_bytes(), 300).unwrap_or_default();
     AuthorityError::Settings(Box::new(
         Finding::error(
             CLIENT_SETTINGS,
@@ -218,7 +217,7 @@ pub fn without_credentials(error: &(dyn Error + 'static)) -> AuthorityError {
 
 /// The chain found nothing, or what it found could not be used.
 pub fn no_credentials(reason: &str) -> AuthorityError {
-    let reason = line::harmless(reason.as_bytes(), 300).unwrap_or_default();
+    let reason = line::sanitized(reason.as_bytes(), 300).unwrap_or_default();
     AuthorityError::Settings(Box::new(
         Finding::error(
             CREDENTIALS,
@@ -243,7 +242,7 @@ pub fn credentials_too_late() -> AuthorityError {
 }
 
 fn turned_down(what: &str, status: u16, code: Option<&str>, said: Option<&[u8]>) -> AuthorityError {
-    let said = said.and_then(|text| line::harmless(text, 300));
+    let said = said.and_then(|text| line::sanitized(text, 300));
     let row = EXCEPTIONS
         .iter()
         .find(|(name, ..)| code.is_some_and(|code| code == *name));

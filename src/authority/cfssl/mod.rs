@@ -22,12 +22,11 @@ use super::{
 use crate::finding::{Code, Finding, rfc3339};
 use crate::net::Repeat;
 use crate::outcome::AuthorityPlace;
-use crate::pki::{Certificate, Usage};
+use crate::pki::{Certificate, Usage, serial};
 use crate::span::Span;
 
 const OPEN: Code = Code::new("cfssl-open");
 const REPLAYABLE: Code = Code::new("cfssl-replayable");
-const SAID: Code = Code::new("ca-said");
 const USAGE_MISSING: Code = Code::new("usage-missing");
 
 /// The row of the catalogue.
@@ -275,11 +274,8 @@ impl Revoke for Cfssl {
 /// cfssl `api/revoke`: the serial in decimal, the authority's key in lower-case hexadecimal.
 fn revoked(revocation: &Revocation<'_>) -> serde_json::Value {
     let certificate: &Certificate = revocation.certificate;
-    let serial = HEXLOWER
-        .decode(certificate.facts().serial.as_bytes())
-        .unwrap_or_default();
     serde_json::json!({
-        "serial": wire::decimal(&serial),
+        "serial": serial::decimal(&certificate.facts().serial),
         "authority_key_id": HEXLOWER.encode(&certificate.authority_key_id().unwrap_or_default()),
         "reason": revocation.reason.crl_name(),
     })
@@ -309,9 +305,9 @@ fn usage_missing(session: &Session, order: &Order, profile: &str) -> Option<Find
 
 /// What the server says beside a success.
 fn beside(message: &wire::Message) -> Option<Finding> {
-    let words = crate::line::harmless(message.message.as_bytes(), 300)?;
+    let words = crate::line::sanitized(message.message.as_bytes(), 300)?;
     Some(
-        Finding::warning(SAID, format!("the CA said: {words}"))
+        Finding::warning(answer::SAID, format!("the CA said: {words}"))
             .fact("cfssl_message", message.code)
             .fact("said", words)
             .hint("nothing to do: it signed anyway"),

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::settings::Checked;
 use super::wire::{self, Envelope, Info, Message};
-use crate::authority::answer::{self, BUSY, LOGIN_REFUSED, REFUSED};
+use crate::authority::answer::{self, BUSY, LOGIN_REFUSED, REFUSED, Step};
 use crate::authority::clock::Heard;
 use crate::authority::connection::read_secret;
 use crate::authority::{AuthorityError, received};
@@ -173,8 +173,14 @@ fn turned_down(
 ) -> AuthorityError {
     let errors = wire::errors(response);
     let said = wire::said(&errors, request).or_else(|| response.said(request));
-    let plain =
-        answer::turned_down_saying(what, request, response, &settings.login(), said.clone());
+    let plain = answer::turned_down_saying(
+        Step::Order,
+        what,
+        request,
+        response,
+        &settings.login(),
+        said.clone(),
+    );
     if let Some(error) = by_words(settings, &errors, &plain, what) {
         return error;
     }

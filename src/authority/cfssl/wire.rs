@@ -125,7 +125,7 @@ pub fn said(messages: &[Message], request: &Request) -> Option<String> {
             None => message.message.clone(),
         })
         .collect();
-    line::harmless(&request.redacted(words.join("; ").as_bytes()), 300)
+    line::sanitized(&request.redacted(words.join("; ").as_bytes()), 300)
 }
 
 /// What the thousands of an error's number stand for (cfssl, `errors/error.go`), and whether it is
@@ -152,41 +152,9 @@ pub fn is_about_the_csr(code: &serde_json::Value) -> bool {
     code.as_u64().is_some_and(|code| code / 1000 == 9)
 }
 
-/// A serial number as cfssl's store writes it: decimal, from big-endian bytes.
-pub fn decimal(bytes: &[u8]) -> String {
-    let mut digits = vec![0_u8];
-    for byte in bytes {
-        let mut carry = u32::from(*byte);
-        for digit in &mut digits {
-            carry += u32::from(*digit) * 256;
-            *digit = u8::try_from(carry % 10).unwrap_or_default();
-            carry /= 10;
-        }
-        while carry > 0 {
-            digits.push(u8::try_from(carry % 10).unwrap_or_default());
-            carry /= 10;
-        }
-    }
-    digits
-        .iter()
-        .rev()
-        .map(|digit| char::from(b'0' + digit))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn serial_numbers_become_decimal() {
-        assert_eq!(decimal(&[]), "0");
-        assert_eq!(decimal(&[0, 255]), "255");
-        assert_eq!(
-            decimal(&[1, 0, 0, 0, 0, 0, 0, 0, 0]),
-            "18446744073709551616"
-        );
-    }
 
     #[test]
     fn the_token_is_the_hmac_over_the_bytes_of_the_request() {

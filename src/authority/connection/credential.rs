@@ -33,23 +33,31 @@ pub fn client_certificate(
     };
     let text =
         std::fs::read(certificate).map_err(|e| unusable(certificate, os_error::in_words(&e)))?;
-    let chain = pem::certificates(&text).map_err(|e| unusable(certificate, e.to_string()))?;
-    if chain.is_empty() {
-        return Err(unusable(
-            certificate,
-            "it contains no certificate".to_owned(),
-        ));
-    }
+    let chain = chain(&text).map_err(|reason| unusable(certificate, reason))?;
     if key == certificate && !pem::decode(&text).is_ok_and(|blocks| blocks.iter().any(is_key)) {
         let reason = "it contains no private key, and client_key (--ca-key) is not given";
         return Err(unusable(certificate, reason.to_owned()));
     }
     // As a secret: refused when others may read it.
     let text = read_secret(&SecretSource::File(key.to_owned()))?;
+    with_key(chain, &text).map_err(|reason| unusable(key, reason))
+}
+
+/// The certificates of a PEM text, or why there are none.
+pub fn chain(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let chain = pem::certificates(text).map_err(|error| error.to_string())?;
+    if chain.is_empty() {
+        return Err("it contains no certificate".to_owned());
+    }
+    Ok(chain)
+}
+
+/// A chain with the key of a PEM text, or why that is none.
+pub fn with_key(chain: Vec<Vec<u8>>, text: &Secret) -> Result<ClientCertificate, String> {
     let der = pem::private_key(text.expose())
-        .map_err(|e| unusable(key, e.to_string()))?
-        .ok_or_else(|| unusable(key, "it contains no unencrypted private key".to_owned()))?;
-    let key = PrivateKey::from_der(&der).map_err(|e| unusable(key, e.to_string()))?;
+        .map_err(|error| error.to_string())?
+        .ok_or("it contains no unencrypted private key")?;
+    let key = PrivateKey::from_der(&der).map_err(|error| error.to_string())?;
     Ok(ClientCertificate {
         chain: leaf_first(chain, key.spki()),
         key: Secret::new(key.expose_pkcs8().to_vec()),

@@ -1,7 +1,7 @@
 //! The connection that every authority over HTTP has: where it is, whom TLS must lead to, who we
 //! are, how long we wait, through which proxy. Words of `[ca.<name>]` in, an open client out.
 
-mod credential;
+pub mod credential;
 mod trust;
 mod words;
 

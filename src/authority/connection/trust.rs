@@ -57,12 +57,7 @@ pub(super) fn pinning(
 fn roots(path: &Path) -> Result<Vec<Vec<u8>>, SettingsError> {
     let unusable = |reason: String| wrong("trust", format!("reading {}: {reason}", path.display()));
     let text = std::fs::read(path).map_err(|error| unusable(os_error::in_words(&error)))?;
-    let roots = pem::certificates(&text).map_err(|error| unusable(error.to_string()))?;
-    if roots.is_empty() {
-        let instead = pem::instead_of_certificates(&text);
-        return Err(unusable(format!("it contains no PEM certificate{instead}")));
-    }
-    Ok(roots)
+    pem::required(&text).map_err(unusable)
 }
 
 /// The candidate that has the pinned SHA-256: the pin is the verification.

@@ -26,7 +26,9 @@ use super::error::CaError;
 use super::log::IssuedLog;
 use super::make::{self, NewCa};
 use super::revoke;
+use super::there::There;
 use crate::image::{self, Mode};
+use crate::pki::certificate::KeyFacts;
 use crate::pki::pem;
 use crate::pki::{Certificate, PrivateKey};
 
@@ -106,16 +108,21 @@ impl CaDirectory {
     /// Makes the files that are missing. Returns whether there were any.
     ///
     /// # Errors
-    /// As [`CaDirectory::open_or_make`].
+    /// As [`CaDirectory::open_or_make`], and when what is there is not as asked.
     pub fn make(dir: &Path, new: &NewCa, now: OffsetDateTime) -> Result<bool, CaError> {
         image::make_dir(dir, Mode::new(0o700)).map_err(CaError::Io)?;
         let _lock = image::lock_dir(dir, PATIENCE).map_err(CaError::Io)?;
-        if read_certificate(dir, INTERMEDIATE)?.is_some() {
+        let intermediate = read_certificate(dir, INTERMEDIATE)?;
+        let is_complete = intermediate.is_some();
+        let root = read_certificate(dir, ROOT)?;
+        if !is_complete {
+            refuse_foreign(dir)?;
+        }
+        as_asked(dir, new, root.as_ref(), intermediate)?;
+        if is_complete {
             return Ok(false);
         }
-        refuse_foreign(dir)?;
         image::make_dir(&dir.join(KEYS), Mode::new(0o700)).map_err(CaError::Io)?;
-        let root = read_certificate(dir, ROOT)?;
         if root.is_some() && read_key(dir, ROOT_KEY)?.is_none() {
             return Err(damaged(
                 dir,
@@ -155,6 +162,19 @@ impl CaDirectory {
         dir.join(ROOT).exists()
     }
 
+    /// Its root, an intermediate or not; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn root_in(dir: &Path) -> Result<Option<Certificate>, CaError> {
+        read_certificate(dir, ROOT)
+    }
+
+    /// Whether the root's key is in the directory, a root or not.
+    pub fn has_root_key(dir: &Path) -> bool {
+        dir.join(KEYS).join(ROOT_KEY).exists()
+    }
+
     pub fn path(&self) -> &Path {
         &self.dir
     }
@@ -179,8 +199,36 @@ impl CaDirectory {
 
     /// Whether the root's key is still in the directory.
     pub fn root_key_is_here(&self) -> bool {
-        self.dir.join(KEYS).join(ROOT_KEY).exists()
+        Self::has_root_key(&self.dir)
     }
+}
+
+/// Whether the parts that are there are as `new` asks; no key is read that it does not ask about.
+fn as_asked(
+    dir: &Path,
+    new: &NewCa,
+    root: Option<&Certificate>,
+    intermediate: Option<Certificate>,
+) -> Result<(), CaError> {
+    let wanted = new.key_algorithm.is_some() && intermediate.is_none();
+    let key = |name: &str, wanted: bool| -> Result<Option<KeyFacts>, CaError> {
+        let key = wanted.then(|| read_key(dir, name)).transpose()?;
+        Ok(key.flatten().and_then(|key| KeyFacts::of_spki(key.spki())))
+    };
+    let there = There {
+        root_key: key(ROOT_KEY, wanted && root.is_none())?,
+        intermediate_key: key(INTERMEDIATE_KEY, wanted)?,
+        root: root.cloned(),
+        intermediate,
+    };
+    let otherwise = there.otherwise(new);
+    if otherwise.is_empty() {
+        return Ok(());
+    }
+    Err(CaError::Otherwise {
+        dir: dir.to_owned(),
+        otherwise,
+    })
 }
 
 /// A CA is not made among other people's files: a mistyped path would fill `/etc` with keys.
@@ -213,7 +261,7 @@ fn key_or_new(dir: &Path, name: &str, new: &NewCa) -> Result<PrivateKey, CaError
     if let Some(key) = read_key(dir, name)? {
         return Ok(key);
     }
-    let key = PrivateKey::generate(new.key_algorithm).map_err(CaError::Key)?;
+    let key = PrivateKey::generate(new.key_algorithm.unwrap_or_default()).map_err(CaError::Key)?;
     let text = Zeroizing::new(pem::encode("PRIVATE KEY", key.expose_pkcs8()));
     image::place_file(&dir.join(KEYS), name, Mode::new(0o600), text.as_bytes())
         .map_err(CaError::Io)?;

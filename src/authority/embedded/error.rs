@@ -14,6 +14,7 @@ use crate::pki::key::KeyError;
 use crate::pki::received::ReceivedError;
 
 const UNUSABLE: Code = Code::new("embedded-ca-unusable");
+const EXISTS: Code = Code::new("embedded-ca-exists");
 const BUSY: Code = Code::new("embedded-ca-busy");
 const REFUSED: Code = Code::new("embedded-ca-refused");
 
@@ -29,6 +30,12 @@ pub enum CaError {
     Foreign { dir: PathBuf, found: String },
     #[error("opening the CA in {}: it {what}", dir.display())]
     Damaged { dir: PathBuf, what: String },
+    #[error("making a CA in {}: there is one already, and {}", dir.display(), otherwise.join("; "))]
+    Otherwise {
+        dir: PathBuf,
+        /// What of it is not as asked.
+        otherwise: Vec<String>,
+    },
     #[error("making an intermediate in {}: the CA's root expired at {}", dir.display(), rfc3339(*at))]
     RootEnded { dir: PathBuf, at: OffsetDateTime },
     #[error("reading {}: its mode is {mode}, so others can read or change it", path.display())]
@@ -39,6 +46,8 @@ pub enum CaError {
         reason: String,
         denied: bool,
     },
+    #[error("reading {}: what is revoked is not known: unreadable lines: {damaged}", path.display())]
+    Revocations { path: PathBuf, damaged: usize },
     #[error(transparent)]
     Key(KeyError),
     #[error("signing a CA certificate: {0}")]
@@ -63,6 +72,13 @@ impl CaError {
             Self::Damaged { .. } => {
                 "restore the missing file from a copy, or move the directory away and make a new CA"
             }
+            Self::Otherwise { otherwise, .. } => {
+                if otherwise.iter().any(|it| it.contains("its intermediate")) {
+                    "nothing was changed: leave out what differs to keep this CA, give another --ca-dir for a new one, or renew its intermediate alone: docs/authorities/embedded.md says how"
+                } else {
+                    "nothing was changed: leave out what differs to keep this CA, or give another --ca-dir for a new one"
+                }
+            }
             Self::RootEnded { .. } => NEW_CA,
             Self::Exposed { .. } => {
                 "if nobody else could read it: chmod 600; otherwise make a new CA and replace its certificates"
@@ -70,6 +86,9 @@ impl CaError {
             Self::Reading { denied: true, .. } => "run as the user who owns the CA directory",
             Self::Reading { .. } => {
                 "check what is there, or move the directory away and make a new CA"
+            }
+            Self::Revocations { .. } => {
+                "restore the file from a copy; or delete those lines, and revoke again what they revoked"
             }
             Self::Io(ImageError::Busy { .. }) => {
                 "another run is making this CA; retry when it has ended"
@@ -93,6 +112,7 @@ impl CaError {
     pub fn finding(&self) -> Finding {
         let code = match self {
             Self::Io(ImageError::Busy { .. }) => BUSY,
+            Self::Otherwise { .. } => EXISTS,
             _ => UNUSABLE,
         };
         Finding::error(code, self.to_string()).hint(self.hint())

@@ -42,6 +42,8 @@ pub struct Entries<T> {
     pub entries: Vec<T>,
     /// Lines that are none: a run that was killed may leave the beginning of one.
     pub unreadable: usize,
+    /// Whether the last line is one of those, and has no end.
+    pub is_torn: bool,
 }
 
 /// `issued.jsonl`.
@@ -89,14 +91,21 @@ pub(super) fn lines<T: DeserializeOwned>(path: &Path) -> Result<Entries<T>, CaEr
     let mut read = Entries {
         entries: Vec::new(),
         unreadable: 0,
+        is_torn: false,
     };
     for line in text
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
     {
         match serde_json::from_slice(line) {
-            Ok(entry) => read.entries.push(entry),
-            Err(_) => read.unreadable += 1,
+            Ok(entry) => {
+                read.entries.push(entry);
+                read.is_torn = false;
+            }
+            Err(_) => {
+                read.unreadable += 1;
+                read.is_torn = !text.ends_with(b"\n");
+            }
         }
     }
     Ok(read)

@@ -15,27 +15,20 @@ use crate::pki::digest::sha256_hex;
 use crate::pki::{Certificate, KeyAlgorithm, PrivateKey};
 use crate::span::Span;
 
-/// How a CA is made where there is none.
-#[derive(Clone, Debug)]
+/// The lifetime of a root for which none is asked.
+pub const ROOT_LIFETIME: Span = Span::seconds(3650 * 86_400);
+/// The lifetime of an intermediate for which none is asked.
+pub const INTERMEDIATE_LIFETIME: Span = Span::seconds(1825 * 86_400);
+
+/// What is asked of a CA that is to be made; `None` leaves it to us.
+#[derive(Clone, Debug, Default)]
 pub struct NewCa {
     /// Without one, it is made from the root's key, so that two CAs never share a subject.
     pub name: Option<CaName>,
-    pub key_algorithm: KeyAlgorithm,
-    pub root_lifetime: Span,
+    pub key_algorithm: Option<KeyAlgorithm>,
+    pub root_lifetime: Option<Span>,
     /// Cut to the root's own end.
-    pub intermediate_lifetime: Span,
-}
-
-impl Default for NewCa {
-    /// ECDSA P-256; ten years, and five for the intermediate.
-    fn default() -> Self {
-        Self {
-            name: None,
-            key_algorithm: KeyAlgorithm::EcdsaP256,
-            root_lifetime: Span::seconds(3650 * 86_400),
-            intermediate_lifetime: Span::seconds(1825 * 86_400),
-        }
-    }
+    pub intermediate_lifetime: Option<Span>,
 }
 
 impl NewCa {
@@ -47,6 +40,12 @@ impl NewCa {
     }
 }
 
+/// The CA's name by one of its certificates, whose own name ends so.
+pub(super) fn named<'a>(certificate: Option<&'a Certificate>, end: &str) -> Option<&'a str> {
+    let common_name = certificate?.facts().common_name.as_deref()?;
+    common_name.strip_suffix(end)
+}
+
 /// What the common names of a CA's certificates begin with: `Lab`, for `Lab root`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CaName(String);
@@ -54,6 +53,10 @@ pub struct CaName(String);
 impl CaName {
     /// What is left of the 64 characters of a common name (RFC 5280 appendix A.1).
     const LONGEST: usize = 64 - " intermediate".len();
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl FromStr for CaName {
@@ -75,7 +78,7 @@ pub(super) fn root(
 ) -> Result<Certificate, CaError> {
     let name = format!("{} root", new.name(key.spki()));
     let mut params = params(&name, 1, now)?;
-    params.not_after = now + new.root_lifetime.duration();
+    params.not_after = now + new.root_lifetime.unwrap_or(ROOT_LIFETIME).duration();
     let made = params.self_signed(key).map_err(|error| signing(&error))?;
     Certificate::from_der(made.der().to_vec()).map_err(|error| signing(&error))
 }
@@ -88,13 +91,12 @@ pub(super) fn intermediate(
     now: OffsetDateTime,
 ) -> Result<Certificate, CaError> {
     // The root's own name, so that a renewed intermediate is called as the one before.
-    let common_name = root.facts().common_name.as_deref();
-    let name = common_name
-        .and_then(|name| name.strip_suffix(" root"))
-        .map_or_else(|| new.name(&root.facts().spki), str::to_owned);
+    let name =
+        named(Some(root), " root").map_or_else(|| new.name(&root.facts().spki), str::to_owned);
     let name = format!("{name} intermediate");
     let mut params = params(&name, 0, now)?;
-    params.not_after = (now + new.intermediate_lifetime.duration()).min(root.window().not_after);
+    let lifetime = new.intermediate_lifetime.unwrap_or(INTERMEDIATE_LIFETIME);
+    params.not_after = (now + lifetime.duration()).min(root.window().not_after);
     params.use_authority_key_identifier_extension = true;
     let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(root.der()), root_key)
         .map_err(|error| signing(&error))?;

@@ -6,8 +6,10 @@ mod error;
 mod issue;
 mod log;
 mod make;
+mod pinned;
 mod revoke;
 pub mod server;
+mod there;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,12 +28,13 @@ use crate::image::{self, ImageError};
 use crate::outcome::AuthorityPlace;
 use crate::pki::ReceivedRequest;
 use crate::span::Span;
+use pinned::Pins;
 
 pub use directory::CaDirectory;
 pub use error::{CaError, IssueError, RevokeError};
 pub use issue::{Granted, Terms};
 pub use log::{IssuedEntries, IssuedEntry, IssuedLog};
-pub use make::{CaName, CaNameError, NewCa};
+pub use make::{CaName, CaNameError, INTERMEDIATE_LIFETIME, NewCa, ROOT_LIFETIME};
 pub use revoke::RevokedEntry;
 
 /// The row in the catalogue.
@@ -83,6 +86,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         dir: settings.directory.join(words.dir),
         max_ttl: words.max_ttl,
         create: words.create,
+        pins: Pins::read(settings),
         clock: Clock::of_run(settings),
         opened: Shared::default(),
     });
@@ -102,6 +106,7 @@ struct Embedded {
     dir: PathBuf,
     max_ttl: Span,
     create: bool,
+    pins: Pins,
     clock: Clock,
     opened: Shared<CaDirectory>,
 }
@@ -167,23 +172,27 @@ fn unwritable(error: ImageError) -> AuthorityError {
     CaError::Io(error).into_authority_error()
 }
 
-/// A CA that is not there yet will be made by the order, and has nothing to tell before.
+/// A CA that is not there yet will be made by the order, and has little to tell before.
 impl Preflight for Embedded {
     fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError> {
         let (mut findings, looked_at) = match CaDirectory::open(&self.dir) {
             Ok(ca) => {
                 image::can_append(ca.log().path()).map_err(unwritable)?;
-                let foreseen = ca
+                let mut foreseen = ca
                     .foresee(&self.terms(order))
                     .map_err(|error| error.into_authority_error(&self.dir))?;
+                foreseen.extend(self.pins.against(&ca));
                 (foreseen, "its keys and certificates, its longest lifetime")
             }
             Err(CaError::Missing { .. }) if self.create => {
                 let there = [Some(&*self.dir), self.dir.parent()];
                 let there = there.into_iter().flatten().find(|path| path.exists());
                 image::can_write(there.unwrap_or(&self.dir)).map_err(unwritable)?;
+                let new = self.pins.against_new(&self.dir);
                 (
-                    Vec::new(),
+                    new.map_err(CaError::into_authority_error)?
+                        .into_iter()
+                        .collect(),
                     "its directory, where the first order makes the CA",
                 )
             }

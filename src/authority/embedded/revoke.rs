@@ -2,6 +2,7 @@
 //! (RFC 5280 section 5), both under the CA's lock. A run that was killed in between leaves a list
 //! that the next revocation completes.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,18 +10,19 @@ use rcgen::{
     CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber,
 };
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use super::directory::CaDirectory;
 use super::error::{CaError, RevokeError};
 use super::issue::BACKDATED;
-use super::log;
+use super::log::{self, Entries};
 use crate::authority::Reason;
 use crate::authority::revocation::PASSIVE;
 use crate::finding::{Finding, rfc3339};
 use crate::image::{self, Mode};
-use crate::pki::Certificate;
+use crate::pki::crl::{self, Crl};
+use crate::pki::{Certificate, pem};
 
 pub(super) const LOG: &str = "revoked.jsonl";
 pub(super) const LIST: &str = "ca.crl";
@@ -45,9 +47,23 @@ impl CaDirectory {
     /// Every revocation, the oldest first.
     ///
     /// # Errors
-    /// When the log cannot be read.
+    /// When the log cannot be read, a line of it least of all: whose certificate it revokes is not known.
+    /// The beginning of a last line is of a revocation that was not confirmed.
     pub fn revoked(&self) -> Result<Vec<RevokedEntry>, CaError> {
-        Ok(log::lines(&self.revocations())?.entries)
+        Ok(self.read_revoked()?.entries)
+    }
+
+    fn read_revoked(&self) -> Result<Entries<RevokedEntry>, CaError> {
+        let read: Entries<RevokedEntry> = log::lines(&self.revocations())?;
+        let unlistable = read.entries.iter().filter(|it| listed(it).is_none());
+        let damaged = unlistable.count() + read.unreadable - usize::from(read.is_torn);
+        if damaged > 0 {
+            return Err(CaError::Revocations {
+                path: self.revocations(),
+                damaged,
+            });
+        }
+        Ok(read)
     }
 
     /// Revokes a certificate of this CA; one that is revoked already stays so. A warning says where
@@ -71,7 +87,14 @@ impl CaDirectory {
             });
         }
         let _lock = image::lock_dir(self.path(), PATIENCE).map_err(CaError::Io)?;
-        let mut revoked = self.revoked()?;
+        let read = self.read_revoked()?;
+        let mut revoked = read.entries;
+        if read.is_torn {
+            // Ended, it would be damage.
+            let lines: String = revoked.iter().map(line).collect();
+            image::place_file(self.path(), LOG, Mode::new(0o600), lines.as_bytes())
+                .map_err(CaError::Io)?;
+        }
         if !revoked.iter().any(|entry| entry.fingerprint == fingerprint) {
             let entry = RevokedEntry {
                 at: rfc3339(now),
@@ -79,14 +102,15 @@ impl CaDirectory {
                 fingerprint,
                 reason: reason.as_str().to_owned(),
             };
-            let line = serde_json::to_string(&entry).unwrap_or_default();
-            image::append_line(&self.revocations(), Mode::new(0o600), &line)
-                .map_err(CaError::Io)?;
+            image::append_line(
+                &self.revocations(),
+                Mode::new(0o600),
+                line(&entry).trim_end(),
+            )
+            .map_err(CaError::Io)?;
             revoked.push(entry);
         }
-        let list = self.list(&revoked, now)?;
-        image::place_file(self.path(), LIST, Mode::new(0o644), list.as_bytes())
-            .map_err(CaError::Io)?;
+        self.publish(&revoked, now)?;
         let by_another_key = !certificate.is_issued_by(self.intermediate());
         Ok(by_another_key.then(|| signed_by_an_older_key(&facts.issuer)))
     }
@@ -95,23 +119,46 @@ impl CaDirectory {
         self.path().join(LOG)
     }
 
-    /// PEM. It holds until the intermediate ends: a new one is written with each revocation and at
-    /// no other time, so none is ever out of date.
-    fn list(&self, revoked: &[RevokedEntry], now: OffsetDateTime) -> Result<String, CaError> {
+    /// Writes a new list where the one that is there is not of these revocations. It holds until the
+    /// intermediate ends: a new one is written at no other time, so none is ever out of date.
+    fn publish(&self, revoked: &[RevokedEntry], now: OffsetDateTime) -> Result<(), CaError> {
+        let next_update = self.intermediate().window().not_after;
+        let mut number = u64::try_from(revoked.len()).unwrap_or(u64::MAX);
+        if let Some((der, last)) = self.published() {
+            let is_whole = last.revoked == revoked.len() && last.next_update == Some(next_update);
+            if is_whole && crl::is_signed_by(&der, self.intermediate()) {
+                return Ok(());
+            }
+            // RFC 5280 section 5.2.3: no number twice.
+            let last = last.number.and_then(|number| number.parse::<u64>().ok());
+            number = number.max(last.map_or(0, |last| last.saturating_add(1)));
+        }
         let signing = |error: rcgen::Error| CaError::Signing(error.to_string());
         let list = CertificateRevocationListParams {
             this_update: now - BACKDATED,
-            next_update: self.intermediate().window().not_after,
-            crl_number: SerialNumber::from(u64::try_from(revoked.len()).unwrap_or(u64::MAX)),
+            next_update,
+            crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
             revoked_certs: revoked.iter().filter_map(listed).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
-        list.signed_by(&self.issuer)
-            .map_err(signing)?
-            .pem()
-            .map_err(signing)
+        let list = list.signed_by(&self.issuer).map_err(signing)?;
+        let text = list.pem().map_err(signing)?;
+        image::place_file(self.path(), LIST, Mode::new(0o644), text.as_bytes()).map_err(CaError::Io)
     }
+
+    /// The list that is there, if it is one.
+    fn published(&self) -> Option<(Vec<u8>, Crl)> {
+        let text = fs::read(self.path().join(LIST)).ok()?;
+        match pem::decode(&text).ok()?.into_iter().next()? {
+            pem::Block::Crl(der) => Crl::from_der(&der).map(|crl| (der, crl)),
+            _ => None,
+        }
+    }
+}
+
+fn line(entry: &RevokedEntry) -> String {
+    serde_json::to_string(entry).unwrap_or_default() + "\n"
 }
 
 /// RFC 5280 section 6.3.3 (f): the key that signed the certificate has to have signed the list.
@@ -127,13 +174,17 @@ fn signed_by_an_older_key(issuer: &str) -> Finding {
     .hint("have services refuse the fingerprint, and replace the certificate")
 }
 
+/// `None` for one whose serial or time is none.
 fn listed(entry: &RevokedEntry) -> Option<RevokedCertParams> {
     let serial = data_encoding::HEXLOWER
         .decode(entry.serial.as_bytes())
-        .ok()?;
+        .ok()
+        .filter(|serial| !serial.is_empty())?;
     Some(RevokedCertParams {
         serial_number: SerialNumber::from_slice(&serial),
-        revocation_time: OffsetDateTime::parse(&entry.at, &Rfc3339).ok()?,
+        revocation_time: OffsetDateTime::parse(&entry.at, &Rfc3339)
+            .ok()?
+            .checked_to_offset(UtcOffset::UTC)?,
         reason_code: match entry.reason.as_str() {
             "key-compromise" => Some(RevocationReason::KeyCompromise),
             "superseded" => Some(RevocationReason::Superseded),

@@ -100,31 +100,11 @@ pub fn unmet(wanted: &[Vec<u8>], request: &[u8]) -> Option<Finding> {
 }
 
 fn name(oid: &[u8]) -> String {
-    let dotted = dotted(oid);
+    let dotted = ber::dotted(oid);
     NAMES
         .iter()
         .find(|(known, _)| *known == dotted)
         .map_or_else(|| dotted.clone(), |(_, name)| format!("{name} ({dotted})"))
-}
-
-/// ITU-T X.690 section 8.19.
-fn dotted(oid: &[u8]) -> String {
-    let mut arcs: Vec<u64> = Vec::new();
-    let mut arc: u64 = 0;
-    for octet in oid {
-        arc = (arc << 7) | u64::from(octet & 0x7f);
-        if octet & 0x80 == 0 {
-            if arcs.is_empty() {
-                let first = (arc / 40).min(2);
-                arcs.extend([first, arc - first * 40]);
-            } else {
-                arcs.push(arc);
-            }
-            arc = 0;
-        }
-    }
-    let arcs: Vec<String> = arcs.iter().map(ToString::to_string).collect();
-    arcs.join(".")
 }
 
 #[cfg(test)]
@@ -140,7 +120,7 @@ mod tests {
     fn the_example_of_the_standard_is_read() {
         let der = data_encoding::BASE64.decode(EXAMPLE).unwrap();
         let wanted = wanted(&der).unwrap();
-        let names: Vec<String> = wanted.iter().map(|oid| dotted(oid)).collect();
+        let names: Vec<String> = wanted.iter().map(|oid| ber::dotted(oid)).collect();
         assert_eq!(
             names,
             [
@@ -176,7 +156,7 @@ mod tests {
         let template = wrapped(SEQUENCE, &[version, subject, key, attributes]);
         let attribute = wrapped(SEQUENCE, &[oid(TEMPLATES[0]), wrapped(SET, &[template])]);
         let wanted = wanted(&wrapped(SEQUENCE, &[attribute])).unwrap();
-        let names: Vec<String> = wanted.iter().map(|oid| dotted(oid)).collect();
+        let names: Vec<String> = wanted.iter().map(|oid| ber::dotted(oid)).collect();
         assert_eq!(names, ["2.5.4.3", "1.2.840.10045.2.1", "2.5.29.17"]);
     }
 

@@ -15,12 +15,12 @@ use super::shared::Shared;
 use super::{
     Ability, Asking, Authority, AuthorityError, Concurrent, Conversation, Current, Depth, Entry,
     Issued, Opened, Order, Preflight, Renew, Settings, SettingsError, answer, delivered, foresight,
-    with_connection,
+    received, with_connection,
 };
 use crate::finding::Finding;
 use crate::net::{ClientCertificate, Repeat, Request, Response};
 use crate::outcome::AuthorityPlace;
-use crate::pki::{Chain, pem};
+use crate::pki::pem;
 use crate::secret::Secret;
 
 /// The row of the catalogue.
@@ -152,16 +152,10 @@ async fn enroll(
     };
     let what = format!("POST {operation}");
     let certificates = wire::certificates(&what, &response)?;
-    let chain = Chain::arrange(certificates.clone(), order.request.spki())
-        .map_err(|error| answer::unusable(&what, &error.to_string(), &response))?;
-    // The leaf first, since the answer may hold its predecessor for the same key.
-    let mut ders = vec![chain.leaf.der().to_vec()];
-    ders.extend(
-        certificates
-            .iter()
-            .filter(|certificate| **certificate != chain.leaf)
-            .map(|certificate| certificate.der().to_vec()),
-    );
+    let certificates = received::leaf_first(certificates, order.request.spki())
+        .map_err(|reason| answer::unusable(&what, &reason, &response))?;
+    let ders = certificates.iter().map(|one| one.der().to_vec());
+    let mut ders: Vec<_> = ders.collect();
     for issuer in &session.cacerts.issuers {
         if !ders.contains(issuer) {
             ders.push(issuer.clone());

@@ -78,7 +78,13 @@ impl Session {
             response = self.ask(&request)?;
         }
         if response.status != 200 {
-            return Err(self.turned_down("GET cacerts", &request, &response));
+            let login = self.login();
+            return Err(answer::turned_down_early(
+                "GET cacerts",
+                &request,
+                &response,
+                &login,
+            ));
         }
         let all = wire::certificates("GET cacerts", &response)?;
         let (roots, issuers): (Vec<_>, Vec<_>) = all
@@ -162,7 +168,9 @@ fn unverified_cacerts(
         .map_err(|error| answer::failed(&error))?;
     let what = "GET cacerts (to compare with the pinned fingerprint)";
     if response.status != 200 {
-        return Err(answer::turned_down(what, &request, &response, "no login"));
+        return Err(answer::turned_down_early(
+            what, &request, &response, "no login",
+        ));
     }
     wire::certificates(what, &response)
 }

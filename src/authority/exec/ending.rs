@@ -1,9 +1,7 @@
 //! How a run of the program ended, and what that means for the order.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::authority::AuthorityError;
@@ -12,7 +10,7 @@ use crate::finding::{Code, Finding};
 use crate::line;
 use crate::os_error;
 use crate::secret::Secret;
-use crate::subprocess::{Complaint, Ended, RunError};
+use crate::subprocess::{self, Complaint, Ended, RunError, why_not_started};
 
 const NOT_STARTED: Code = Code::new("ca-program-not-started");
 const FAILED: Code = Code::new("ca-program-failed");
@@ -226,7 +224,7 @@ impl Told {
         let last = lines[lines.len().saturating_sub(LINES)..].join(" ");
         let surplus = last.chars().count().saturating_sub(CHARACTERS);
         let end: String = last.chars().skip(surplus).collect();
-        let words = line::harmless(end.replace('\0', " ").as_bytes(), CHARACTERS)?;
+        let words = line::sanitized(end.replace('\0', " ").as_bytes(), CHARACTERS)?;
         Some(if surplus > 0 {
             format!("…{words}")
         } else {
@@ -255,49 +253,12 @@ fn signal_name(signal: i32) -> String {
 
 /// # Errors
 /// [`AuthorityError::Settings`] when there is no such program, or it is not executable.
-pub fn can_be_run(program: &Path, path: &str) -> Result<(), AuthorityError> {
-    let shown = program.display().to_string();
-    let candidates: Vec<PathBuf> = if shown.contains('/') {
-        vec![program.to_owned()]
-    } else {
-        std::env::split_paths(path)
-            .map(|folder| folder.join(program))
-            .collect()
-    };
-    let mut found = io::ErrorKind::NotFound;
-    for candidate in candidates {
-        match candidate.metadata() {
-            Ok(it) if it.is_file() && it.permissions().mode() & 0o111 != 0 => return Ok(()),
-            Ok(_) => found = io::ErrorKind::PermissionDenied,
-            Err(_) => {}
-        }
-    }
-    Err(not_started(&shown, &found.into()))
+pub fn can_be_run(program: &str, path: &str) -> Result<(), AuthorityError> {
+    subprocess::can_be_run(program, path.as_ref()).map_err(|error| not_started(program, &error))
 }
 
 fn not_started(program: &str, error: &io::Error) -> AuthorityError {
-    let (reason, hint) = match error.kind() {
-        io::ErrorKind::NotFound if program.contains('/') => (
-            "there is no such program".to_owned(),
-            "check the path; for a script, check the interpreter in its first line too",
-        ),
-        io::ErrorKind::NotFound => (
-            "there is no such program in PATH".to_owned(),
-            "install it, or give its full path",
-        ),
-        io::ErrorKind::PermissionDenied => (
-            "it is not executable".to_owned(),
-            "make it executable (chmod +x); its file system must not be mounted noexec",
-        ),
-        io::ErrorKind::WouldBlock => (
-            os_error::in_words(error),
-            "raise the process limit, or stop other programs",
-        ),
-        _ => (
-            os_error::in_words(error),
-            "name the interpreter in the script's first line, such as #!/bin/sh",
-        ),
-    };
+    let (reason, hint) = why_not_started(program, error);
     AuthorityError::Settings(Box::new(
         Finding::error(NOT_STARTED, format!("starting {program}: {reason}"))
             .fact("program", program.to_owned())

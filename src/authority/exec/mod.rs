@@ -5,7 +5,6 @@ mod ending;
 mod settings;
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -180,7 +179,7 @@ impl Preflight for Exec {
             .into_iter()
             .flatten()
         {
-            ending::can_be_run(Path::new(&argv[0]), &self.settings.path)?;
+            ending::can_be_run(&argv[0], &self.settings.path)?;
         }
         if depth == Depth::Order {
             return Ok(Vec::new());

@@ -176,7 +176,7 @@ impl Status {
             .filter_map(|violation| {
                 let field = violation.get("field")?.as_str()?;
                 let why = violation.get("description")?.as_str()?;
-                crate::line::harmless(format!("{field}: {why}").as_bytes(), 200)
+                crate::line::sanitized(format!("{field}: {why}").as_bytes(), 200)
             })
             .collect()
     }

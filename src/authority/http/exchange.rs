@@ -8,7 +8,7 @@ use url::Url;
 use super::rules::Pointer;
 use super::session::{Session, fill, place};
 use super::settings::{Call, Checked, Pending};
-use crate::authority::answer::{self, BUSY, REFUSED};
+use crate::authority::answer::{self, BUSY, REFUSED, Step};
 use crate::authority::delivered;
 use crate::authority::waits::Waits;
 use crate::authority::{AuthorityError, Issued, received};
@@ -51,6 +51,7 @@ impl Exchange<'_> {
             .session
             .call(self.settings, self.call, self.scope, self.deadline)?;
         let mut what = format!("{} {}", self.call.method, self.shown_path());
+        let mut step = Step::Order;
         let mut request = first;
         let teller = self.settings.connection.teller();
         let mut busy = teller.waits(self.deadline);
@@ -80,8 +81,10 @@ impl Exchange<'_> {
                 Verdict::Pending(pending) => {
                     let wait = response.retry_after().unwrap_or(pending.interval);
                     await_decision(&mut deciding, wait)?;
-                    let next = self.next(pending, &what, &request.url, &response, json.as_ref())?;
+                    let asked = (step, &request.url);
+                    let next = self.next(pending, &what, asked, &response, json.as_ref())?;
                     if let Some(url) = next {
+                        step = Step::Beside;
                         what = "GET of the pending order".to_owned();
                         request =
                             self.session
@@ -89,7 +92,7 @@ impl Exchange<'_> {
                     }
                 }
                 Verdict::ByStatus => {
-                    return Err(self.turned_down(&what, &request, &response, json.as_ref()));
+                    return Err(self.turned_down(step, &what, &request, &response, json.as_ref()));
                 }
             }
         }
@@ -127,7 +130,7 @@ impl Exchange<'_> {
         &self,
         pending: &Pending,
         what: &str,
-        asked: &Url,
+        (step, asked): (Step, &Url),
         response: &Response,
         json: Option<&Value>,
     ) -> Result<Option<Url>, AuthorityError> {
@@ -146,7 +149,7 @@ impl Exchange<'_> {
                 // Later answers may leave out what the first one said.
                 return match fill(template, &scope) {
                     Ok(path) => Ok(Some(place(self.settings, &path))),
-                    Err(_) if what.starts_with("GET of") => Ok(None),
+                    Err(_) if step == Step::Beside => Ok(None),
                     Err(error) => Err(error),
                 };
             }
@@ -169,20 +172,21 @@ impl Exchange<'_> {
             .as_ref()
             .and_then(|pointer| words(pointer.in_(json?)?));
         match pointed {
-            Some(words) => line::harmless(&request.redacted(words.as_bytes()), 300),
+            Some(words) => line::sanitized(&request.redacted(words.as_bytes()), 300),
             None => response.said(request),
         }
     }
 
     fn turned_down(
         &self,
+        step: Step,
         what: &str,
         request: &Request,
         response: &Response,
         json: Option<&Value>,
     ) -> AuthorityError {
         let said = self.said(request, response, json);
-        answer::turned_down_saying(what, request, response, &self.settings.login(), said)
+        answer::turned_down_saying(step, what, request, response, &self.settings.login(), said)
     }
 
     fn refused(
@@ -270,8 +274,11 @@ impl Done {
         if let Some(anchors) = &settings.answer.anchors {
             let vouched = self.certificates(std::slice::from_ref(anchors))?;
             let ders = vouched.iter().map(|root| root.der().to_vec());
-            issued.anchors.extend(ders);
-            issued.anchors.dedup();
+            for der in ders {
+                if !issued.anchors.contains(&der) {
+                    issued.anchors.push(der);
+                }
+            }
         }
         Ok(issued)
     }

@@ -143,7 +143,9 @@ impl Preflight for Http {
         if let Some(path) = &self.settings.preflight {
             if !(200..300).contains(&response.status) {
                 let what = format!("GET {}", path.source);
-                return Err(answer::turned_down(&what, &request, &response, &login));
+                return Err(answer::turned_down_early(
+                    &what, &request, &response, &login,
+                ));
             }
             looked_at.push("login");
         }

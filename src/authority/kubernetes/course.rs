@@ -197,7 +197,7 @@ impl Kubernetes {
 
     fn decided(&self, name: &str, condition: &str, found: &wire::Condition) -> AuthorityError {
         let words = format!("{}: {}", found.reason, found.message);
-        let words = crate::line::harmless(words.trim_matches([':', ' ']).as_bytes(), 300);
+        let words = crate::line::sanitized(words.trim_matches([':', ' ']).as_bytes(), 300);
         let said = words
             .clone()
             .map_or_else(String::new, |words| format!(": {words}"));

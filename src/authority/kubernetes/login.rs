@@ -11,12 +11,11 @@ use serde_json::{Value, json};
 
 use super::kubeconfig::{Cluster, Exec, User};
 use crate::authority::AuthorityError;
-use crate::authority::connection::read_secret;
+use crate::authority::connection::{credential, read_secret};
 use crate::finding::{Code, Finding};
 use crate::line;
 use crate::net::ClientCertificate;
 use crate::os_error;
-use crate::pki::{PrivateKey, pem};
 use crate::secret::Secret;
 use crate::secret_source::{LONGEST, Reason, SecretSource};
 use crate::subprocess::{Ended, Group, Program, RunError};
@@ -148,7 +147,7 @@ fn by_program(exec: &Exec, cluster: &Cluster, deadline: Instant) -> Result<Shown
     let ended = run(exec, &told, deadline).map_err(|error| {
         let hint = match &error {
             RunError::Start(_) if !exec.install_hint.trim().is_empty() => {
-                line::harmless(exec.install_hint.as_bytes(), 300).unwrap_or_default()
+                line::sanitized(exec.install_hint.as_bytes(), 300).unwrap_or_default()
             }
             _ => BY_HAND.to_owned(),
         };
@@ -156,7 +155,7 @@ fn by_program(exec: &Exec, cluster: &Cluster, deadline: Instant) -> Result<Shown
         fault(&summary, &hint)
     })?;
     if !ended.status.success() {
-        let said = line::harmless(&ended.complaint.text, COMPLAINT)
+        let said = line::sanitized(&ended.complaint.text, COMPLAINT)
             .map_or_else(String::new, |said| format!(": {said}"));
         let summary = format!(
             "the credential plugin {name} ended with {}{said}",
@@ -164,7 +163,7 @@ fn by_program(exec: &Exec, cluster: &Cluster, deadline: Instant) -> Result<Shown
         );
         return Err(fault(&summary, BY_HAND));
     }
-    credential(name, &ended.output)
+    from_plugin(name, &ended.output)
 }
 
 /// What stands in `KUBERNETES_EXEC_INFO`.
@@ -237,7 +236,7 @@ struct Status {
     client_key_data: Option<String>,
 }
 
-fn credential(name: &str, output: &[u8]) -> Result<Shown, AuthorityError> {
+fn from_plugin(name: &str, output: &[u8]) -> Result<Shown, AuthorityError> {
     let nothing = || {
         fault(
             &format!("the credential plugin {name} gave no credential"),
@@ -279,18 +278,8 @@ fn client_certificate(chain: &[u8], key: &Secret) -> Result<ClientCertificate, A
             "give it as PEM, its key unencrypted",
         )
     };
-    let chain = pem::certificates(chain).map_err(|error| unusable(error.to_string()))?;
-    if chain.is_empty() {
-        return Err(unusable("it contains no certificate".to_owned()));
-    }
-    let der = pem::private_key(key.expose())
-        .map_err(|error| unusable(error.to_string()))?
-        .ok_or_else(|| unusable("its key is not an unencrypted private key".to_owned()))?;
-    let key = PrivateKey::from_der(&der).map_err(|error| unusable(error.to_string()))?;
-    Ok(ClientCertificate {
-        chain,
-        key: Secret::new(key.expose_pkcs8().to_vec()),
-    })
+    let chain = credential::chain(chain).map_err(unusable)?;
+    credential::with_key(chain, key).map_err(|reason| unusable(format!("its key: {reason}")))
 }
 
 /// A kubeconfig with a key in it is a secret as a whole; it may be longer than other secrets.
@@ -318,8 +307,11 @@ fn contents(path: &Path) -> Result<Vec<u8>, AuthorityError> {
     let read = || {
         let mut content = Vec::new();
         std::fs::File::open(path)?
-            .take(LONGEST)
+            .take(LONGEST + 1)
             .read_to_end(&mut content)?;
+        if content.len() as u64 > LONGEST {
+            return Err(std::io::Error::other(Reason::TooLong.to_string()));
+        }
         Ok(content)
     };
     read().map_err(|error: std::io::Error| {

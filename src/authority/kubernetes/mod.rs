@@ -241,7 +241,7 @@ fn not_allowed(verb: &str, who: &str, reason: &str) -> Finding {
         "certbake presented {who}: grant it {verb} on certificatesigningrequests.certificates.k8s.io by a \
          ClusterRole and a ClusterRoleBinding"
     ));
-    let reason = crate::line::harmless(reason.as_bytes(), 200);
+    let reason = crate::line::sanitized(reason.as_bytes(), 200);
     match reason {
         Some(reason) => finding.fact("said", reason),
         None => finding,

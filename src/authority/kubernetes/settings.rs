@@ -224,7 +224,7 @@ fn by_kubeconfig(files: &[PathBuf], context: Option<&str>) -> Result<Target, Set
         (Some(data), _) => BASE64_MIME_PERMISSIVE
             .decode(data.as_bytes())
             .map_err(|_| "certificate-authority-data is not base64".to_owned())
-            .and_then(|pem| certificates(&pem))
+            .and_then(|pem| pem::required(&pem))
             .map_err(fault)?,
         (None, Some(path)) => roots(path).map_err(fault)?,
         (None, None) => Vec::new(),
@@ -269,15 +269,7 @@ fn pod(settings: &Settings<'_>, folder: &Path) -> Result<Target, SettingsError> 
 fn roots(path: &Path) -> Result<Vec<Vec<u8>>, String> {
     let fault = |why: &str| format!("reading {}: {why}", path.display());
     let text = std::fs::read(path).map_err(|error| fault(&os_error::in_words(&error)))?;
-    certificates(&text).map_err(|why| fault(&why))
-}
-
-fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
-    let found = pem::certificates(text).map_err(|error| error.to_string())?;
-    if found.is_empty() {
-        return Err("it contains no PEM certificate".to_owned());
-    }
-    Ok(found)
+    pem::required(&text).map_err(|why| fault(&why))
 }
 
 /// The signers that kube-controller-manager has.

@@ -189,7 +189,7 @@ pub fn turned_down(
                 .and_then(Value::as_str)
                 .unwrap_or_default();
             let message = cause.get("message")?.as_str()?;
-            crate::line::harmless(format!("{field}: {message}").as_bytes(), 200)
+            crate::line::sanitized(format!("{field}: {message}").as_bytes(), 200)
         })
         .collect();
     answer::told(error, |finding| {

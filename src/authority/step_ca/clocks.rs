@@ -32,9 +32,14 @@ impl Clocks {
     /// The CA's clock, or ours where none of its answers had a date.
     pub fn there(&self) -> OffsetDateTime {
         match self.ahead() {
-            Some(ahead) if ahead.abs() > AGREEING => self.here() + ahead,
+            Some(ahead) if ahead.abs() > AGREEING => self.here().saturating_add(ahead),
             _ => self.here(),
         }
+    }
+
+    /// The CA's clock, where it told.
+    pub fn told(&self) -> Option<OffsetDateTime> {
+        Some(self.here().saturating_add(self.ahead()?))
     }
 
     /// How far the CA's clock is ahead of ours, negative when it is behind.

@@ -91,11 +91,11 @@ pub fn turned_down(
 
 fn clocks(finding: Finding, session: &Session) -> Finding {
     let clocks = &session.api.clocks;
-    match clocks.ahead() {
-        Some(ahead) => finding
-            .instant("ca_clock", clocks.here() + ahead)
+    match (clocks.ahead(), clocks.told()) {
+        (Some(ahead), Some(told)) => finding
+            .instant("ca_clock", told)
             .fact("clock_offset_seconds", ahead.whole_seconds()),
-        None => finding,
+        _ => finding,
     }
 }
 
@@ -148,16 +148,16 @@ fn skew(session: &Session, token: &Token) -> Option<String> {
     let leeway = LEEWAY.whole_seconds();
     let (issued, end) = (token.claims.iat?, token.claims.exp?);
     let span = |seconds: i64| Span::seconds(seconds);
-    if issued - leeway > now {
+    if issued.saturating_sub(leeway) > now {
         let ahead = span(issued - now);
         return Some(format!(
             "by the CA's clock the token was made {ahead} in the future: correct the clock of the CA or of the machine that made the token"
         ));
     }
-    (end + leeway < now).then(|| {
+    (end.saturating_add(leeway) < now).then(|| {
         format!(
             "by the CA's clock the token expired {} ago: make a new one just before the run, or compare the clocks",
-            span(now - end)
+            span(now.saturating_sub(end))
         )
     })
 }

@@ -134,7 +134,7 @@ impl Token {
         let now = clocks.there();
         let at = |seconds: Option<i64>| OffsetDateTime::from_unix_timestamp(seconds?).ok();
         if let Some(end) = at(self.claims.exp)
-            && end + LEEWAY < now
+            && end.saturating_add(LEEWAY) < now
         {
             return Err(self.misfit(
                 "the token has expired",
@@ -142,7 +142,7 @@ impl Token {
             ));
         }
         if let Some(start) = at(self.claims.nbf.or(self.claims.iat))
-            && start - LEEWAY > now
+            && start.saturating_sub(LEEWAY) > now
         {
             return Err(self.misfit(
                 "the token is not valid yet",

@@ -12,10 +12,8 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::pki::encrypted::MOST_ITERATIONS;
 use crate::secret::Secret;
-
-/// More rounds than this are an attack on the reader's time, not a protection; `step` writes 600 000.
-const MOST_ITERATIONS: u32 = 10_000_000;
 
 /// The five parts (RFC 7516 section 3), decoded, and the header as it was protected.
 struct Parts {

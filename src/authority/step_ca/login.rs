@@ -17,11 +17,10 @@ use crate::authority::connection::{client_certificate, read_secret};
 use crate::authority::jws::Signer;
 use crate::finding::{Code, Finding};
 use crate::net::ClientCertificate;
-use crate::pki::{PrivateKey, pem};
+use crate::pki::{PrivateKey, encrypted, pem};
 use crate::secret::Secret;
 use crate::secret_source::SecretSource;
 
-pub const PASSWORD_WRONG: Code = Code::new("password-wrong");
 pub const KEY_UNUSABLE: Code = Code::new("provisioner-key-unusable");
 
 /// The login's secrets, read.
@@ -156,7 +155,7 @@ fn unlocked(text: &str, password: &Secret, what: &str) -> Result<Signer, Authori
     let jwk = jwe::open(text, password).map_err(|error| match error {
         JweError::WrongPassword => AuthorityError::Settings(Box::new(
             Finding::error(
-                PASSWORD_WRONG,
+                encrypted::PASSWORD_WRONG,
                 format!("the password does not open {what}"),
             )
             .hint(

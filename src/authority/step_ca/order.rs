@@ -204,7 +204,10 @@ fn renewal_claims(audience: String, subject: &str, now: OffsetDateTime) -> Claim
         aud: vec![audience],
         iat: Some(now.unix_timestamp()),
         nbf: Some(now.unix_timestamp()),
-        exp: Some((now + time::Duration::minutes(5)).unix_timestamp()),
+        exp: Some(
+            now.saturating_add(time::Duration::minutes(5))
+                .unix_timestamp(),
+        ),
         ..Claims::default()
     }
 }

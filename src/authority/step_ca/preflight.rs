@@ -64,7 +64,7 @@ fn health(session: &Session, order: &Order) -> Result<Option<String>, AuthorityE
 
 fn whole(session: &Session, version: Option<String>) -> Finding {
     let clocks = &session.api.clocks;
-    let date = clocks.ahead().map(|ahead| clocks.here() + ahead);
+    let date = clocks.told();
     let limits = session
         .provisioner
         .as_ref()

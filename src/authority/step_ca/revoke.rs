@@ -14,7 +14,7 @@ use crate::authority::revocation::PASSIVE;
 use crate::authority::{AuthorityError, Reason, Revocation, answer};
 use crate::finding::Finding;
 use crate::net::{Repeat, Request, Response};
-use crate::pki::Certificate;
+use crate::pki::{Certificate, serial};
 
 /// By a token: its subject is the serial number.
 pub fn by_token(
@@ -23,7 +23,7 @@ pub fn by_token(
     revocation: &Revocation<'_>,
 ) -> Result<Vec<Finding>, AuthorityError> {
     let doubt = doubt(session, revocation)?;
-    let serial = decimal(&revocation.certificate.facts().serial);
+    let serial = serial::decimal(&revocation.certificate.facts().serial);
     let purpose = Purpose {
         audience: settings.audience("revoke"),
         subject: serial.clone(),
@@ -119,7 +119,7 @@ pub fn by_certificate(
     session: &Session,
     revocation: &Revocation<'_>,
 ) -> Result<Vec<Finding>, AuthorityError> {
-    let serial = decimal(&revocation.certificate.facts().serial);
+    let serial = serial::decimal(&revocation.certificate.facts().serial);
     let body = body(&serial, revocation.reason);
     let request = to(session, Repeat::IfTurnedAway, body, revocation.deadline);
     let response = session.api.ask(&request)?;
@@ -171,51 +171,4 @@ fn answered(
         )
         .hint("enable the CA's CRL (crl.enabled) and have your services check it: otherwise they accept the certificate until it expires"),
     ])
-}
-
-/// A serial number as step-ca counts: decimal, of any length.
-fn decimal(hexadecimal: &str) -> String {
-    // Least digit first.
-    let mut digits: Vec<u32> = vec![0];
-    for nibble in hexadecimal.chars().filter_map(|c| c.to_digit(16)) {
-        let mut carry = nibble;
-        for digit in &mut digits {
-            let value = *digit * 16 + carry;
-            *digit = value % 10;
-            carry = value / 10;
-        }
-        while carry > 0 {
-            digits.push(carry % 10);
-            carry /= 10;
-        }
-    }
-    digits
-        .iter()
-        .rev()
-        .filter_map(|digit| char::from_digit(*digit, 10))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decimal;
-
-    #[test]
-    fn a_serial_number_is_counted_in_tens() {
-        for (hexadecimal, expected) in [
-            ("00", "0"),
-            ("0a", "10"),
-            ("ff", "255"),
-            ("0100", "256"),
-            ("ffffffffffffffff", "18446744073709551615"),
-            (
-                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4",
-                "1299882932801983487171770703170018569607520862692",
-            ),
-        ] {
-            let exact = u128::from_str_radix(hexadecimal, 16).map(|n| n.to_string());
-            let exact = exact.unwrap_or_else(|_| expected.to_owned());
-            assert_eq!(decimal(hexadecimal), exact);
-        }
-    }
 }

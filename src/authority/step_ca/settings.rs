@@ -33,6 +33,12 @@ pub struct Words {
     pub x5c_key: Option<PathBuf>,
 }
 
+impl Words {
+    const fn is_jwk(&self) -> bool {
+        self.password.is_some() || self.key.is_some()
+    }
+}
+
 /// The settings, checked.
 pub struct Checked {
     pub name: String,
@@ -109,14 +115,10 @@ fn audience(url: &Url, operation: &str) -> String {
     format!("https://{host}{port}/1.0/{operation}")
 }
 
-fn login(
-    words: Words,
-    settings: &Settings<'_>,
-    has_certificate: bool,
-) -> Result<Login, SettingsError> {
-    let jwk = words.password.is_some() || words.key.is_some();
+/// That one login is given at most, and nothing that belongs to another.
+fn fits_together(words: &Words) -> Result<(), SettingsError> {
     let given: Vec<&str> = [
-        ("password or key", jwk),
+        ("password or key", words.is_jwk()),
         ("x5c_certificate", words.x5c_certificate.is_some()),
         ("token", words.token.is_some()),
         ("id_token", words.id_token.is_some()),
@@ -134,7 +136,7 @@ fn login(
             "it needs x5c_certificate, which is not given",
         ));
     }
-    let belongs = jwk || words.x5c_certificate.is_some();
+    let belongs = words.is_jwk() || words.x5c_certificate.is_some();
     if words.provisioner.is_some() && !belongs {
         let reason = if given.is_empty() {
             "no login is given: give password (a JWK provisioner) or x5c_certificate"
@@ -143,6 +145,16 @@ fn login(
         };
         return Err(wrong("provisioner", reason));
     }
+    Ok(())
+}
+
+fn login(
+    words: Words,
+    settings: &Settings<'_>,
+    has_certificate: bool,
+) -> Result<Login, SettingsError> {
+    fits_together(&words)?;
+    let is_jwk = words.is_jwk();
     let beside = |source: SecretSource| source.relative_to(settings.directory);
     let provisioner = words.provisioner;
     if let Some(certificate) = words.x5c_certificate {
@@ -156,7 +168,7 @@ fn login(
     Ok(match (words.token, words.id_token) {
         (Some(token), _) => Login::Token(beside(token)),
         (_, Some(token)) => Login::IdToken(beside(token)),
-        _ if jwk => Login::Jwk {
+        _ if is_jwk => Login::Jwk {
             provisioner,
             password: words.password.map(beside),
             key: words.key.map(beside),

@@ -169,7 +169,7 @@ impl Signed {
             sans: purpose.sans.clone(),
             iat: Some(now.unix_timestamp()),
             nbf: Some(now.unix_timestamp()),
-            exp: Some((now + LIFE).unix_timestamp()),
+            exp: Some(now.saturating_add(LIFE).unix_timestamp()),
             jti: HEXLOWER.encode(&random),
             cnf: purpose.request.map(|der| Confirmation {
                 request: Some(BASE64URL_NOPAD.encode(&digest::sha256(der))),

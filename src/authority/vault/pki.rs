@@ -15,9 +15,8 @@ use crate::authority::{AuthorityError, Issued, Order, Revocation, answer, receiv
 use crate::finding::{Code, Finding};
 use crate::line;
 use crate::net::{Repeat, Response};
-use crate::pki::{AltName, Certificate, Chain, SigningRequest};
+use crate::pki::{AltName, Certificate, SigningRequest, serial};
 
-pub const SAID: Code = Code::new("ca-said");
 pub const ON_LEASE: Code = Code::new("vault-certificate-on-lease");
 
 /// Warnings about fields that we send for roles that read them there, while others take them from
@@ -151,16 +150,16 @@ fn sorted(
         .flatten()
         .chain(signed.ca_chain.iter().flatten());
     let certificates = certificates(texts).map_err(unusable)?;
-    let leaf = Chain::arrange(certificates.clone(), order.request.spki())
-        .map_err(|error| unusable(error.to_string()))?
-        .leaf;
+    let certificates =
+        received::leaf_first(certificates, order.request.spki()).map_err(unusable)?;
     let mut issued = Issued {
-        certificates: vec![leaf.der().to_vec()],
         date: response.date,
         ..Issued::default()
     };
-    for certificate in certificates.into_iter().filter(|other| *other != leaf) {
-        let list = if certificate.is_self_issued() {
+    for certificate in certificates {
+        // Even a self-issued leaf is no anchor.
+        let is_leaf = issued.certificates.is_empty();
+        let list = if certificate.is_self_issued() && !is_leaf {
             &mut issued.anchors
         } else {
             &mut issued.certificates
@@ -192,7 +191,7 @@ pub fn warnings(warnings: Vec<String>, anyway: &str) -> Vec<Finding> {
         .collect::<BTreeSet<_>>()
         .iter()
         .filter(|warning| !EXPECTED.iter().any(|expected| warning.contains(expected)))
-        .filter_map(|warning| line::harmless(warning.as_bytes(), 300))
+        .filter_map(|warning| line::sanitized(warning.as_bytes(), 300))
         .map(|said| {
             let capped = said.contains("maxTTL") || said.contains("max_ttl");
             let (code, hint) = if capped {
@@ -202,7 +201,10 @@ pub fn warnings(warnings: Vec<String>, anyway: &str) -> Vec<Finding> {
                         .to_owned(),
                 )
             } else {
-                (SAID, format!("{anyway}; ask its operators what this means"))
+                (
+                    answer::SAID,
+                    format!("{anyway}; ask its operators what this means"),
+                )
             };
             Finding::warning(code, format!("Vault says: {said}"))
                 .fact("said", said)
@@ -268,7 +270,7 @@ pub fn revoke(
     let what = format!("POST {path}");
     let certificate = revocation.certificate;
     let bodies = [
-        json!({ "serial_number": serial(certificate) }),
+        json!({ "serial_number": serial::with_colons(&certificate.facts().serial) }),
         json!({ "certificate": certificate.pem() }),
     ];
     let mut first = None;
@@ -300,7 +302,7 @@ fn taken(what: &str, response: &Response) -> Result<Vec<Finding>, AuthorityError
     if answer.data.is_some_and(|data| data.is_object()) {
         return Ok(warnings(said, "Vault revoked it anyway"));
     }
-    let words = line::harmless(said.join("; ").as_bytes(), 300).unwrap_or_default();
+    let words = line::sanitized(said.join("; ").as_bytes(), 300).unwrap_or_default();
     Err(AuthorityError::Refused(Box::new(
         Finding::error(
             answer::REFUSED,
@@ -310,14 +312,4 @@ fn taken(what: &str, response: &Response) -> Result<Vec<Finding>, AuthorityError
         .fact("said", words)
         .hint("an expired certificate is on no revocation list, and peers refuse it because of its dates"),
     )))
-}
-
-/// Octets in hexadecimal, separated by colons.
-fn serial(certificate: &Certificate) -> String {
-    let digits = certificate.facts().serial.as_bytes();
-    let octets: Vec<_> = digits
-        .chunks(2)
-        .map(|octet| String::from_utf8_lossy(octet).into_owned())
-        .collect();
-    octets.join(":")
 }

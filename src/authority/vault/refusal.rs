@@ -208,7 +208,8 @@ pub fn forbidden(
     path: &str,
     until: Instant,
 ) -> AuthorityError {
-    let Checked { mount, .. } = checked;
+    let mount = &checked.mount;
+    let policy = format!("path \"{path}\" {{ capabilities = [\"update\"] }}");
     let state = session.token_state(until);
     let finding = match &state {
         TokenState::Good { policies } => finding.fact("policies", policies.clone()),
@@ -242,30 +243,35 @@ pub fn forbidden(
             format!(
                 "the login returned a token that may not even look itself up: none of its policies allows this, \
                  the path is misspelt, or this address is not among its token_bound_cidrs; a policy for it: \
-                 path \"{path}\" {{ capabilities = [\"update\"] }}"
-            ),
-        ),
-        TokenState::Good { policies } if narrowed(session, path, until) => (
-            answer::LOGIN_REFUSED,
-            "policy",
-            format!(
-                "the token is valid, and its policies ({}) grant \"update\" on this path, but not to this request: look for \
-                 allowed_parameters, denied_parameters or required_parameters, and for min_wrapping_ttl \
-                 (certbake requests no wrapping)",
-                policies.join(", ")
+                 {policy}"
             ),
         ),
         TokenState::Good { policies } => (
             answer::LOGIN_REFUSED,
             "policy",
-            format!(
-                "the token is valid, but none of its policies ({}) allows this, or the path is misspelt; a policy for it: path \"{path}\" {{ capabilities = [\"update\"] }}",
-                policies.join(", ")
+            not_allowed(
+                &policies.join(", "),
+                narrowed(session, path, until),
+                &policy,
             ),
         ),
     };
     let finding = Finding { code, ..finding };
     AuthorityError::Refused(Box::new(finding.fact(CAUSE, cause).hint(hint)))
+}
+
+/// What to do about a token that is valid.
+fn not_allowed(policies: &str, narrowed: bool, policy: &str) -> String {
+    if narrowed {
+        return format!(
+            "the token is valid, and its policies ({policies}) grant \"update\" on this path, but not to this request: look for \
+             allowed_parameters, denied_parameters or required_parameters, and for min_wrapping_ttl \
+             (certbake requests no wrapping)"
+        );
+    }
+    format!(
+        "the token is valid, but none of its policies ({policies}) allows this, or the path is misspelt; a policy for it: {policy}"
+    )
 }
 
 /// What is refused is not the path.

@@ -10,9 +10,6 @@ use crate::pki::{AltName, Usage};
 
 pub const FORBIDS: Code = Code::new("vault-role-forbids");
 
-const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
-const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
-
 /// `GET <mount>/roles/<role>`, as far as it speaks of orders. Names are left to the order: their
 /// rules depend on each other, and a refusal costs nothing.
 #[derive(Deserialize)]
@@ -58,9 +55,10 @@ impl Role {
 
     /// Vault takes the usages from the role alone, whatever the request says.
     fn usage(&self, order: &Order) -> Option<String> {
-        let (flag, name, oid) = match order.request.usage {
-            Usage::Client => (self.client_flag, "clientauth", CLIENT_AUTH),
-            Usage::Server => (self.server_flag, "serverauth", SERVER_AUTH),
+        let usage = order.request.usage;
+        let (flag, name) = match usage {
+            Usage::Client => (self.client_flag, "clientauth"),
+            Usage::Server => (self.server_flag, "serverauth"),
         };
         let named = |given: &String| {
             let given = given.to_ascii_lowercase();
@@ -72,8 +70,8 @@ impl Role {
                 .ext_key_usage_oids
                 .iter()
                 .flatten()
-                .any(|given| given == oid);
-        let purpose = order.request.usage.purpose();
+                .any(|given| given == usage.oid());
+        let purpose = usage.purpose();
         (!granted).then(|| format!("issues certificates without {purpose}, which this order needs (client_flag, server_flag, ext_key_usage)"))
     }
 

@@ -66,8 +66,8 @@ impl Server {
         }
     }
 
-    /// Any status is an answer. 412 (a standby that has not caught up) and faults are asked about
-    /// again, a few times, unless the request can be used once.
+    /// Any status is an answer. 412 (a standby that has not caught up) says that nothing was done; after a
+    /// fault Vault may have signed, or used up a login. Each is asked about again a few times, where it may be.
     pub fn send(&self, request: &Request) -> Result<Response, AuthorityError> {
         let deadline = request.deadline.unwrap_or_else(Instant::now);
         let waits = self.teller.waits(deadline);
@@ -81,8 +81,12 @@ impl Server {
                     Failure::Redirected { .. } => elsewhere(error.finding()),
                     _ => answer::failed(&error),
                 })?;
-            let passes = matches!(response.status, 412 | 500 | 502) && !lacks_issuer(&response);
-            let again = passes && faults < FAULTS && request.repeat != Repeat::Never;
+            let passes = match response.status {
+                412 => request.repeat != Repeat::Never,
+                500 | 502 => request.repeat == Repeat::Safe && !lacks_issuer(&response),
+                _ => false,
+            };
+            let again = passes && faults < FAULTS;
             let reason = format!("answered {}", response.status);
             if !again || waits.pause(None, &reason).is_err() {
                 response.attempts += faults;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Subcommand};
 
 pub use super::shared::Format;
-use crate::authority::embedded::{CaName, NewCa, TTL};
+use crate::authority::embedded::{CaName, INTERMEDIATE_LIFETIME, NewCa, ROOT_LIFETIME, TTL};
 use crate::cli::usage::UsageError;
 use crate::command::ca::{init, issue_log, serve, show};
 use crate::pki::{AltName, KeyAlgorithm};
@@ -45,7 +45,8 @@ pub struct Shape {
 
 /// Make a CA: a root, and an intermediate that signs
 ///
-/// An existing CA stays as it is; a half-made one is completed.
+/// An existing CA stays as it is; a half-made one is completed. If one is there already and is not as
+/// the options ask, nothing is changed, and the exit code is 2.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Init {
     #[command(flatten)]
@@ -54,15 +55,23 @@ pub struct Init {
     #[arg(long, value_name = "NAME")]
     pub name: Option<CaName>,
     /// Key of the root and of the intermediate: ecdsa-p256, ecdsa-p384, ed25519, rsa-2048, rsa-3072,
-    /// rsa-4096
-    #[arg(long, value_name = "ALGORITHM", default_value_t)]
-    pub key_algorithm: KeyAlgorithm,
-    /// Lifetime of the root
-    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, default_value_t = NewCa::default().root_lifetime)]
-    pub root_lifetime: Span,
-    /// Lifetime of the intermediate, within the root's
-    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, default_value_t = NewCa::default().intermediate_lifetime)]
-    pub intermediate_lifetime: Span,
+    /// rsa-4096 [default: ecdsa-p256]
+    #[arg(long, value_name = "ALGORITHM")]
+    pub key_algorithm: Option<KeyAlgorithm>,
+    #[arg(
+        long,
+        value_name = "SPAN",
+        allow_hyphen_values = true,
+        help = format!("Lifetime of the root [default: {ROOT_LIFETIME}]")
+    )]
+    pub root_lifetime: Option<Span>,
+    #[arg(
+        long,
+        value_name = "SPAN",
+        allow_hyphen_values = true,
+        help = format!("Lifetime of the intermediate, within the root's [default: {INTERMEDIATE_LIFETIME}]")
+    )]
+    pub intermediate_lifetime: Option<Span>,
     #[command(flatten)]
     pub shape: Shape,
 }
@@ -125,24 +134,14 @@ impl Init {
             ("--root-lifetime", self.root_lifetime),
             ("--intermediate-lifetime", self.intermediate_lifetime),
         ] {
-            positive(flag, lifetime)?;
+            lifetime.map_or(Ok(()), |lifetime| positive(flag, lifetime))?;
         }
-        let NewCa {
-            root_lifetime,
-            intermediate_lifetime,
-            ..
-        } = NewCa::default();
-        let asked_for = self.intermediate_lifetime != intermediate_lifetime;
-        if asked_for
-            && self.root_lifetime != root_lifetime
-            && self.intermediate_lifetime > self.root_lifetime
+        if let (Some(root), Some(intermediate)) = (self.root_lifetime, self.intermediate_lifetime)
+            && intermediate > root
         {
             return Err(UsageError::new(
                 "--intermediate-lifetime",
-                format!(
-                    "an intermediate of {} would outlast its root of {}",
-                    self.intermediate_lifetime, self.root_lifetime
-                ),
+                format!("an intermediate of {intermediate} would outlast its root of {root}"),
             )
             .hint("lower it, or raise --root-lifetime"));
         }

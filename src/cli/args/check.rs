@@ -54,9 +54,6 @@ pub struct CredentialArgs {
     /// Its private key
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
-    /// Revocation lists of its issuers
-    #[arg(long, value_name = "FILE")]
-    pub crl: Vec<PathBuf>,
 }
 
 #[derive(ClapArgs, Clone, Debug, Default)]
@@ -65,6 +62,9 @@ pub struct DemandArgs {
     /// Roots to which every certificate must chain
     #[arg(long, value_name = "FILE")]
     pub anchors: Vec<PathBuf>,
+    /// Revocation lists of the issuers; they need anchors, which an image may carry
+    #[arg(long, value_name = "FILE")]
+    pub crl: Vec<PathBuf>,
     /// client or server [default: client if there are anchors]
     #[arg(long, value_name = "USAGE")]
     pub usage: Option<String>,

@@ -1,17 +1,20 @@
 //! The words of `check` as a plan.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::iter;
+use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use super::draft::{Draft, origin_of};
+use super::authority::Authorities;
+use super::draft::{Draft, is_flag, origin_of};
 use super::outside::{CONFIGURATION, inputs_are_spared};
 use super::overlay::{USAGES, one_of};
-use super::{identity, no_such_identity, placements, relative_to, without_identity};
+use super::{Outside, identity, issuers, no_such_identity, placements, without_identity};
 use crate::cli::args::check::Args;
+use crate::cli::args::provision::CaArgs;
 use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
 use crate::command::check::{CredentialFiles, Expected, ImageTarget, Plan, Target, Wanted};
@@ -22,10 +25,9 @@ use crate::verify::Policy;
 
 /// # Errors
 /// The first thing that cannot be used, with where it was written.
-pub fn plan(args: &Args, matches: &ArgMatches) -> Result<Plan, UsageError> {
-    let config = args.image.config.as_deref();
+pub fn plan(args: &Args, matches: &ArgMatches, outside: &Outside<'_>) -> Result<Plan, UsageError> {
     let root = args.image.root.as_deref();
-    inputs_are_spared(&args.report, &[(config, CONFIGURATION)], root)?;
+    inputs_are_spared(&args.report, &inputs(args), root, outside.environment)?;
     Ok(Plan {
         target: target(args, matches)?,
         policy: policy(args, matches)?,
@@ -33,16 +35,43 @@ pub fn plan(args: &Args, matches: &ArgMatches) -> Result<Plan, UsageError> {
     })
 }
 
+/// Every file that is read by its name, and what it is.
+fn inputs(args: &Args) -> Vec<(Option<&Path>, &str)> {
+    let Args {
+        paths,
+        image,
+        credential,
+        demands,
+        ..
+    } = args;
+    let one = |path, what| iter::once((Option::as_deref(path), what));
+    fn several<'a>(
+        paths: &'a [PathBuf],
+        what: &'a str,
+    ) -> impl Iterator<Item = (Option<&'a Path>, &'a str)> {
+        paths.iter().map(move |path| (Some(path.as_path()), what))
+    }
+    one(&image.config, CONFIGURATION)
+        .chain(one(&credential.cert, "what --cert names"))
+        .chain(one(&credential.key, "what --key names"))
+        .chain(several(
+            &credential.intermediates,
+            "what --intermediates names",
+        ))
+        .chain(several(&demands.anchors, "what --anchors names"))
+        .chain(several(&demands.crl, "what --crl names"))
+        .chain(several(paths, "to be checked"))
+        .collect()
+}
+
 /// `--root` may come from the environment of a whole build, and then gives way to what was asked for
 /// on the command line.
 fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
     let anchors = args.demands.anchors.clone();
-    let root_flag = origin_of(matches, "root").is_some_and(|origin| origin.starts_with("--"));
-    let root = args
-        .image
-        .root
-        .as_ref()
-        .filter(|_| root_flag || (args.credential.cert.is_none() && args.paths.is_empty()));
+    let crls = args.demands.crl.clone();
+    let root = args.image.root.as_ref().filter(|_| {
+        is_flag(matches, "root") || (args.credential.cert.is_none() && args.paths.is_empty())
+    });
     match (root, &args.credential.cert, args.paths.as_slice()) {
         (None, None, []) => Err(UsageError::new("", "nothing to check is given").hint(
             "give --root DIR for an image, --cert FILE for one credential, or files and folders",
@@ -51,8 +80,9 @@ fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
             no_leftovers(&[FOR_CERT], matches)?;
             Ok(Target::Image(ImageTarget {
                 root: root.clone(),
-                expected: expected(args)?,
+                expected: expected(args, matches)?,
                 anchors,
+                crls,
             }))
         }
         (None, Some(certificate), []) => {
@@ -65,7 +95,7 @@ fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
                 intermediates: args.credential.intermediates.clone(),
                 anchors,
                 key: args.credential.key.clone(),
-                crls: args.credential.crl.clone(),
+                crls,
             }))
         }
         (None, None, paths) => {
@@ -76,6 +106,7 @@ fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
             Ok(Target::Files {
                 paths: paths.to_vec(),
                 anchors,
+                crls,
             })
         }
         _ => Err(UsageError::new(
@@ -90,7 +121,7 @@ fn target(args: &Args, matches: &ArgMatches) -> Result<Target, UsageError> {
 type Belonging = (&'static str, &'static [&'static str]);
 
 const FOR_ROOT: Belonging = ("--root", &["config", "identity"]);
-const FOR_CERT: Belonging = ("--cert", &["intermediates", "key", "crl"]);
+const FOR_CERT: Belonging = ("--cert", &["intermediates", "key"]);
 /// What is about a chain that leads to anchors; an image may carry its own.
 const FOR_ANCHORS: Belonging = ("--anchors", &["crl", "strict"]);
 
@@ -163,7 +194,7 @@ fn moment(text: &str) -> Result<OffsetDateTime, UsageError> {
 }
 
 /// By the configuration file where there is one, else by the names given, else by the records.
-fn expected(args: &Args) -> Result<Vec<Expected>, UsageError> {
+fn expected(args: &Args, matches: &ArgMatches) -> Result<Vec<Expected>, UsageError> {
     let wanted = &args.image.identity;
     let Some(path) = &args.image.config else {
         let once: BTreeSet<_> = wanted.iter().collect();
@@ -179,16 +210,25 @@ fn expected(args: &Args) -> Result<Vec<Expected>, UsageError> {
     {
         return Err(no_such_identity("--identity".to_owned(), name, &source));
     }
+    let flags = CaArgs::default();
+    let mut authorities = Authorities::new(&flags, matches, Some(&source), &issuers::SILENT);
     source
         .file
         .identity
         .iter()
         .filter(|(name, _)| wanted.is_empty() || wanted.contains(name))
-        .map(|(name, words)| of_file(&Draft::of_file(name, words.clone(), &source), &source))
+        .map(|(name, words)| {
+            let draft = Draft::of_file(name, words.clone(), &source);
+            of_file(&draft, &source, &mut authorities)
+        })
         .collect()
 }
 
-fn of_file(draft: &Draft<'_>, source: &Source) -> Result<Expected, UsageError> {
+fn of_file(
+    draft: &Draft<'_>,
+    source: &Source,
+    authorities: &mut Authorities<'_>,
+) -> Result<Expected, UsageError> {
     let policy = identity::policy(draft)?;
     let placements = placements::plan(draft)?
         .into_iter()
@@ -207,26 +247,12 @@ fn of_file(draft: &Draft<'_>, source: &Source) -> Result<Expected, UsageError> {
         name: draft.name.clone(),
         floor: policy.floor,
         floor_origin: policy.floor_origin,
-        anchors: pinned(draft, source),
+        anchors: issuers::anchors(draft, source),
         placements,
         usage: policy.usage,
         max_validity: policy.max_validity,
         names: named.then_some((subject, names)),
+        key_algorithm: draft.identity.key_algorithm,
+        issuers: issuers::stated(draft, source, authorities)?,
     })
-}
-
-/// The anchors of every authority that may have issued it; none where one of them pins none.
-fn pinned(draft: &Draft<'_>, source: &Source) -> Vec<PathBuf> {
-    let authorities: Vec<_> = match draft.identity.ca.0.as_slice() {
-        [] if source.file.ca.len() == 1 => source.file.ca.values().map(Some).collect(),
-        names => names.iter().map(|name| source.file.ca.get(name)).collect(),
-    };
-    authorities
-        .into_iter()
-        .map(|authority| {
-            let path = authority?.anchors.as_deref()?;
-            Some(relative_to(source.directory(), path))
-        })
-        .collect::<Option<_>>()
-        .unwrap_or_default()
 }

@@ -89,6 +89,11 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// Whether somebody wrote it on this command line; a variable may be there for other runs of a build.
+pub fn is_flag(matches: &ArgMatches, id: &str) -> bool {
+    matches.value_source(id) == Some(ValueSource::CommandLine)
+}
+
 /// `--ttl` or `CERTBAKE_TTL`, whichever gave the value; `None` when neither did.
 pub fn origin_of(matches: &ArgMatches, id: &str) -> Option<String> {
     match matches.value_source(id)? {

@@ -5,6 +5,7 @@ mod authority;
 pub mod check;
 mod draft;
 mod identity;
+mod issuers;
 mod outside;
 mod overlay;
 mod placements;
@@ -115,15 +116,16 @@ fn identities(
         .map(|draft| identity::plan(draft, &mut authorities))
         .collect::<Result<Vec<_>, _>>()?;
     placements::no_two_share_a_path(&drafts, &identities)?;
-    outside::nothing_is_overwritten(args, &drafts, &identities, source.as_ref())?;
+    let environment = outside.environment;
+    outside::nothing_is_overwritten(args, &drafts, &identities, source.as_ref(), environment)?;
     Ok(identities)
 }
 
-/// The file that is named, or the usual one where nothing else is said.
+/// The file that is named, or the usual one where flags do not describe the CA.
 fn source_of(config: Option<&Path>, ca: &CaArgs) -> Result<Option<Source>, UsageError> {
     match config {
         Some(path) => Source::read(path).map(Some),
-        None if ca.ca.is_empty() && Path::new(DEFAULT_CONFIG).exists() => {
+        None if !authority::by_flags(ca) && Path::new(DEFAULT_CONFIG).exists() => {
             Source::read(Path::new(DEFAULT_CONFIG)).map(Some)
         }
         None => Ok(None),

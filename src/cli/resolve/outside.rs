@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use super::Args;
 use super::draft::Draft;
 use crate::cli::args::shared::ReportArgs;
+use crate::cli::output::said_by;
 use crate::cli::source::Source;
-use crate::cli::usage::{REPORT, UsageError};
+use crate::cli::usage::UsageError;
 use crate::command::provision::{Identity, record_path};
 use crate::image::{self, HostPlace, ImagePath, ImageRoot};
 use crate::record::DIRECTORY;
 use crate::report::Selection;
+
+type Environment<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 pub const CONFIGURATION: &str = "the configuration file";
 
@@ -19,16 +22,25 @@ pub const CONFIGURATION: &str = "the configuration file";
 struct Beside<'a> {
     path: PathBuf,
     what: String,
-    /// `None` is a report.
-    draft: Option<&'a Draft<'a>>,
+    said: Said<'a>,
+}
+
+enum Said<'a> {
+    /// A record's path, by a flag or in the configuration file.
+    Record(&'a Draft<'a>),
+    /// A report's, by this flag or variable.
+    Report(&'static str),
 }
 
 impl Beside<'_> {
     fn refused(&self, why: &str) -> UsageError {
         let reason = format!("{} {why}", self.path.display());
-        let error = match self.draft {
-            Some(draft) => draft.error("record", reason),
-            None => UsageError::new(REPORT, reason),
+        let error = match self.said {
+            Said::Record(draft) => draft.error("record", reason),
+            Said::Report(by) => UsageError {
+                of_reports: true,
+                ..UsageError::new(by, reason)
+            },
         };
         error.hint("give it its own path; nothing was requested and nothing written")
     }
@@ -41,8 +53,9 @@ pub fn nothing_is_overwritten(
     drafts: &[Draft<'_>],
     identities: &[Identity],
     source: Option<&Source>,
+    environment: Environment<'_>,
 ) -> Result<(), UsageError> {
-    let beside = beside(args, drafts, identities);
+    let beside = beside(args, drafts, identities, environment);
     if beside.is_empty() {
         return Ok(());
     }
@@ -81,10 +94,11 @@ pub fn inputs_are_spared(
     reports: &ReportArgs,
     inputs: &[(Option<&Path>, &str)],
     root: Option<&Path>,
+    environment: Environment<'_>,
 ) -> Result<(), UsageError> {
     let records: ImagePath = DIRECTORY.parse().expect("a constant absolute path");
     let root = root.map(ImageRoot::open).and_then(Result::ok);
-    for file in reports_beside(reports) {
+    for file in reports_beside(reports, environment) {
         let Some(place) = HostPlace::of(&file.path) else {
             continue;
         };
@@ -104,19 +118,28 @@ pub fn inputs_are_spared(
     Ok(())
 }
 
-fn reports_beside<'a>(reports: &ReportArgs) -> impl Iterator<Item = Beside<'a>> {
-    reports.report.iter().filter_map(|text| {
+fn reports_beside<'a>(
+    reports: &ReportArgs,
+    environment: Environment<'_>,
+) -> impl Iterator<Item = Beside<'a>> {
+    let said = said_by(reports, environment);
+    reports.report.iter().filter_map(move |text| {
         let selection: Selection = text.parse().ok()?;
         Some(Beside {
             path: file(selection.path?)?,
             what: format!("the {} report", selection.format.name),
-            draft: None,
+            said: Said::Report(said),
         })
     })
 }
 
-fn beside<'a>(args: &Args, drafts: &'a [Draft<'a>], identities: &[Identity]) -> Vec<Beside<'a>> {
-    let reports = reports_beside(&args.report);
+fn beside<'a>(
+    args: &Args,
+    drafts: &'a [Draft<'a>],
+    identities: &[Identity],
+    environment: Environment<'_>,
+) -> Vec<Beside<'a>> {
+    let reports = reports_beside(&args.report, environment);
     let records = drafts
         .iter()
         .zip(identities)
@@ -124,7 +147,7 @@ fn beside<'a>(args: &Args, drafts: &'a [Draft<'a>], identities: &[Identity]) -> 
             Some(Beside {
                 path: file(identity.record.clone()?)?,
                 what: format!("the record of {}", identity.name),
-                draft: Some(draft),
+                said: Said::Record(draft),
             })
         });
     reports.chain(records).collect()

@@ -2,10 +2,10 @@
 
 use clap::ArgMatches;
 
-use super::draft::{Draft, origin_of};
+use super::draft::{Draft, is_flag, origin_of};
 use crate::choice::advice;
 use crate::cli::args::provision::{PlacementArgs, PlanArgs as Args};
-use crate::cli::file::{Many, OnShortened, Pkcs12Encryption, Pkcs12Placement, Placement};
+use crate::cli::file::{OnShortened, OneOrMany, Pkcs12Encryption, Pkcs12Placement, Placement};
 use crate::cli::usage::UsageError;
 use crate::image::Mode;
 use crate::pki::path::Usage;
@@ -156,10 +156,10 @@ fn placements(
         (&words.combined, &mut given.combined, &words.key_mode),
     ] {
         if !paths.is_empty() {
-            let moved = paths.iter().map(|path| moved(list, path)).collect();
-            *list = moved;
+            let moved = paths.iter().map(|path| moved(list, path));
+            *list = OneOrMany(moved.collect());
         }
-        for file in list.all_mut() {
+        for file in &mut list.0 {
             replace(&mut file.mode, mode.as_ref());
             replace(&mut file.owner, words.owner.as_ref());
             replace(&mut file.group, words.group.as_ref());
@@ -187,8 +187,8 @@ fn placements(
 }
 
 /// A file at another path than the configuration's only one: the rest stays as it was written there.
-fn moved(list: &Many<Placement>, path: &str) -> Placement {
-    let before = match list.all() {
+fn moved(list: &OneOrMany<Placement>, path: &str) -> Placement {
+    let before = match list.0.as_slice() {
         [one] => one.clone(),
         _ => Placement::default(),
     };
@@ -205,28 +205,28 @@ fn key_store(
 ) -> Result<(), UsageError> {
     let stores = &mut draft.identity.placements.pkcs12;
     if let Some(path) = &words.pkcs12 {
-        let before = match stores.all() {
+        let before = match stores.0.as_slice() {
             [one] => one.clone(),
             _ => Pkcs12Placement::default(),
         };
-        *stores = std::iter::once(Pkcs12Placement {
+        *stores = OneOrMany(vec![Pkcs12Placement {
             path: path.clone(),
             ..before
-        })
-        .collect();
+        }]);
     }
-    if stores.all().is_empty() {
+    if stores.0.is_empty() {
         let of_stores = ["pkcs12_password", "pkcs12_legacy"];
-        return match of_stores.iter().find_map(|id| origin_of(matches, id)) {
-            // A variable may be there for other identities of a whole build.
-            Some(origin) if origin.starts_with("--") => Err(UsageError::new(
+        // A variable may be there for other identities of a whole build.
+        let mut flags = of_stores.iter().filter(|id| is_flag(matches, id));
+        return match flags.find_map(|id| origin_of(matches, id)) {
+            Some(origin) => Err(UsageError::new(
                 origin,
                 "it requires --pkcs12, which is not given",
             )),
-            _ => Ok(()),
+            None => Ok(()),
         };
     }
-    for store in stores.all_mut() {
+    for store in &mut stores.0 {
         if let Some(password) = &words.pkcs12_password {
             store.password.clone_from(password);
         }

@@ -11,7 +11,7 @@ use crate::record;
 use crate::secret_source::SecretSource;
 
 /// A key that more than owner and group can reach is refused.
-const WIDEST_KEY_MODE: u32 = 0o640;
+const WIDEST_KEY_MODE: Mode = Mode::new(0o640);
 
 /// # Errors
 /// The first placement that cannot be used, by its key.
@@ -26,7 +26,7 @@ pub fn plan(draft: &Draft<'_>) -> Result<Vec<Placement>, UsageError> {
         ("private_key", &words.private_key, Content::PrivateKey),
         ("combined", &words.combined, Content::Combined),
     ] {
-        for one in list.all() {
+        for one in &list.0 {
             placements.push(placement(
                 draft,
                 &format!("placements.{key}"),
@@ -35,7 +35,7 @@ pub fn plan(draft: &Draft<'_>) -> Result<Vec<Placement>, UsageError> {
             )?);
         }
     }
-    for one in words.pkcs12.all() {
+    for one in &words.pkcs12.0 {
         placements.push(pkcs12(draft, one)?);
     }
     if placements.is_empty() {
@@ -132,7 +132,7 @@ fn placement(
             .map_err(|error| draft.error(key, format!("{error}")))?,
         None => Mode::new(if content.holds_key() { 0o600 } else { 0o644 }),
     };
-    if content.holds_key() && mode.bits() & !WIDEST_KEY_MODE != 0 && !words.danger_readable_key {
+    if content.holds_key() && mode.is_wider_than(WIDEST_KEY_MODE) && !words.danger_readable_key {
         let key = if draft.is_set_by("key_mode") {
             "key_mode"
         } else {

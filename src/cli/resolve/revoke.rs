@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::ArgMatches;
+use url::Url;
 
 use super::authority::Authorities;
 use super::outside::{CONFIGURATION, inputs_are_spared};
@@ -12,11 +13,13 @@ use crate::choice::advice;
 use crate::cli::args::revoke::Args;
 use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
+use crate::command::check::Issuer;
 use crate::command::provision::Candidate;
 use crate::command::revoke::Plan;
 use crate::os_error;
+use crate::outcome::AuthorityPlace;
 use crate::pki::{Certificate, PrivateKey, pem};
-use crate::record::Record;
+use crate::record::{self, Record, RecordedAuthority};
 use crate::span::Span;
 
 const DEADLINE: Span = Span::seconds(30);
@@ -24,17 +27,20 @@ const DEADLINE: Span = Span::seconds(30);
 /// # Errors
 /// The first thing that cannot be used, with where it was written.
 pub fn plan(args: &Args, matches: &ArgMatches, outside: &Outside<'_>) -> Result<Plan, UsageError> {
+    let source = source_of(args.config.as_deref(), &args.ca)?;
+    let config = source.as_ref().map(|source| source.path.as_path());
     let inputs = [
-        (args.config.as_deref(), CONFIGURATION),
+        (config, CONFIGURATION),
         (
             args.record.as_deref(),
             "the record of what is to be revoked",
         ),
+        (args.cert.as_deref(), "what --cert names"),
+        (args.key.as_deref(), "what --key names"),
     ];
-    inputs_are_spared(&args.report, &inputs, None)?;
+    inputs_are_spared(&args.report, &inputs, None, outside.environment)?;
     let record = args.record.as_deref().map(read_record).transpose()?;
     let certificate = certificate(args, record.as_ref())?;
-    let source = source_of(args.config.as_deref(), &args.ca)?;
     let candidate = issuer(args, matches, outside, source.as_ref(), record.as_ref())?;
     Ok(Plan {
         name: record.map_or_else(|| certificate.title(), |record| record.identity),
@@ -64,7 +70,7 @@ fn reason(text: &str) -> Result<Reason, UsageError> {
 fn read_record(path: &Path) -> Result<Record, UsageError> {
     let unusable = |reason: String| unusable_record(path, &reason);
     let text = std::fs::read(path).map_err(|error| unusable(os_error::in_words(&error)))?;
-    serde_json::from_slice(&text).map_err(|error| unusable(error.to_string()))
+    record::parse(&text).map_err(|error| unusable(error.to_string()))
 }
 
 fn unusable_record(path: &Path, reason: &str) -> UsageError {
@@ -169,7 +175,7 @@ fn issuer(
         described(&name, source)?;
     }
     let candidate = Authorities::new(&args.ca, matches, source, outside).named(&name)?;
-    let kind = candidate.place().kind;
+    let AuthorityPlace { kind, place, .. } = candidate.place();
     match record {
         Some(record) if record.authority.kind != kind => Err(UsageError::new(
             if args.ca.ca.is_empty() { "ca" } else { "--ca" },
@@ -179,8 +185,24 @@ fn issuer(
             ),
         )
         .hint("only its issuer can revoke a certificate: give the CA that the record names; if this is the same CA by another way, give --cert instead of --record")),
+        // A serial number means nothing to another CA, and may be one of its own.
+        Some(record) if args.ca.ca.is_empty() && !is_same(&candidate, &record.authority) => Err(UsageError::new(
+            "ca",
+            format!(
+                "the certificate was issued by `{name}` at {}, but `{name}` is now {place}",
+                record.authority.place
+            ),
+        )
+        .hint(format!("if it is the same CA, which has moved, say so: --ca {name}; otherwise give the configuration it was baked with (--config)"))),
         _ => Ok(candidate),
     }
+}
+
+/// Where paths tell of the place, which depend on where one stands, the name must.
+fn is_same(candidate: &Candidate, recorded: &RecordedAuthority) -> bool {
+    let AuthorityPlace { kind, name, place } = candidate.place();
+    let place = Some(place).filter(|place| Url::parse(place).is_ok());
+    Issuer { kind, name, place }.issued(recorded)
 }
 
 /// The record's name must stand in the file, or it would be taken for a kind.

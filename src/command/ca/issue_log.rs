@@ -27,8 +27,9 @@ pub struct Log {
 pub struct Line {
     #[serde(flatten)]
     pub entry: IssuedEntry,
-    /// Negative once past.
-    pub remaining_seconds: i64,
+    /// Negative once past; absent where the log's date cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remaining_seconds: Option<i64>,
     /// When and why it was revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked: Option<RevokedEntry>,
@@ -55,9 +56,9 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Result<Log, Failure> {
     })
 }
 
-fn remaining(entry: &IssuedEntry, now: OffsetDateTime) -> i64 {
-    OffsetDateTime::parse(&entry.not_after, &Rfc3339)
-        .map_or(0, |not_after| (not_after - now).whole_seconds())
+fn remaining(entry: &IssuedEntry, now: OffsetDateTime) -> Option<i64> {
+    let not_after = OffsetDateTime::parse(&entry.not_after, &Rfc3339).ok()?;
+    Some((not_after - now).whole_seconds())
 }
 
 impl fmt::Display for Log {
@@ -76,7 +77,11 @@ impl fmt::Display for Log {
             } else {
                 &entry.subject
             };
-            writeln!(f, "{}  {subject}  {}", entry.at, left(*remaining_seconds))?;
+            let left = remaining_seconds.map_or_else(
+                || format!("until \"{}\", which is no date", entry.not_after),
+                left,
+            );
+            writeln!(f, "{}  {subject}  {left}", entry.at)?;
             let names = entry.names.join(", ");
             let known = format!("  {}  {names}", entry.usage.join(", "));
             writeln!(f, "{}", known.trim_end())?;
@@ -96,11 +101,11 @@ impl fmt::Display for Log {
     }
 }
 
-/// `6d 23h left`, or `over since 2h`.
+/// `6d 23h left`, or `expired 2h ago`.
 pub(super) fn left(seconds: i64) -> String {
     let span = Span::seconds(seconds.abs());
     if seconds < 0 {
-        format!("over since {span}")
+        format!("expired {span} ago")
     } else {
         format!("{span} left")
     }

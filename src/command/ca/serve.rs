@@ -120,22 +120,7 @@ fn nobody(path: &Path) -> Finding {
 
 fn anchors(path: &Path) -> Result<Vec<Certificate>, Failure> {
     let text = fs::read(path).map_err(|error| unreadable(ANCHORS, path, &error))?;
-    let certificates = pem::certificates(&text)
-        .map_err(|error| error.to_string())
-        .and_then(|ders| {
-            ders.into_iter()
-                .map(|der| Certificate::from_der(der).map_err(|error| error.to_string()))
-                .collect::<Result<Vec<_>, _>>()
-        })
-        .and_then(|found| {
-            if found.is_empty() {
-                let instead = pem::instead_of_certificates(&text);
-                Err(format!("it contains no PEM certificate{instead}"))
-            } else {
-                Ok(found)
-            }
-        });
-    certificates.map_err(|reason| {
+    pem::required_parsed(&text).map_err(|reason| {
         usage(
             Finding::error(ANCHORS, format!("reading the client anchors: {reason}"))
                 .in_file(path.display().to_string())

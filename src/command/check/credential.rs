@@ -31,7 +31,7 @@ pub(super) fn check(files: &CredentialFiles, policy: &Policy, report: &mut Repor
     }
     let anchors = read::anchors(&files.anchors, policy.usage, findings);
     let key = files.key.as_deref().and_then(|path| spki(path, findings));
-    let crls = crls(files, findings);
+    let crls = read::crls(&files.crls, findings);
     let others = bundle.iter().filter(|link| **link != leaf).cloned();
     let chain = Chain::above(leaf.clone(), others.collect());
     let evidence = Evidence {
@@ -88,19 +88,4 @@ fn spki(path: &Path, findings: &mut Vec<Finding>) -> Option<Vec<u8>> {
     };
     findings.push(read::key_unreadable(&path.display().to_string(), &reason));
     None
-}
-
-fn crls(files: &CredentialFiles, findings: &mut Vec<Finding>) -> Vec<Vec<u8>> {
-    let mut crls = Vec::new();
-    for path in &files.crls {
-        let Some(content) = read::file(path, findings) else {
-            continue;
-        };
-        if content.crls.is_empty() {
-            let name = path.display().to_string();
-            findings.push(read::unreadable(&name, "it contains no revocation list"));
-        }
-        crls.extend(content.crls);
-    }
-    crls
 }

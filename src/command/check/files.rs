@@ -22,12 +22,20 @@ use crate::verify::{self, Evidence, Policy};
 /// How many files a thread takes at a time: few enough to end together, enough not to queue.
 const BATCH: usize = 64;
 
-pub(super) fn check(paths: &[PathBuf], anchors: &[PathBuf], policy: &Policy, report: &mut Report) {
+pub(super) fn check(
+    paths: &[PathBuf],
+    anchors: &[PathBuf],
+    crls: &[PathBuf],
+    policy: &Policy,
+    report: &mut Report,
+) {
     let anchors = read::anchors(anchors, policy.usage, &mut report.findings);
+    let crls = read::crls(crls, &mut report.findings);
     let gate = Gate {
         now: report.at,
         policy,
         anchors: anchors.as_ref(),
+        crls: &crls,
     };
     let mut tally = Tally::new(paths.len());
     let mut items = Vec::new();
@@ -157,6 +165,8 @@ struct Gate<'a> {
     now: OffsetDateTime,
     policy: &'a Policy,
     anchors: Option<&'a Anchors>,
+    /// DER revocation lists.
+    crls: &'a [Vec<u8>],
 }
 
 impl Gate<'_> {
@@ -243,6 +253,7 @@ impl Gate<'_> {
             let evidence = Evidence {
                 bundle: Some(&bundle),
                 anchors: self.anchors,
+                crls: self.crls,
                 ..Evidence::new(self.now, &chain)
             };
             let verdict = verify::credential(&evidence, self.policy);
@@ -271,6 +282,7 @@ impl Gate<'_> {
         let mut evidence = Evidence::new(self.now, &chain);
         if !certificate.facts().is_ca {
             evidence.anchors = self.anchors;
+            evidence.crls = self.crls;
             return verify::credential(&evidence, self.policy).findings;
         }
         let policy = Policy {

@@ -7,14 +7,16 @@ use time::{Duration, OffsetDateTime};
 use super::super::{LARGEST_FILE, records};
 use super::placement::{self, CHANGED};
 use super::read::{self, Content};
-use super::{Expected, ImageTarget, TRUST_NOT_CHECKED, nothing, successor, trust_not_checked};
-use crate::finding::{Code, Finding};
+use super::{
+    Expected, ImageTarget, TRUST_NOT_CHECKED, configured, nothing, successor, trust_not_checked,
+};
+use crate::finding::{Code, Finding, Severity};
 use crate::image::{self, ImageError, ImagePath, ImageRoot, Places};
 use crate::outcome::{AuthorityPlace, Change, IdentityReport, Outcome, PlacementReport, Report};
 use crate::pki::{Anchors, Certificate, Chain, Floor, PrivateKey};
 use crate::record::{self, DIRECTORY, Record, RecordedPlacement};
 use crate::span::Span;
-use crate::verify::{self, Asked, Evidence, Policy};
+use crate::verify::{self, Evidence, Policy};
 
 const RECORD_MISSING: Code = Code::new("record-missing");
 
@@ -47,6 +49,7 @@ fn look(target: &ImageTarget, policy: &Policy, report: &mut Report) -> Result<()
             .findings
             .push(nothing(target.root.display().to_string(), &what).hint(UNBAKED));
     }
+    let crls = read::crls(&target.crls, &mut report.findings);
     for expected in expected {
         if !recorded.contains(&expected.name) {
             report.findings.push(unrecorded(&expected.name, &recorded));
@@ -62,7 +65,7 @@ fn look(target: &ImageTarget, policy: &Policy, report: &mut Report) -> Result<()
             policy.usage.or(expected.usage),
             &mut report.findings,
         );
-        Identity::check(&image, expected, anchors, policy, report);
+        Identity::check(&image, expected, anchors, &crls, policy, report);
     }
     if report.findings.iter().any(|found| found.code == CHANGED) {
         let mut places = Places::of(&image);
@@ -92,17 +95,6 @@ fn settle(image: &ImageRoot, report: &mut Report) -> Result<(), ImageError> {
     Ok(())
 }
 
-/// What the configuration asks for; how long it lasts is for the floor to say.
-fn asked<'a>(expected: &'a Expected, policy: &Policy) -> Option<Asked<'a>> {
-    let (subject, names) = expected.names.as_ref()?;
-    Some(Asked {
-        subject,
-        names,
-        usage: policy.usage.unwrap_or_default(),
-        ttl: None,
-    })
-}
-
 fn unrecorded(identity: &str, recorded: &[String]) -> Finding {
     Finding::error(
         RECORD_MISSING,
@@ -117,6 +109,8 @@ fn unrecorded(identity: &str, recorded: &[String]) -> Finding {
 /// One identity on its way through the checks.
 struct Identity<'a> {
     image: &'a ImageRoot,
+    /// DER revocation lists.
+    crls: &'a [Vec<u8>],
     record: Record,
     findings: Vec<Finding>,
     placements: Vec<PlacementReport>,
@@ -137,6 +131,7 @@ impl<'a> Identity<'a> {
         image: &'a ImageRoot,
         expected: &Expected,
         anchors: Option<Anchors>,
+        crls: &'a [Vec<u8>],
         policy: &Policy,
         report: &mut Report,
     ) {
@@ -147,6 +142,7 @@ impl<'a> Identity<'a> {
         };
         let mut identity = Self {
             image,
+            crls,
             findings: Vec::new(),
             placements: Vec::new(),
             found: Vec::new(),
@@ -164,6 +160,14 @@ impl<'a> Identity<'a> {
         let policy = identity.policy(expected, policy);
         let summary = identity.judge(expected, anchors, &policy, report);
         report.identities.push(summary);
+        for finding in &mut identity.findings {
+            if finding.code == TRUST_NOT_CHECKED && !crls.is_empty() {
+                finding.severity = Severity::Error;
+                finding
+                    .summary
+                    .push_str(", and nothing was held against the revocation lists");
+            }
+        }
         if identity.unread {
             report.conclude(Outcome::Image);
         }
@@ -231,22 +235,14 @@ impl<'a> Identity<'a> {
 
     /// What the configuration places otherwise than the record says.
     fn compare_with_plan(&mut self, expected: &Expected) {
-        for wanted in &expected.placements {
-            let mut recorded = self.record.placements.iter();
-            let recorded =
-                recorded.find(|it| it.what == wanted.what && it.path == wanted.path.as_str());
-            let differs = match recorded {
-                Some(recorded) => placement::otherwise(self.image, wanted, recorded),
-                None => vec![placement::missing(wanted)],
-            };
-            // A file that is not as it was placed is told of once.
-            let new = |finding: &Finding| {
-                let told = |told: &Finding| told.code == finding.code && told.file == finding.file;
-                !self.findings.iter().any(told)
-            };
-            let differs: Vec<_> = differs.into_iter().filter(new).collect();
-            self.findings.extend(differs);
-        }
+        let differs = configured::placements(self.image, expected, &self.record);
+        // A file that is not as it was placed is told of once.
+        let new = |finding: &Finding| {
+            let told = |told: &Finding| told.code == finding.code && told.file == finding.file;
+            !self.findings.iter().any(told)
+        };
+        let differs: Vec<_> = differs.into_iter().filter(new).collect();
+        self.findings.extend(differs);
     }
 
     fn certificates(&self, what: &str) -> Vec<Certificate> {
@@ -303,8 +299,11 @@ impl<'a> Identity<'a> {
             ..IdentityReport::default()
         };
         let bundle = self.bundle();
-        let Some(leaf) = read::end_entity(&bundle) else {
+        let leaf = read::end_entity(&bundle);
+        let differs = configured::certificate(expected, &self.record, leaf);
+        let Some(leaf) = leaf else {
             self.judge_by_record(policy, report.at);
+            self.findings.extend(differs);
             self.findings.extend(self.closed());
             summary.checks = verify::checks_by_record(
                 policy.floor.is_some(),
@@ -320,13 +319,15 @@ impl<'a> Identity<'a> {
         let evidence = Evidence {
             bundle: Some(&bundle),
             anchors: anchors.as_ref(),
+            crls: self.crls,
             key: key.as_ref().map(PrivateKey::spki),
-            asked: asked(expected, policy),
+            asked: configured::asked(expected, policy),
             asked_afterwards: true,
             ..Evidence::new(report.at, &chain)
         };
         let verdict = verify::credential(&evidence, policy);
         self.findings.extend(verdict.findings);
+        self.findings.extend(differs);
         if anchors.is_none() {
             self.findings.push(trust_not_checked("the chain"));
         }

@@ -1,6 +1,7 @@
 //! `certbake check`: the gate alone, offline. On the files of one credential, on many files and
 //! folders at once, or on what an image root carries.
 
+mod configured;
 mod credential;
 mod files;
 mod image;
@@ -16,7 +17,7 @@ use super::Context;
 use crate::finding::{Code, Finding};
 use crate::image::{ImagePath, Mode, Owner};
 use crate::outcome::Report;
-use crate::pki::{AltName, Floor, Subject, Usage};
+use crate::pki::{AltName, Floor, KeyAlgorithm, Subject, Usage};
 use crate::span::Span;
 use crate::verify::{self, Policy};
 
@@ -40,6 +41,8 @@ pub enum Target {
         paths: Vec<PathBuf>,
         /// PEM or DER, the roots that every chain must lead to.
         anchors: Vec<PathBuf>,
+        /// Revocation lists.
+        crls: Vec<PathBuf>,
     },
     Image(ImageTarget),
 }
@@ -52,6 +55,8 @@ pub struct ImageTarget {
     pub expected: Vec<Expected>,
     /// Instead of the anchors that are pinned or were placed.
     pub anchors: Vec<PathBuf>,
+    /// Revocation lists.
+    pub crls: Vec<PathBuf>,
 }
 
 /// An identity that an image must carry.
@@ -70,6 +75,19 @@ pub struct Expected {
     pub max_validity: Option<Span>,
     /// The names that it must have, and no others; `None` where only the order said them.
     pub names: Option<(Subject, Vec<AltName>)>,
+    /// `None` where none is stated: flags of the build may have.
+    pub key_algorithm: Option<KeyAlgorithm>,
+    /// Any of these may have issued it; empty where only the order said which.
+    pub issuers: Vec<Issuer>,
+}
+
+/// An authority as the configuration describes it.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    pub kind: String,
+    pub name: String,
+    /// A URL or ARN; `None` where none is stated, and for a path, which depends on where it is seen from.
+    pub place: Option<String>,
 }
 
 /// A file that must have been placed.
@@ -114,9 +132,13 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Report {
     report.checked = Some(0);
     match &plan.target {
         Target::Credential(files) => credential::check(files, &plan.policy, &mut report),
-        Target::Files { paths, anchors } => {
+        Target::Files {
+            paths,
+            anchors,
+            crls,
+        } => {
             context.progress.step("checking certificates");
-            files::check(paths, anchors, &plan.policy, &mut report);
+            files::check(paths, anchors, crls, &plan.policy, &mut report);
         }
         Target::Image(target) => image::check(target, &plan.policy, &mut report),
     }

@@ -11,7 +11,7 @@ use crate::verify::CONFIGURATION_CHANGED;
 pub(super) const CHANGED: Code = Code::new("placement-changed");
 const MODE: Code = Code::new("placement-mode");
 const OWNER: Code = Code::new("placement-owner");
-const NAMES_CHANGED: &str = "the configuration, or the number that the image gives to the name, has changed since the image was built: run `certbake provision` again";
+const NAMES_CHANGED: &str = "the configuration, or the number that the image gives to the name, has changed since the image was built: run `certbake provision` again, or change it back";
 const NOT_PLACED: Code = Code::new("placement-missing");
 
 pub(super) fn compare(

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -296,7 +296,8 @@ pub(super) fn anchors(
     usage: Option<Usage>,
     findings: &mut Vec<Finding>,
 ) -> Option<Anchors> {
-    let purpose = usage.unwrap_or_default().purpose();
+    let usage = usage.unwrap_or_default();
+    let purpose = usage.purpose();
     let mut anchors = Vec::new();
     for path in paths {
         let Some(mut content) = file(path.as_ref(), findings) else {
@@ -307,7 +308,7 @@ pub(super) fn anchors(
         let delivered = content.certificates.len();
         content.certificates.retain(|(_, block)| {
             let mut of_it = marks.iter().filter(|(marked, _)| marked == block);
-            of_it.all(|(_, marks)| marks.permit(purpose))
+            of_it.all(|(_, marks)| marks.permit(usage))
         });
         let kept = content.certificates.len();
         if delivered == 0 {
@@ -332,6 +333,22 @@ pub(super) fn anchors(
 }
 
 const CLEAR_MARKS: &str = "`openssl x509 -in FILE -clrtrust -out NEW` makes a plain CERTIFICATE of a TRUSTED CERTIFICATE, if it is to be trusted";
+
+/// The revocation lists of several files; faults go to `findings`.
+pub(super) fn crls(paths: &[PathBuf], findings: &mut Vec<Finding>) -> Vec<Vec<u8>> {
+    let mut crls = Vec::new();
+    for path in paths {
+        let Some(content) = file(path, findings) else {
+            continue;
+        };
+        if content.crls.is_empty() {
+            let name = path.display().to_string();
+            findings.push(unreadable(&name, "it contains no revocation list"));
+        }
+        crls.extend(content.crls);
+    }
+    crls
+}
 
 /// The content of one file; a fault goes to `findings`.
 pub(super) fn file(path: &Path, findings: &mut Vec<Finding>) -> Option<Content> {

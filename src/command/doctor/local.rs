@@ -94,7 +94,7 @@ fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
 }
 
 fn interrupted(root: &ImageRoot, seen: &mut Seen) {
-    let (state, said) = match image::foreseen(root) {
+    let (state, said) = match image::to_recover(root) {
         Ok(Some(_)) => (LookState::Fine, "the next provision undoes or completes it"),
         Err(error @ ImageError::Journal { .. }) => {
             seen.found(Outcome::Image, vec![error.finding()]);

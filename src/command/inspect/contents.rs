@@ -4,9 +4,9 @@ use data_encoding::BASE64_NOPAD;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use super::error::InspectError;
 use super::foreign;
 use super::item::{self, Piece};
-use super::trouble::Trouble;
 use crate::inspection::Content;
 use crate::pki::ber::{self, BerError};
 use crate::pki::certificate::is_built_as_one;
@@ -23,7 +23,7 @@ use crate::secret::Secret;
 pub(super) struct Contents {
     pub format: Option<&'static str>,
     pub pieces: Vec<Piece>,
-    pub troubles: Vec<Trouble>,
+    pub errors: Vec<InspectError>,
 }
 
 pub(super) fn of(bytes: &[u8], password: Option<&Secret>, now: OffsetDateTime) -> Contents {
@@ -62,8 +62,8 @@ impl Reader<'_> {
                     },
                 ),
             });
-        } else if let Some(trouble) = foreign::file(bytes) {
-            self.contents.troubles.push(trouble);
+        } else if let Some(error) = foreign::file(bytes) {
+            self.contents.errors.push(error);
         } else if !is_text(bytes) {
             self.binary(bytes);
         } else if let Some(der) = base64(bytes) {
@@ -129,9 +129,9 @@ impl Reader<'_> {
             Block::PublicKey(der) => self.found(item::public_key(&der), "a public key"),
             Block::Cms(_) => self.found(None, "a CMS message"),
             Block::Unknown(label) => {
-                let (what, trouble) = foreign::block(&label);
+                let (what, error) = foreign::block(&label);
                 self.piece(Content::Other { what });
-                self.contents.troubles.extend(trouble);
+                self.contents.errors.extend(error);
             }
         }
     }
@@ -242,8 +242,8 @@ impl Reader<'_> {
                     self.unreadable("it is a PKCS#12 key store without certificates or private keys", "");
                 }
             }
-            Err(Pkcs12Error::WrongPassword) if self.password.is_none() => self.contents.troubles.push(Trouble::StoreLocked),
-            Err(Pkcs12Error::WrongPassword) => self.contents.troubles.push(Trouble::WrongPassword { what: "key store" }),
+            Err(Pkcs12Error::WrongPassword) if self.password.is_none() => self.contents.errors.push(InspectError::StoreLocked),
+            Err(Pkcs12Error::WrongPassword) => self.contents.errors.push(InspectError::WrongPassword { what: "key store" }),
             Err(error) => self.unreadable(
                 error.to_string(),
                 "openssl pkcs12 -in FILE -out ALL.pem, then openssl pkcs12 -export -in ALL.pem -out NEW.p12, rewrites it",
@@ -256,7 +256,7 @@ impl Reader<'_> {
             Some(password) => encrypted::open(der, password),
             None => {
                 self.piece(Content::EncryptedPrivateKey);
-                self.contents.troubles.push(Trouble::KeyLocked);
+                self.contents.errors.push(InspectError::KeyLocked);
                 return;
             }
         };
@@ -267,11 +267,11 @@ impl Reader<'_> {
             }
             Err(error) => {
                 self.piece(Content::EncryptedPrivateKey);
-                self.contents.troubles.push(match error {
-                    EncryptedKeyError::WrongPassword => Trouble::WrongPassword {
+                self.contents.errors.push(match error {
+                    EncryptedKeyError::WrongPassword => InspectError::WrongPassword {
                         what: "private key",
                     },
-                    error => Trouble::unreadable(
+                    error => InspectError::unreadable(
                         format!("its private key is encrypted, and {error}"),
                         "openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW rewrites it",
                     ),
@@ -328,8 +328,8 @@ impl Reader<'_> {
 
     fn unreadable(&mut self, summary: impl Into<String>, hint: &str) {
         self.contents
-            .troubles
-            .push(Trouble::unreadable(summary, hint));
+            .errors
+            .push(InspectError::unreadable(summary, hint));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Kinds of file and PEM block that certbake does not read, by what they begin with; each with the
 //! command that makes something readable of it, or a word on where it came from.
 
-use super::trouble::Trouble;
+use super::error::InspectError;
 use crate::line;
 
 /// What it is, and what to do.
@@ -137,33 +137,33 @@ const PARAMETERS: &[(&str, &str)] = &[
 ];
 
 /// What a file is that is neither PEM nor DER, where that can be told.
-pub(super) fn file(bytes: &[u8]) -> Option<Trouble> {
+pub(super) fn file(bytes: &[u8]) -> Option<InspectError> {
     if let Some((_, words)) = FILES.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        return Some(trouble(*words));
+        return Some(error(*words));
     }
     let head = bytes.trim_ascii_start();
     let head = String::from_utf8_lossy(&head[..head.len().min(32)]).to_ascii_lowercase();
     let (_, words) = TEXTS.iter().find(|(start, _)| head.starts_with(start))?;
-    Some(trouble(*words))
+    Some(error(*words))
 }
 
-/// A PEM block under a label that is none of X.509's: what it is, and the trouble with it unless it
+/// A PEM block under a label that is none of X.509's: what it is, and the error with it unless it
 /// only accompanies others.
-pub(super) fn block(label: &str) -> (String, Option<Trouble>) {
+pub(super) fn block(label: &str) -> (String, Option<InspectError>) {
     if let Some((_, what)) = PARAMETERS.iter().find(|(known, _)| *known == label) {
         return ((*what).to_owned(), None);
     }
     if let Some((_, (what, hint))) = LABELS.iter().find(|(start, _)| label.starts_with(start)) {
-        return ((*what).to_owned(), Some(trouble((what, hint))));
+        return ((*what).to_owned(), Some(error((what, hint))));
     }
-    let label = line::harmless(label.as_bytes(), 60).unwrap_or_default();
+    let label = line::sanitized(label.as_bytes(), 60).unwrap_or_default();
     let what = format!("a PEM block labelled \"{label}\", which certbake does not know");
     (
         what.clone(),
-        Some(Trouble::unreadable(format!("it has {what}"), "")),
+        Some(InspectError::unreadable(format!("it has {what}"), "")),
     )
 }
 
-fn trouble((what, hint): Words) -> Trouble {
-    Trouble::unreadable(format!("it is {what}"), hint)
+fn error((what, hint): Words) -> InspectError {
+    InspectError::unreadable(format!("it is {what}"), hint)
 }

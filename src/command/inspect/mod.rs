@@ -2,10 +2,10 @@
 //! in them and how it belongs together. Judges nothing: that is `certbake check`.
 
 mod contents;
+mod error;
 mod foreign;
 mod item;
 mod relate;
-mod trouble;
 
 use std::fs::File as OpenFile;
 use std::io::{self, Read};
@@ -19,9 +19,9 @@ use crate::inspection::{File, Inspection, Item};
 use crate::outcome::Outcome;
 use crate::secret::Secret;
 use crate::secret_source::SecretSource;
+use error::InspectError;
 use item::Piece;
 use relate::Seen;
-use trouble::Trouble;
 
 /// The largest file that is read, in bytes; the largest revocation lists are about this size.
 const LARGEST: u64 = 128 * 1024 * 1024;
@@ -84,18 +84,18 @@ fn include(
     password: Option<&Secret>,
 ) {
     let mut file = File::unread(name);
-    let troubles = match bytes {
+    let errors = match bytes {
         Ok(bytes) => {
             let contents = contents::of(&bytes, password, inspection.at);
             let at = inspection.files.len();
             seen.extend(enter(&mut file, at, contents.format, contents.pieces));
-            contents.troubles
+            contents.errors
         }
-        Err(error) => vec![Trouble::Unopened(error)],
+        Err(error) => vec![InspectError::Unopened(error)],
     };
-    for trouble in troubles {
-        inspection.conclude(trouble.outcome());
-        let finding = trouble.finding().in_file(&file.file);
+    for error in errors {
+        inspection.conclude(error.outcome());
+        let finding = error.finding().in_file(&file.file);
         inspection.findings.push(finding);
     }
     inspection.files.push(file);

@@ -3,12 +3,10 @@
 
 use std::collections::HashMap;
 
-use crate::finding::{Code, Finding};
+use crate::finding::Finding;
 use crate::inspection::{Content, File, Place};
 use crate::pki::{Certificate, Chain};
-
-const MISORDERED: Code = Code::new("chain-misordered");
-const KEY_MISMATCH: Code = Code::new("key-mismatch");
+use crate::verify::{CHAIN_MISORDERED, KEY_MISMATCH};
 
 /// A certificate, and where it was seen: the indices of its file and item.
 pub(super) struct Seen {
@@ -119,7 +117,7 @@ fn misordered<'a>(file: &File, seen: impl Iterator<Item = &'a Seen>) -> Option<F
     let expected: Vec<String> = chain.certificates().map(Certificate::title).collect();
     let delivered: Vec<String> = delivered.into_iter().map(Certificate::title).collect();
     Some(
-        Finding::warning(MISORDERED, "its certificates are not in order: the leaf first, then each issuer after the certificate it signed")
+        Finding::warning(CHAIN_MISORDERED, "its certificates are not in order: the leaf first, then each issuer after the certificate it signed")
             .hint(format!("put them in this order: {}", expected.join(", ")))
             .fact("delivered", delivered)
             .fact("expected", expected)

@@ -2,8 +2,9 @@
 //! prepared before anything is asked, and nothing is written before every gate has passed.
 
 mod approach;
+mod batch;
 mod content;
-mod crew;
+mod discarded;
 mod earlier;
 mod landing;
 mod order;
@@ -20,7 +21,7 @@ pub use recording::in_image as record_path;
 
 use std::time::{Duration, Instant};
 
-use super::together::together;
+use super::parallel;
 use super::{Context, INTERNAL, foresee, revoke};
 use crate::authority::Order;
 use crate::finding::{Code, Finding};
@@ -30,6 +31,7 @@ use crate::pki::{PrivateKey, SigningRequest};
 use approach::Approach;
 use content::Passwords;
 use order::Ordered;
+use recording::Texts;
 
 const DRY_RUN: Code = Code::new("dry-run");
 const TTL_BELOW_FLOOR: Code = Code::new("ttl-below-floor");
@@ -82,14 +84,6 @@ impl Stop {
             half_done: false,
         }
     }
-
-    pub(super) fn panicked() -> Self {
-        Self::new(
-            Outcome::Internal,
-            Finding::error(INTERNAL, "a thread ended unexpectedly")
-                .hint("this is a bug in certbake: please report it"),
-        )
-    }
 }
 
 impl From<crate::image::ImageError> for Stop {
@@ -109,7 +103,7 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     let passwords = Passwords::read(plan)?;
     report.findings.extend(passwords.warnings.iter().cloned());
     if plan.dry_run {
-        image::foreseen(&root)?;
+        image::to_recover(&root)?;
         let planned = Staging::rehearse(&root, slots)?;
         report
             .findings
@@ -127,8 +121,13 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
         None => land(plan, context, staging, &ordered, &passwords),
     };
     let (landed, records) = landed.map_err(|mut stop| {
-        if plan.revoke_on_failure && !stop.half_done {
+        if stop.half_done {
+            return stop;
+        }
+        if plan.revoke_on_failure {
             stop.findings.extend(take_back(&ordered, context));
+        } else {
+            stop.findings.extend(discarded::told(&ordered, context));
         }
         stop
     })?;
@@ -136,17 +135,17 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     report.findings.extend(landed.notes.iter().cloned());
     report.findings.extend(of_earlier);
     landing::verify(&root, &landed).map_err(|findings| Stop::all(Outcome::Flawed, findings))?;
-    recording::write_outside(plan, &records)
+    recording::write_outside(&records)
 }
 
 /// Writes everything beside its place and swaps it in as one set; the records are returned too.
-fn land(
-    plan: &Plan,
+fn land<'p>(
+    plan: &'p Plan,
     context: &Context<'_>,
     staging: Staging,
     ordered: &[Ordered],
     passwords: &Passwords,
-) -> Result<(Landed, Vec<Vec<u8>>), Stop> {
+) -> Result<(Landed, Texts<'p>), Stop> {
     let contents = landing::contents(plan, context, ordered, passwords, &staging.planned())?;
     let records = recording::texts(plan, &contents);
     context.progress.step("writing into the image");
@@ -156,7 +155,7 @@ fn land(
 /// Has every certificate revoked that was issued and will not land.
 fn take_back(ordered: &[Ordered], context: &Context<'_>) -> Vec<Finding> {
     context.progress.step("revoking what was not written");
-    let findings = together(ordered.iter().collect(), |ordered: &Ordered| {
+    let findings = parallel::map(ordered.iter().collect(), |ordered: &Ordered| {
         let credential = &ordered.credential;
         let (leaf, key) = (credential.leaf(), credential.key());
         revoke::take_back(&ordered.candidate, leaf, key, TAKING_BACK)
@@ -164,7 +163,7 @@ fn take_back(ordered: &[Ordered], context: &Context<'_>) -> Vec<Finding> {
             .map(|finding| finding.about(&ordered.identity))
             .collect::<Vec<_>>()
     });
-    findings.into_iter().flatten().flatten().collect()
+    findings.into_iter().flatten().collect()
 }
 
 /// A floor above the lifetime that is asked for can never hold: no certificate is spent on it.
@@ -206,7 +205,7 @@ fn approach_all<'a>(
     if !approaches.iter().any(Approach::looks_first) {
         return Ok(approaches);
     }
-    let answers = together(approaches, |approach| approach.settled(context));
+    let answers = parallel::map(approaches, |approach| approach.settled(context));
     let (approaches, stop) = gather(&mut report.identities, answers);
     stop.map_or(Ok(approaches.into_iter().flatten().collect()), Err)
 }
@@ -217,7 +216,7 @@ fn order_all(
     context: &Context<'_>,
     report: &mut Report,
 ) -> (Vec<Ordered>, Option<Stop>) {
-    let answers = crew::order_all(approaches, context);
+    let answers = batch::order_all(approaches, context);
     let (answers, stop) = gather(&mut report.identities, answers);
     let mut stop = stop.unwrap_or_else(|| Stop::all(Outcome::Ok, Vec::new()));
     let mut all = Vec::new();
@@ -245,12 +244,12 @@ fn order_all(
 /// What came for each identity, and everything that failed as one.
 fn gather<T>(
     identities: &mut [IdentityReport],
-    answers: Vec<Option<Result<T, Stop>>>,
+    answers: Vec<Result<T, Stop>>,
 ) -> (Vec<Option<T>>, Option<Stop>) {
     let mut failed: Option<Stop> = None;
     let mut came = Vec::new();
     for (answer, summary) in answers.into_iter().zip(identities) {
-        let stop = match answer.unwrap_or_else(|| Err(Stop::panicked())) {
+        let stop = match answer {
             Ok(answer) => {
                 came.push(Some(answer));
                 continue;

@@ -13,7 +13,6 @@ use crate::pki::credential::CredentialError;
 use crate::pki::{Anchors, Certificate, Chain, Credential, pem};
 use crate::verify;
 
-const KEY_MISMATCH: Code = Code::new("key-mismatch");
 const NOT_A_CERTIFICATE: Code = Code::new("answer-not-a-certificate");
 const CHAIN_NOT_PLACED: Code = Code::new("chain-not-placed");
 
@@ -116,7 +115,7 @@ fn unassembled(error: &CredentialError) -> Finding {
         CredentialError::NotACertificate { position, .. } => Finding::error(NOT_A_CERTIFICATE, format!("the CA's answer is not a certificate: {error}"))
             .fact("position", *position)
             .hint("ask the CA's operators what it sends; certbake expects DER or PEM certificates"),
-        CredentialError::OtherKey { subjects } => Finding::error(KEY_MISMATCH, "the CA's certificate is not for the key in the request")
+        CredentialError::OtherKey { subjects } => Finding::error(verify::KEY_MISMATCH, "the CA's certificate is not for the key in the request")
             .fact("certificates", subjects.clone())
             .hint("the CA sent somebody else's certificate, or made a key of its own: use an endpoint that signs your request"),
     }

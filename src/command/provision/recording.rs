@@ -190,16 +190,17 @@ fn build_facts(context: &Context<'_>) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Each identity's record as JSON.
+pub type Texts<'p> = Vec<(&'p Identity, Vec<u8>)>;
+
 /// The records as they stand in the image, to be copied outside.
-pub fn texts(plan: &Plan, contents: &[image::Content]) -> Vec<Vec<u8>> {
+pub fn texts<'p>(plan: &'p Plan, contents: &[image::Content]) -> Texts<'p> {
     plan.identities
         .iter()
         .filter_map(|identity| {
             let path = path(&identity.name).ok()?;
-            contents
-                .iter()
-                .find(|content| content.path == path)
-                .map(|content| content.bytes.expose().to_vec())
+            let content = contents.iter().find(|content| content.path == path)?;
+            Some((identity, content.bytes.expose().to_vec()))
         })
         .collect()
 }
@@ -219,7 +220,7 @@ pub fn can_be_copied(identity: &Identity) -> Result<(), Finding> {
     let Some(file) = &identity.record else {
         return Ok(());
     };
-    image::can_write_beside(file).map_err(|error| {
+    image::can_write_host_file(file).map_err(|error| {
         let summary = format!("the record cannot be copied to {}: {error}", file.display());
         Finding::error(RECORD_UNWRITABLE, summary)
             .about(&identity.name)
@@ -229,12 +230,12 @@ pub fn can_be_copied(identity: &Identity) -> Result<(), Finding> {
 }
 
 /// Writes the copies that were asked for. The image is complete by now, so a failure here says so.
-pub fn write_outside(plan: &Plan, records: &[Vec<u8>]) -> Result<(), Stop> {
-    for (identity, text) in plan.identities.iter().zip(records) {
+pub fn write_outside(records: &Texts<'_>) -> Result<(), Stop> {
+    for (identity, text) in records {
         let Some(file) = &identity.record else {
             continue;
         };
-        image::write_beside(file, text).map_err(|reason| {
+        image::write_host_file(file, text).map_err(|reason| {
             Stop::new(
                 Outcome::Image,
                 Finding::error(RECORD_UNWRITABLE, format!("the record could not be copied outside the image: {reason}"))

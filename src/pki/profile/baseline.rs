@@ -1,10 +1,10 @@
 //! The CA/Browser Forum's Baseline Requirements for servers' certificates, as far as no TLS peer enforces
 //! them: linters of public authorities do (zlint, pkilint).
 
-use std::net::IpAddr;
-
 use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::public_key::PublicKey;
 
+use super::super::name::address;
 use super::{Part, Rule, Subject};
 
 /// Where the rule of the common name stands, the one whose breach users notice.
@@ -36,6 +36,16 @@ pub const BASELINE: &[Rule] = &[
         "has a subject and alternative names marked as critical",
         "CA/Browser Forum BR section 7.1.2.7.12",
         critical_alternative_names,
+    ),
+    (
+        "has anyExtendedKeyUsage among its extended key usages",
+        "CA/Browser Forum BR section 7.1.2.7.10",
+        any_usage,
+    ),
+    (
+        "has an RSA key whose length is not a multiple of 8 bits",
+        "CA/Browser Forum BR section 6.1.5",
+        odd_rsa_key,
     ),
 ];
 
@@ -72,11 +82,7 @@ fn is_among_names(subject: &Subject<'_>, name: &str) -> bool {
     subject.names().any(|among| match among {
         GeneralName::DNSName(dns) => *dns == name,
         GeneralName::IPAddress(octets) => {
-            let address = match octets.len() {
-                4 => <[u8; 4]>::try_from(*octets).map(IpAddr::from).ok(),
-                _ => <[u8; 16]>::try_from(*octets).map(IpAddr::from).ok(),
-            };
-            address.is_some_and(|address| address.to_string() == name)
+            address(octets).is_some_and(|address| address.to_string() == name)
         }
         GeneralName::RFC822Name(text) | GeneralName::URI(text) => *text == name,
         _ => false,
@@ -109,6 +115,23 @@ fn critical_alternative_names(subject: &Subject<'_>) -> bool {
         && subject.any(|extension, parsed| {
             extension.critical && matches!(parsed, ParsedExtension::SubjectAlternativeName(_))
         })
+}
+
+fn any_usage(subject: &Subject<'_>) -> bool {
+    subject.part == Part::Leaf
+        && subject.any(
+            |_, parsed| matches!(parsed, ParsedExtension::ExtendedKeyUsage(usage) if usage.any),
+        )
+}
+
+fn odd_rsa_key(subject: &Subject<'_>) -> bool {
+    match subject.certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(rsa)) => {
+            let first = rsa.modulus.iter().find(|octet| **octet != 0);
+            first.is_some_and(|octet| *octet < 0x80)
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]

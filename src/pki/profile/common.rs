@@ -110,18 +110,15 @@ fn anchor_that_is_no_ca(subject: &Subject<'_>) -> bool {
         && subject.any(|_, parsed| matches!(parsed, ParsedExtension::BasicConstraints(constraints) if !constraints.ca))
 }
 
-/// Go wants basic constraints; OpenSSL takes a key usage instead, and Netscape's certificate type. Of
-/// version 1 no extensions are wanted.
+/// Go wants basic constraints; OpenSSL takes a key usage instead, and Netscape's certificate type where
+/// that is of a CA for TLS. Of version 1 no extensions are wanted.
 fn anchor_that_says_nothing(subject: &Subject<'_>) -> bool {
     subject.part == Part::Anchor
         && subject.certificate.version() == X509Version::V3
-        && !subject.any(|_, parsed| {
-            matches!(
-                parsed,
-                ParsedExtension::BasicConstraints(_)
-                    | ParsedExtension::KeyUsage(_)
-                    | ParsedExtension::NSCertType(_)
-            )
+        && !subject.any(|_, parsed| match parsed {
+            ParsedExtension::BasicConstraints(_) | ParsedExtension::KeyUsage(_) => true,
+            ParsedExtension::NSCertType(types) => types.ssl_ca(),
+            _ => false,
         })
 }
 

@@ -3,7 +3,6 @@
 
 use x509_parser::asn1_rs::Tag;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::public_key::PublicKey;
 
 use super::common::is_about_keys;
 use super::{Part, Rule, Subject};
@@ -124,16 +123,6 @@ pub const INTERNET: &[Rule] = &[
         "has an extension that cannot be read",
         "RFC 5280 section 4.2",
         broken_extension,
-    ),
-    (
-        "has an RSA key whose length is not a multiple of 8 bits",
-        "CA/Browser Forum BR section 6.1.5",
-        odd_rsa_key,
-    ),
-    (
-        "lists anyExtendedKeyUsage beside other usages",
-        "CA/Browser Forum BR section 7.1.2.7.10",
-        any_usage,
     ),
 ];
 
@@ -292,21 +281,4 @@ fn unknown_critical_extension(subject: &Subject<'_>) -> bool {
 
 fn broken_extension(subject: &Subject<'_>) -> bool {
     subject.any(|extension, parsed| parsed.error().is_some() && !is_about_keys(extension))
-}
-
-fn odd_rsa_key(subject: &Subject<'_>) -> bool {
-    match subject.certificate.public_key().parsed() {
-        Ok(PublicKey::RSA(rsa)) => {
-            let first = rsa.modulus.iter().find(|octet| **octet != 0);
-            first.is_some_and(|octet| *octet < 0x80)
-        }
-        _ => false,
-    }
-}
-
-fn any_usage(subject: &Subject<'_>) -> bool {
-    subject.part == Part::Leaf
-        && subject.any(
-            |_, parsed| matches!(parsed, ParsedExtension::ExtendedKeyUsage(usage) if usage.any),
-        )
 }

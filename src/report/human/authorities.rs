@@ -1,24 +1,24 @@
 //! The kinds of authorities, or all about one.
 
-use super::paper::Paper;
+use super::screen::Screen;
 use crate::listing::{Kind, Listing, Setting};
 use crate::report::Style;
 
 /// The screen for a listing.
 pub fn authorities(listing: &Listing, style: Style) -> String {
-    let mut paper = Paper::new(style);
+    let mut screen = Screen::new(style);
     match listing.authorities.as_slice() {
-        [one] => in_full(&mut paper, one),
+        [one] => in_full(&mut screen, one),
         several => {
             for kind in several {
-                paper.row(kind.kind, kind.summary);
-                paper.row("", &format!("can {}", abilities(kind)));
+                screen.row(kind.kind, kind.summary);
+                screen.row("", &format!("can {}", abilities(kind)));
             }
-            paper.blank();
-            paper.dim("certbake authorities KIND shows every setting of one");
+            screen.blank();
+            screen.dim("certbake authorities KIND shows every setting of one");
         }
     }
-    paper.finish()
+    screen.finish()
 }
 
 fn abilities(kind: &Kind) -> String {
@@ -27,34 +27,34 @@ fn abilities(kind: &Kind) -> String {
     all.join(", ")
 }
 
-fn in_full(paper: &mut Paper, kind: &Kind) {
-    paper.row(kind.kind, kind.summary);
-    paper.row("can", &abilities(kind));
-    paper.row("more", &format!("{}, {}", kind.page, kind.example));
-    paper.blank();
-    paper.dim(&format!(
+fn in_full(screen: &mut Screen, kind: &Kind) {
+    screen.row(kind.kind, kind.summary);
+    screen.row("can", &abilities(kind));
+    screen.row("more", &format!("{}, {}", kind.page, kind.example));
+    screen.blank();
+    screen.dim(&format!(
         "Settings, in [ca.NAME] with kind = \"{}\":",
         kind.kind
     ));
-    paper.blank();
+    screen.blank();
     let (connection, own): (Vec<_>, Vec<_>) =
         kind.settings.iter().partition(|setting| setting.connection);
     for each in own {
-        setting(paper, each);
+        setting(screen, each);
     }
     if !connection.is_empty() {
-        paper.blank();
-        paper.dim("Of the connection, for every kind that uses HTTP:");
-        paper.blank();
+        screen.blank();
+        screen.dim("Shared by several kinds:");
+        screen.blank();
         for each in connection {
-            setting(paper, each);
+            setting(screen, each);
         }
     }
-    paper.blank();
-    paper.dim("On the command line, --ca-set KEY=VALUE sets those without a flag of their own.");
+    screen.blank();
+    screen.dim("On the command line, --ca-set KEY=VALUE sets those without a flag of their own.");
 }
 
-fn setting(paper: &mut Paper, setting: &Setting) {
+fn setting(screen: &mut Screen, setting: &Setting) {
     let mut words = vec![setting.of.clone()];
     if setting.required {
         words.push("required".to_owned());
@@ -66,6 +66,6 @@ fn setting(paper: &mut Paper, setting: &Setting) {
             .map(|value| format!("default {value}")),
     );
     words.extend(setting.flag.clone());
-    paper.row(&setting.key, &words.join("; "));
-    paper.row("", &setting.meaning);
+    screen.row(&setting.key, &words.join("; "));
+    screen.row("", &setting.meaning);
 }

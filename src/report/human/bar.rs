@@ -3,7 +3,7 @@
 
 use time::OffsetDateTime;
 
-use super::paper::{Paper, Tone};
+use super::screen::{Screen, Tone};
 use super::table;
 use crate::outcome::WindowSummary;
 use crate::report::words;
@@ -50,14 +50,19 @@ enum Stretch {
     Outside,
 }
 
-/// The bar, `columns` wide, in colour where the paper has it.
-pub fn draw(window: &WindowSummary, now: OffsetDateTime, columns: usize, paper: &Paper) -> String {
+/// The bar, `columns` wide, in colour where the screen has it.
+pub fn draw(
+    window: &WindowSummary,
+    now: OffsetDateTime,
+    columns: usize,
+    screen: &Screen,
+) -> String {
     let marks = marks(window, now);
     let places = places(&marks, columns.clamp(marks.len() + 4, WIDEST));
     let enough = window.floor.as_ref().is_none_or(|floor| floor.holds);
     let mut bar = String::new();
     for (index, (mark, place)) in marks.iter().zip(&places).enumerate() {
-        bar.push_str(&sign(mark, enough, paper));
+        bar.push_str(&sign(mark, enough, screen));
         let (Some(next), Some(next_place)) = (marks.get(index + 1), places.get(index + 1)) else {
             break;
         };
@@ -67,18 +72,18 @@ pub fn draw(window: &WindowSummary, now: OffsetDateTime, columns: usize, paper: 
             Stretch::Inside => ("─", Tone::Plain),
             Stretch::Outside => ("┄", Tone::Dim),
         };
-        bar.push_str(&paper.paint(&glyph.repeat(next_place - place - 1), tone));
+        bar.push_str(&screen.paint(&glyph.repeat(next_place - place - 1), tone));
     }
     bar
 }
 
-fn sign(mark: &Mark, enough: bool, paper: &Paper) -> String {
+fn sign(mark: &Mark, enough: bool, screen: &Screen) -> String {
     let tone = match mark.sign {
         '◆' if enough => Tone::Good,
         '◆' => Tone::Bad,
         _ => Tone::Plain,
     };
-    paper.paint(&mark.sign.to_string(), tone)
+    screen.paint(&mark.sign.to_string(), tone)
 }
 
 fn stretch(window: &WindowSummary, now: OffsetDateTime, from: &Mark, to: &Mark) -> Stretch {
@@ -168,7 +173,7 @@ mod tests {
             }),
             rebuild_by: None,
         };
-        draw(&window, NOW, 21, &Paper::new(Style::PLAIN))
+        draw(&window, NOW, 21, &Screen::new(Style::PLAIN))
     }
 
     #[test]

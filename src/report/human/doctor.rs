@@ -1,9 +1,9 @@
 //! What was looked at, a subject after the other.
 
-use super::paper::{Paper, Tone};
+use super::screen::{Screen, Tone};
 use crate::outcome::{Look, LookState};
 
-pub fn write(paper: &mut Paper, looks: &[Look]) {
+pub fn write(screen: &mut Screen, looks: &[Look]) {
     let mut subject = "";
     for look in looks {
         let label = if look.subject == subject {
@@ -12,14 +12,14 @@ pub fn write(paper: &mut Paper, looks: &[Look]) {
             &look.subject
         };
         if !label.is_empty() {
-            paper.blank();
+            screen.blank();
         }
         match look.state {
-            LookState::Fine => paper.row(label, &look.said),
-            LookState::Wrong => paper.row_in(label, Tone::Bad, &look.said),
-            LookState::NotLookedAt => paper.row(label, &format!("not checked: {}", look.said)),
+            LookState::Fine => screen.row(label, &look.said),
+            LookState::Wrong => screen.row_in(label, Tone::Bad, &look.said),
+            LookState::NotLookedAt => screen.row(label, &format!("not checked: {}", look.said)),
         }
         subject = &look.subject;
     }
-    paper.blank();
+    screen.blank();
 }

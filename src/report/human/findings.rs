@@ -1,6 +1,6 @@
 //! What else is worth saying, equal findings together.
 
-use super::paper::{Paper, Tone};
+use super::screen::{Screen, Tone};
 use crate::finding::{Code, Finding, Severity};
 use crate::outcome::Report;
 use crate::report::group::{self, Group};
@@ -13,22 +13,22 @@ const LIKE: usize = 3;
 const KINDS: usize = 8;
 
 /// Every finding but the one that was told already.
-pub fn write(paper: &mut Paper, report: &Report, told: Option<&Finding>) {
+pub fn write(screen: &mut Screen, report: &Report, told: Option<&Finding>) {
     let groups: Vec<Group<'_>> = group::groups(&report.findings)
         .into_iter()
         .filter_map(|group| without(group, told))
         .collect();
     for group in groups.iter().take(KINDS) {
-        paper.blank();
+        screen.blank();
         match group.rest.as_slice() {
-            [] => single(paper, report, group.first, told),
-            _ => several(paper, group),
+            [] => single(screen, report, group.first, told),
+            _ => several(screen, group),
         }
     }
     if groups.len() > KINDS {
-        paper.blank();
+        screen.blank();
         let rest: usize = groups[KINDS..].iter().map(Group::len).sum();
-        paper.row(
+        screen.row(
             "and",
             &format!(
                 "{} of {} other kinds: `--report json` shows all",
@@ -60,7 +60,7 @@ pub(super) const fn tone(severity: Severity) -> Tone {
     }
 }
 
-fn single(paper: &mut Paper, report: &Report, finding: &Finding, told: Option<&Finding>) {
+fn single(screen: &mut Screen, report: &Report, finding: &Finding, told: Option<&Finding>) {
     let severity = finding.severity;
     let text = match group::unnamed_place(finding) {
         Some(place) if report.identities.len() != 1 => {
@@ -68,7 +68,7 @@ fn single(paper: &mut Paper, report: &Report, finding: &Finding, told: Option<&F
         }
         _ => finding.summary.clone(),
     };
-    paper.row_in(severity.as_str(), tone(severity), &text);
+    screen.row_in(severity.as_str(), tone(severity), &text);
     // A note is for knowing, not for doing; and what was told once is not told again.
     if severity == Severity::Note {
         return;
@@ -76,42 +76,42 @@ fn single(paper: &mut Paper, report: &Report, finding: &Finding, told: Option<&F
     let hint = Some(finding.hint.as_str()).filter(|hint| !hint.is_empty());
     if let Some(told) = told.filter(|told| told.code == finding.code) {
         if let Some(hint) = hint.filter(|hint| *hint != told.hint) {
-            paper.row("hint", hint);
+            screen.row("hint", hint);
         }
         return;
     }
     for (name, value) in facts::rows(finding, report.at) {
-        paper.row("", &format!("{name} {value}"));
+        screen.row("", &format!("{name} {value}"));
     }
-    ending(paper, finding.code, hint.as_slice());
+    ending(screen, finding.code, hint.as_slice());
 }
 
-fn several(paper: &mut Paper, group: &Group<'_>) {
+fn several(screen: &mut Screen, group: &Group<'_>) {
     let severity = group.first.severity;
     let heading = format!(
         "{}, {} times",
         group.first.code,
         words::thousands(group.len())
     );
-    paper.row_in(severity.as_str(), tone(severity), &heading);
+    screen.row_in(severity.as_str(), tone(severity), &heading);
     let (shown, more) = group.capped(LIKE);
     for finding in shown {
         match group::unnamed_place(finding) {
-            Some(place) => paper.row("", &format!("{place}: {}", finding.summary)),
-            _ => paper.row("", &finding.summary),
+            Some(place) => screen.row("", &format!("{place}: {}", finding.summary)),
+            _ => screen.row("", &finding.summary),
         }
     }
     if more > 0 {
-        paper.row("", &format!("and {} more like it", words::thousands(more)));
+        screen.row("", &format!("and {} more like it", words::thousands(more)));
     }
     if severity != Severity::Note {
-        ending(paper, group.first.code, &group.hints(LIKE));
+        ending(screen, group.first.code, &group.hints(LIKE));
     }
 }
 
-fn ending(paper: &mut Paper, code: Code, hints: &[&str]) {
+fn ending(screen: &mut Screen, code: Code, hints: &[&str]) {
     for hint in hints {
-        paper.row("hint", hint);
+        screen.row("hint", hint);
     }
-    paper.row("more", &page(code));
+    screen.row("more", &page(code));
 }

@@ -1,17 +1,17 @@
 //! The first line: in one sentence, what happened. After a failure the facts that prove it, what
 //! to do next and where to read more come right behind.
 
-use super::paper::{Paper, Tone};
+use super::screen::{Screen, Tone};
 use crate::finding::{Finding, Severity};
-use crate::outcome::{Change, IdentityReport, Outcome, Report, WindowSummary};
+use crate::outcome::{Change, IdentityReport, LookState, Outcome, Report, WindowSummary};
 use crate::report::{exit_codes, facts, group, page, words};
 
 /// Writes it, and returns the finding that it told in full, if it told one.
-pub fn write<'a>(paper: &mut Paper, report: &'a Report) -> Option<&'a Finding> {
+pub fn write<'a>(screen: &mut Screen, report: &'a Report) -> Option<&'a Finding> {
     if report.outcome.exit_code() == 0 || report.outcome == Outcome::NothingDue {
         let word = if report.dry_run { "dry run" } else { "ok" };
-        paper.headline(word, Tone::Good, &success(report));
-        paper.blank();
+        screen.headline(word, Tone::Good, &success(report));
+        screen.blank();
         return None;
     }
     let word = match report.outcome {
@@ -23,19 +23,19 @@ pub fn write<'a>(paper: &mut Paper, report: &'a Report) -> Option<&'a Finding> {
     match told {
         // Over many files, the numbers are what happened.
         Some(_) if errors > 1 && report.checked.is_some_and(|checked| checked > 1) => {
-            paper.headline(word.0, word.1, &totals(report));
-            paper.blank();
+            screen.headline(word.0, word.1, &totals(report));
+            screen.blank();
             None
         }
         Some(finding) => {
-            paper.headline(word.0, word.1, &sentence(finding));
-            paper.blank();
-            proof(paper, finding, report);
+            screen.headline(word.0, word.1, &sentence(finding));
+            screen.blank();
+            proof(screen, finding, report);
             Some(finding)
         }
         None => {
-            paper.headline(word.0, word.1, exit_codes::of(report.outcome).meaning);
-            paper.blank();
+            screen.headline(word.0, word.1, exit_codes::of(report.outcome).meaning);
+            screen.blank();
             None
         }
     }
@@ -51,16 +51,16 @@ fn sentence(finding: &Finding) -> String {
     }
 }
 
-fn proof(paper: &mut Paper, finding: &Finding, report: &Report) {
+fn proof(screen: &mut Screen, finding: &Finding, report: &Report) {
     for (name, value) in facts::rows(finding, report.at) {
-        paper.row(&name, &value);
+        screen.row(&name, &value);
     }
-    paper.blank();
+    screen.blank();
     if !finding.hint.is_empty() {
-        paper.row("hint", &finding.hint);
+        screen.row("hint", &finding.hint);
     }
-    paper.row("more", &page(finding.code));
-    paper.blank();
+    screen.row("more", &page(finding.code));
+    screen.blank();
 }
 
 fn success(report: &Report) -> String {
@@ -79,14 +79,28 @@ fn success(report: &Report) -> String {
             None => format!("{} are baked", identities(several.len())),
         },
         ("revoke", [one]) => format!("the certificate of {} is revoked", one.name),
-        ("doctor", _) if report.count(Severity::Warning) > 0 => format!(
-            "nothing would stop a build; {} to read",
-            words::count(report.count(Severity::Warning), "warning")
-        ),
-        ("doctor", _) => "nothing would stop a build".to_owned(),
+        ("doctor", _) => foreseen(report),
         _ if report.checked.is_some() => totals(report),
         (command, _) => format!("{command}: {}", exit_codes::of(report.outcome).meaning),
     }
+}
+
+/// `nothing found that would stop a build; 1 warning; 2 things could not be checked`.
+fn foreseen(report: &Report) -> String {
+    let mut said = "nothing found that would stop a build".to_owned();
+    let warnings = report.count(Severity::Warning);
+    if warnings > 0 {
+        said += &format!("; {}", words::count(warnings, "warning"));
+    }
+    let unknown = report
+        .looked_at
+        .iter()
+        .filter(|look| look.state == LookState::NotLookedAt)
+        .count();
+    if unknown > 0 {
+        said += &format!("; {} could not be checked", words::count(unknown, "thing"));
+    }
+    said
 }
 
 /// `2,481 certificates checked: 12 errors, 3 warnings`.

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::bar;
 use super::headline::verb;
-use super::paper::Paper;
+use super::screen::Screen;
 use super::table;
 use crate::outcome::{
     AuthorityPlace, CertificateSummary, Change, FloorSummary, IdentityReport, PlacementReport,
@@ -21,31 +21,30 @@ const FILES: usize = 16;
 /// Columns of the bar in a table.
 const SMALL_BAR: usize = 24;
 
-pub fn write(paper: &mut Paper, report: &Report, identity: &IdentityReport) {
-    let revoked = report.command == "revoke";
-    asked(paper, identity);
+pub fn write(screen: &mut Screen, report: &Report, identity: &IdentityReport) {
+    asked(screen, identity);
     if let Some(certificate) = &identity.certificate {
-        issued(paper, certificate, revoked || report.exit_code == 0);
+        issued(screen, certificate, identity.stands());
     }
-    paper.blank();
+    screen.blank();
     if let Some(window) = &identity.window {
-        lasts(paper, window, report.at);
+        lasts(screen, window, report.at);
     }
-    paper.blank();
-    landed(paper, report.root.as_deref(), &identity.placements);
+    screen.blank();
+    landed(screen, report.root.as_deref(), &identity.placements);
 }
 
-fn asked(paper: &mut Paper, identity: &IdentityReport) {
+fn asked(screen: &mut Screen, identity: &IdentityReport) {
     if let Some(asked) = &identity.asked {
         let mut parts = vec![asked.subject.clone()];
         parts.extend(asked.names.iter().cloned());
         parts.push(asked.key.clone());
         parts.extend(asked.ttl.map(|ttl| format!("for {ttl}")));
         parts.retain(|part| !part.is_empty());
-        paper.row("requested", &parts.join(", "));
+        screen.row("requested", &parts.join(", "));
     }
     if let Some(place) = &identity.authority {
-        paper.row("authority", &authority(place));
+        screen.row("authority", &authority(place));
     }
 }
 
@@ -59,8 +58,8 @@ fn authority(place: &AuthorityPlace) -> String {
     }
 }
 
-/// A certificate that was not kept needs no serial and no fingerprint to be found again by.
-fn issued(paper: &mut Paper, certificate: &CertificateSummary, kept: bool) {
+/// Of a certificate that was not kept, a finding tells the serial.
+fn issued(screen: &mut Screen, certificate: &CertificateSummary, kept: bool) {
     // RFC 5280 section 4.2.1.6: all that names it may be its alternative names.
     let subject = match certificate.subject.as_str() {
         "" => certificate
@@ -71,28 +70,28 @@ fn issued(paper: &mut Paper, certificate: &CertificateSummary, kept: bool) {
             .join(", "),
         subject => subject.to_owned(),
     };
-    paper.row(
+    screen.row(
         "certificate",
         &format!("{subject}, issued by {}", certificate.issuer),
     );
     if kept {
-        paper.row("serial", &certificate.serial);
-        paper.row("fingerprint", &certificate.fingerprint);
+        screen.row("serial", &certificate.serial);
+        screen.row("fingerprint", &certificate.fingerprint);
     }
 }
 
-fn lasts(paper: &mut Paper, window: &WindowSummary, now: OffsetDateTime) {
-    let drawn = bar::draw(window, now, paper.body(), paper);
-    paper.raw("window", &drawn);
+fn lasts(screen: &mut Screen, window: &WindowSummary, now: OffsetDateTime) {
+    let drawn = bar::draw(window, now, screen.body(), screen);
+    screen.raw("window", &drawn);
     for line in bar::legend(window, now) {
-        paper.raw("", &line);
+        screen.raw("", &line);
     }
-    paper.row("limited by", &limit(window));
+    screen.row("limited by", &limit(window));
     if let Some(floor) = &window.floor {
-        paper.row("floor", &stated(floor));
+        screen.row("floor", &stated(floor));
     }
     if let Some(by) = window.rebuild_by.filter(|by| *by > now) {
-        paper.row(
+        screen.row(
             "rebuild by",
             &format!("{}, {}", words::date(by), words::distance(now, by)),
         );
@@ -123,7 +122,7 @@ fn stated(floor: &FloorSummary) -> String {
 }
 
 /// The files, aligned; the label says what became of them when it is the same for all.
-fn landed(paper: &mut Paper, root: Option<&str>, placements: &[PlacementReport]) {
+fn landed(screen: &mut Screen, root: Option<&str>, placements: &[PlacementReport]) {
     let Some(first) = placements.first() else {
         return;
     };
@@ -131,13 +130,16 @@ fn landed(paper: &mut Paper, root: Option<&str>, placements: &[PlacementReport])
         .iter()
         .all(|file| file.change == Change::NotWritten)
     {
-        paper.row("written", "nothing");
+        screen.row("written", "nothing");
         return;
     }
     let alike = placements.iter().all(|file| file.change == first.change);
     let shown = &placements[..placements.len().min(FILES)];
     let mut lines = files(shown, true, !alike);
-    if lines.iter().any(|line| line.chars().count() > paper.body()) {
+    if lines
+        .iter()
+        .any(|line| line.chars().count() > screen.body())
+    {
         // What a file is can be left out: its path says it.
         lines = files(shown, false, !alike);
     }
@@ -147,10 +149,10 @@ fn landed(paper: &mut Paper, root: Option<&str>, placements: &[PlacementReport])
             0 => "files",
             _ => "",
         };
-        paper.raw(label, line);
+        screen.raw(label, line);
     }
     if placements.len() > FILES {
-        paper.row(
+        screen.row(
             "",
             &format!(
                 "and {}",
@@ -159,7 +161,7 @@ fn landed(paper: &mut Paper, root: Option<&str>, placements: &[PlacementReport])
         );
     }
     if let Some(root) = root {
-        paper.row("in", root);
+        screen.row("in", root);
     }
 }
 
@@ -186,7 +188,7 @@ fn files(placements: &[PlacementReport], what: bool, change: bool) -> Vec<String
     table::lines(&rows)
 }
 
-pub fn write_several(paper: &mut Paper, report: &Report, identities: &[IdentityReport]) {
+pub fn write_several(screen: &mut Screen, report: &Report, identities: &[IdentityReport]) {
     let mut lasting: Vec<(&str, &WindowSummary)> = identities
         .iter()
         .filter_map(|identity| Some((identity.name.as_str(), identity.window.as_ref()?)))
@@ -195,33 +197,33 @@ pub fn write_several(paper: &mut Paper, report: &Report, identities: &[IdentityR
     let rows: Vec<Vec<String>> = lasting
         .iter()
         .take(IDENTITIES)
-        .map(|(name, window)| row(paper, name, window, report.at))
+        .map(|(name, window)| row(screen, name, window, report.at))
         .collect();
     for (index, line) in table::lines(&rows).iter().enumerate() {
-        paper.raw(if index == 0 { "windows" } else { "" }, line);
+        screen.raw(if index == 0 { "windows" } else { "" }, line);
     }
     if lasting.len() > IDENTITIES {
         let more = words::thousands(lasting.len() - IDENTITIES);
-        paper.row("", &format!("and {more} more that expire no sooner"));
+        screen.row("", &format!("and {more} more that expire no sooner"));
     }
-    paper.blank();
+    screen.blank();
     let files: Vec<PlacementReport> = identities
         .iter()
         .flat_map(|identity| identity.placements.iter().cloned())
         .collect();
-    landed(paper, report.root.as_deref(), &files);
+    landed(screen, report.root.as_deref(), &files);
 }
 
-/// A narrow paper has no room for the bar. The bar is drawn without colour, or the columns beside
+/// A narrow screen has no room for the bar. The bar is drawn without colour, or the columns beside
 /// it could not be aligned.
-fn row(paper: &Paper, name: &str, window: &WindowSummary, now: OffsetDateTime) -> Vec<String> {
+fn row(screen: &Screen, name: &str, window: &WindowSummary, now: OffsetDateTime) -> Vec<String> {
     let mut cells = vec![name.to_owned()];
-    if paper.body() >= 80 {
+    if screen.body() >= 80 {
         cells.push(bar::draw(
             window,
             now,
             SMALL_BAR,
-            &Paper::new(crate::report::Style::PLAIN),
+            &Screen::new(crate::report::Style::PLAIN),
         ));
     }
     cells.push(format!("{} left", words::span(window.remaining_seconds)));

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::ending;
 use super::findings::tone;
-use super::paper::{Paper, Tone};
+use super::screen::{Screen, Tone};
 use crate::finding::Finding;
 use crate::inspection::{
     CertificateItem, Content, CrlItem, File, Inspection, Item, Place, PrivateKeyItem, RequestItem,
@@ -12,36 +12,36 @@ use crate::inspection::{
 use crate::report::escape::visible;
 use crate::report::{Style, exit_codes, page, words};
 
-/// The screen for an inspection.
+/// The pages for an inspection.
 pub fn inspection(inspection: &Inspection, style: Style) -> String {
-    let mut screen = Screen {
-        paper: Paper::new(style),
+    let mut pages = Pages {
+        screen: Screen::new(style),
         now: inspection.at,
     };
     for file in &inspection.files {
-        screen.file(file);
-        screen.findings(&inspection.findings, Some(&file.file));
+        pages.file(file);
+        pages.findings(&inspection.findings, Some(&file.file));
     }
-    screen.findings(&inspection.findings, None);
+    pages.findings(&inspection.findings, None);
     let again = exit_codes::of(inspection.outcome).again;
-    ending(&mut screen.paper, inspection.outcome, again);
-    screen.paper.finish()
+    ending(&mut pages.screen, inspection.outcome, again);
+    pages.screen.finish()
 }
 
-struct Screen {
-    paper: Paper,
+struct Pages {
+    screen: Screen,
     now: OffsetDateTime,
 }
 
-impl Screen {
+impl Pages {
     fn file(&mut self, file: &File) {
         let format = file.format.unwrap_or("not read");
         let items = match file.items.len() {
             0 => String::new(),
             count => format!(", {}", words::count(count, "item")),
         };
-        self.paper.blank();
-        self.paper
+        self.screen.blank();
+        self.screen
             .headline(&name(&file.file), Tone::Plain, &format!("{format}{items}"));
         for item in &file.items {
             self.item(file, item);
@@ -49,7 +49,7 @@ impl Screen {
     }
 
     fn item(&mut self, file: &File, item: &Item) {
-        self.paper.blank();
+        self.screen.blank();
         let what = match &item.content {
             Content::Certificate(certificate) => self.certificate_title(certificate),
             Content::PrivateKey(key) => private_key_title(key),
@@ -192,9 +192,9 @@ impl Screen {
     /// What is to say about a file, under its items.
     fn findings(&mut self, all: &[Finding], file: Option<&str>) {
         for finding in all.iter().filter(|finding| finding.file.as_deref() == file) {
-            self.paper.blank();
+            self.screen.blank();
             let severity = finding.severity;
-            self.paper.row_in(
+            self.screen.row_in(
                 severity.as_str(),
                 tone(severity),
                 &visible(&finding.summary),
@@ -207,7 +207,7 @@ impl Screen {
     /// Nothing where there is nothing to say.
     fn row(&mut self, label: &str, text: &str) {
         if !text.is_empty() {
-            self.paper.row(label, &visible(text));
+            self.screen.row(label, &visible(text));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::{Format, Renderer, Style, escape, exit_codes};
 use crate::outcome::{Outcome, Report};
 pub(super) use headline::verb;
-use paper::Paper;
+use screen::Screen;
 
 pub use authorities::authorities;
 pub use inspection::inspection;
@@ -18,7 +18,7 @@ mod findings;
 mod headline;
 mod identity;
 mod inspection;
-mod paper;
+mod screen;
 mod table;
 
 pub const FORMAT: Format = Format {
@@ -37,32 +37,32 @@ impl Renderer for Human {
 /// The screen for a report whose texts are visible already. After a failure, everything that was
 /// found stands before what was asked for.
 pub(super) fn screen(report: &Report, style: Style) -> String {
-    let mut paper = Paper::new(style);
-    let told = headline::write(&mut paper, report);
+    let mut screen = Screen::new(style);
+    let told = headline::write(&mut screen, report);
     if report.exit_code == 0 {
-        doctor::write(&mut paper, &report.looked_at);
-        identities(&mut paper, report);
-        findings::write(&mut paper, report, told);
+        doctor::write(&mut screen, &report.looked_at);
+        identities(&mut screen, report);
+        findings::write(&mut screen, report, told);
     } else {
-        findings::write(&mut paper, report, told);
-        paper.blank();
-        doctor::write(&mut paper, &report.looked_at);
-        identities(&mut paper, report);
+        findings::write(&mut screen, report, told);
+        screen.blank();
+        doctor::write(&mut screen, &report.looked_at);
+        identities(&mut screen, report);
     }
-    ending(&mut paper, report.outcome, exit_codes::again(report));
-    paper.finish()
+    ending(&mut screen, report.outcome, exit_codes::again(report));
+    screen.finish()
 }
 
-fn identities(paper: &mut Paper, report: &Report) {
+fn identities(screen: &mut Screen, report: &Report) {
     match report.identities.as_slice() {
         [] => {}
-        [one] => identity::write(paper, report, one),
-        several => identity::write_several(paper, report, several),
+        [one] => identity::write(screen, report, one),
+        several => identity::write_several(screen, report, several),
     }
 }
 
 /// The exit code, where it is not 0: whoever reads a log has no `$?`.
-fn ending(paper: &mut Paper, outcome: Outcome, again: Option<bool>) {
+fn ending(screen: &mut Screen, outcome: Outcome, again: Option<bool>) {
     if outcome.exit_code() == 0 {
         return;
     }
@@ -71,8 +71,8 @@ fn ending(paper: &mut Paper, outcome: Outcome, again: Option<bool>) {
         Some(false) => "; a retry will not help",
         None => "",
     };
-    paper.blank();
-    paper.dim(&format!(
+    screen.blank();
+    screen.dim(&format!(
         "exit {} ({}), see docs/exit-codes.md{again}",
         outcome.exit_code(),
         outcome.as_str(),

@@ -91,6 +91,12 @@ fn a_certificate_that_is_revoked_renews_itself_no_more() {
         let reason = "the current certificate was revoked at ";
         assert!(reply.body.starts_with(reason), "{}", reply.body);
     }
+    // Whose line this is, nobody knows.
+    let log = ca.path().join("revoked.jsonl");
+    let line = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, line.replace("\"at\"", "\"?\"")).unwrap();
+    let reply = lab.curl("simplereenroll", &login, Some(&body));
+    assert_eq!(reply.status, 500);
 }
 
 #[test]

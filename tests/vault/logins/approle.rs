@@ -56,6 +56,20 @@ fn a_secret_id_as_it_is() {
 }
 
 #[test]
+fn a_secret_id_is_shown_once_where_a_fault_may_have_used_it_up() {
+    let auth = |source: &str| {
+        toml::toml! { method = "approle"
+        role_id = "app-role"
+        secret_id = source }
+    };
+    let bench = scripted(auth, |asked| {
+        (asked.path == "/v1/auth/approle/login").then(|| errors(502, &["bad gateway"]))
+    });
+    bench.unreachable(PATIENCE);
+    assert_eq!(bench.asked(), ["POST /v1/auth/approle/login"]);
+}
+
+#[test]
 fn a_wrapped_secret_id_is_unwrapped_once_whatever_is_tried_again() {
     let (mut left, mut logins) = (1, 0);
     let bench = scripted(auth, move |asked| {
@@ -65,7 +79,7 @@ fn a_wrapped_secret_id_is_unwrapped_once_whatever_is_tried_again() {
                 return Some(errors(503, &["try again"]));
             }
             if logins == 2 {
-                return Some(errors(500, &["fault"]));
+                return Some(errors(412, &["behind"]));
             }
         }
         wrapping(asked, &mut left)

@@ -1,7 +1,6 @@
 //! dns-01 (RFC 8555 section 8.4) through a program of the user's: no shell, no input, bounded in time.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use super::Task;
 use crate::authority::AuthorityError;
 use crate::finding::{Code, Finding};
 use crate::line;
-use crate::subprocess::{Group, Program, RunError};
+use crate::subprocess::{Group, Program, RunError, can_be_run, why_not_started};
 
 pub const HOOK_FAILED: Code = Code::new("acme-hook-failed");
 
@@ -90,16 +89,21 @@ impl Record {
         if ended.status.success() {
             return Ok(());
         }
-        let words = line::harmless(&ended.complaint.text, COMPLAINT);
+        let words = line::sanitized(&ended.complaint.text, COMPLAINT);
         Err(Failed::Ended(ended.status, words))
     }
 
     fn finding(&self, action: &str, failed: &Failed) -> Finding {
         let program = self.hook.first().map_or("", String::as_str);
         let reason = match failed {
-            Failed::NotRun(RunError::Start(error)) => format!("it could not be started: {error}"),
+            Failed::NotRun(RunError::Start(error)) => {
+                format!(
+                    "it could not be started: {}",
+                    why_not_started(program, error).0
+                )
+            }
             Failed::NotRun(RunError::TimedOut(complaint)) => {
-                match line::harmless(&complaint.text, COMPLAINT) {
+                match line::sanitized(&complaint.text, COMPLAINT) {
                     Some(words) => format!("it did not end in time: {words}"),
                     None => "it did not end in time".to_owned(),
                 }
@@ -120,21 +124,13 @@ enum Failed {
     Ended(ExitStatus, Option<String>),
 }
 
-/// A program that is not there, for a preflight. One by its bare name is looked for in `PATH` when
-/// it is started.
+/// A program that is not there or cannot be run, for a preflight.
 pub fn missing_program(hook: &[String]) -> Option<Finding> {
-    use std::os::unix::fs::PermissionsExt;
-    let program = hook.first().filter(|program| program.contains('/'))?;
-    let reason = match std::fs::metadata(Path::new(program)) {
-        Err(error) => error.to_string(),
-        Ok(metadata) if !metadata.is_file() => "it is not a file".to_owned(),
-        Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => {
-            "it is not executable".to_owned()
-        }
-        Ok(_) => return None,
-    };
-    Some(
-        Finding::error(HOOK_FAILED, format!("{program}: {reason}"))
-            .hint("give a program that can be started as the first word of dns_hook"),
-    )
+    let program = hook.first()?;
+    // Without it the system has a path of its own.
+    let path = std::env::var_os("PATH");
+    let path = path.or_else(|| program.contains('/').then(OsString::new))?;
+    let error = can_be_run(program, &path).err()?;
+    let (reason, hint) = why_not_started(program, &error);
+    Some(Finding::error(HOOK_FAILED, format!("{program}: {reason}")).hint(hint))
 }

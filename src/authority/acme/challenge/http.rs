@@ -76,7 +76,7 @@ mod tests {
     fn the_token_is_found_at_its_path_and_nowhere_else() {
         let board = Board::default();
         let proof = Answer::Text("tok-1.thumb".to_owned());
-        board.put("tok-1", &proof, Instant::now());
+        assert!(board.put("tok-1", &proof, Instant::now()));
         let ask = |line: &str| answer(format!("{line}\r\nhost: x\r\n\r\n").as_bytes(), &board);
         assert_eq!(ask("GET / HTTP/1.1").0, "404 Not Found");
         assert_eq!(

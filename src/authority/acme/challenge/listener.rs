@@ -41,8 +41,9 @@ type Entries = HashMap<String, (Answer, bool)>;
 
 impl Board {
     /// Waits while another order has something up for the same name, which tls-alpn-01 cannot tell
-    /// apart; not beyond `deadline`.
-    pub fn put(&self, key: &str, answer: &Answer, deadline: Instant) {
+    /// apart; not beyond `deadline`. Whether the place was free by then: if not, nothing is put up.
+    #[must_use]
+    pub fn put(&self, key: &str, answer: &Answer, deadline: Instant) -> bool {
         let patience = deadline.saturating_duration_since(Instant::now());
         let taken = |entries: &mut Entries| entries.contains_key(key);
         let mut entries = self
@@ -50,7 +51,11 @@ impl Board {
             .wait_timeout_while(self.entries(), patience, taken)
             .unwrap_or_else(PoisonError::into_inner)
             .0;
-        entries.insert(key.to_owned(), (answer.clone(), false));
+        let is_free = !entries.contains_key(key);
+        if is_free {
+            entries.insert(key.to_owned(), (answer.clone(), false));
+        }
+        is_free
     }
 
     pub fn remove(&self, key: &str) {
@@ -194,4 +199,21 @@ fn cannot_listen(address: SocketAddr, kind: Kind, error: &std::io::Error) -> Aut
         .fact("listen", address.to_string())
         .hint(hint),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_stays_taken_is_not_taken_over() {
+        let board = Board::default();
+        let soon = || Instant::now() + Duration::from_millis(20);
+        let answer = |text: &str| Answer::Text(text.to_owned());
+        assert!(board.put("app.lab", &answer("first"), soon()));
+        assert!(!board.put("app.lab", &answer("second"), soon()));
+        assert!(matches!(board.visit("app.lab"), Some(Answer::Text(text)) if text == "first"));
+        board.remove("app.lab");
+        assert!(board.put("app.lab", &answer("second"), soon()));
+    }
 }

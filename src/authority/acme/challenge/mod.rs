@@ -105,11 +105,13 @@ impl Challenges {
         }
         // Always in one order, so that two orders never wait for each other.
         answers.sort_by(|(one, _), (other, _)| one.cmp(other));
-        for (key, answer) in &answers {
-            listener.board.put(key, answer, deadline);
+        let (listener, up) = presented.listener.insert((listener, Vec::new()));
+        for (key, answer) in answers {
+            if !listener.board.put(&key, &answer, deadline) {
+                return Err(occupied(&key));
+            }
+            up.push(key);
         }
-        let keys = answers.into_iter().map(|(key, _)| key).collect();
-        presented.listener = Some((listener, keys));
         Ok(presented)
     }
 
@@ -154,6 +156,18 @@ impl Challenges {
             ),
         }
     }
+}
+
+fn occupied(key: &str) -> AuthorityError {
+    AuthorityError::Unreachable(Box::new(
+        Finding::error(
+            tls_alpn::UNMADE,
+            format!(
+                "proving {key}: another order of this run was proving the same until the deadline"
+            ),
+        )
+        .hint("give the identities a longer deadline, or bake them one after the other"),
+    ))
 }
 
 impl Presented {

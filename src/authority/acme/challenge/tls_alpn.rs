@@ -18,7 +18,7 @@ use crate::authority::AuthorityError;
 use crate::finding::{Code, Finding};
 
 const ALPN: &[u8] = b"acme-tls/1";
-const UNMADE: Code = Code::new("acme-proof-unmade");
+pub const UNMADE: Code = Code::new("acme-proof-unmade");
 
 /// The certificate for one name, critical acmeIdentifier in it.
 pub fn certificate(task: &Task) -> Result<Arc<CertifiedKey>, AuthorityError> {

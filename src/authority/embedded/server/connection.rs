@@ -223,10 +223,7 @@ impl Connections {
         tokio::task::spawn_blocking(move || operations.answer(&asked))
             .await
             .unwrap_or_else(|_| {
-                Answer::refusal(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "the server has an internal error; its log says more",
-                )
+                Answer::refusal(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")
             })
     }
 }

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use crate::pki::name;
 use crate::pki::{AltName, ReceivedRequest};
 
 /// The patterns of one user: each name and each attribute of the subject must match one of them.
@@ -130,8 +131,6 @@ const fn is_attribute(kind: &Kind) -> bool {
     matches!(kind, Kind::Attribute(_))
 }
 
-const ATTRIBUTES: &[&str] = &["cn", "o", "ou", "c", "st", "l", "dc", "uid", "serialnumber"];
-
 fn split(text: &str) -> (Kind, &str) {
     if let Some((word, glob)) = text.split_once(':') {
         let word = word.to_ascii_lowercase();
@@ -140,7 +139,7 @@ fn split(text: &str) -> (Kind, &str) {
             "ip" => return (Kind::Ip, glob),
             "uri" => return (Kind::Uri, glob),
             "email" => return (Kind::Email, glob),
-            _ if ATTRIBUTES.contains(&word.as_str()) => return (Kind::Attribute(word), glob),
+            _ if name::is_attribute(&word) => return (Kind::Attribute(word), glob),
             _ => {}
         }
     }
@@ -239,6 +238,8 @@ mod tests {
         assert!(allows("cn:app-*", "CN", "app-server"));
         assert!(allows("o:Quick Lab", "O", "Quick Lab"));
         assert!(!allows("o:Lab", "O", "system:masters"));
+        assert!(allows("emailAddress:*@lab", "emailAddress", "ops@lab"));
+        assert!(!allows("*@lab", "emailAddress", "ops@lab"));
         assert!(!allows("spiffe://lab/*", "CN", "spiffe://lab/x"));
         assert!(allows("*", "O", "anything"));
     }

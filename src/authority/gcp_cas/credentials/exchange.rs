@@ -162,7 +162,7 @@ impl Asking<'_> {
                 let response = self.clients.send(&request)?;
                 if response.status != 200 {
                     let login = "the headers of the credentials";
-                    return Err(answer::turned_down(what, &request, &response, login));
+                    return Err(answer::turned_down_early(what, &request, &response, login));
                 }
                 (response.body, url.host_str().unwrap_or_default().to_owned())
             }
@@ -320,7 +320,7 @@ fn address(url: &str) -> Result<Url, AuthorityError> {
 
 /// An account or audience, harmless on a terminal.
 fn shown(text: &str) -> String {
-    crate::line::harmless(text.as_bytes(), 200).unwrap_or_default()
+    crate::line::sanitized(text.as_bytes(), 200).unwrap_or_default()
 }
 
 fn text(secret: &Secret) -> Result<&str, AuthorityError> {

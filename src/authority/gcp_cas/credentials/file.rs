@@ -119,7 +119,7 @@ pub fn read(path: &Path) -> Result<Credentials, AuthorityError> {
     let content = Secret::new(content);
     let kind = kind(content.expose()).ok_or_else(|| fault("it is not JSON with a type"))?;
     if !KINDS.contains(&kind.as_str()) {
-        let kind = crate::line::harmless(kind.as_bytes(), 40).unwrap_or_default();
+        let kind = crate::line::sanitized(kind.as_bytes(), 40).unwrap_or_default();
         return Err(fault(&format!(
             "its type is \"{kind}\", but it must be {}",
             KINDS.join(", ")

@@ -178,7 +178,11 @@ fn machine(host: Option<&str>, deadline: Instant) -> Result<Token, AuthorityErro
                 "give the machine a service account, or set credentials",
             ));
         }
-        _ => return Err(answer::turned_down(what, &request, &response, "no login")),
+        _ => {
+            return Err(answer::turned_down_early(
+                what, &request, &response, "no login",
+            ));
+        }
     }
     let granted: Granted = delivered::json(what, &response)?;
     Ok(Token {

@@ -86,7 +86,10 @@ pub fn claims(jwt: &Secret, now: OffsetDateTime) -> String {
             let value = value
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_owned);
-            Some(format!("{name} {}", line::harmless(value.as_bytes(), 100)?))
+            Some(format!(
+                "{name} {}",
+                line::sanitized(value.as_bytes(), 100)?
+            ))
         })
         .collect();
     let instant = |name| {

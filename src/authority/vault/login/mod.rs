@@ -28,12 +28,10 @@ use super::server::{Answer, Auth, Server, read};
 use super::settings;
 use crate::authority::clock::Clock;
 use crate::authority::{AuthorityError, Settings, SettingsError, answer};
-use crate::finding::{Code, Finding};
+use crate::finding::Finding;
 use crate::net::Repeat;
 use crate::secret::Secret;
-use crate::secret_source::SecretSource;
-
-const UNREADABLE: Code = Code::new("secret-unreadable");
+use crate::secret_source::{SecretSource, UNREADABLE};
 
 /// `auth = { method = "…", … }`.
 #[derive(Debug, Deserialize, JsonSchema)]

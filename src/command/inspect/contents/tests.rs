@@ -29,7 +29,7 @@ fn look(bytes: &[u8]) -> Contents {
 
 /// Whatever is looked at, something is said of it.
 fn says_something(contents: &Contents) -> bool {
-    !contents.pieces.is_empty() || !contents.troubles.is_empty()
+    !contents.pieces.is_empty() || !contents.errors.is_empty()
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn whole_samples_are_shown_without_trouble() {
     for sample in samples() {
         let contents = look(&sample);
         assert!(
-            contents.troubles.is_empty() && !contents.pieces.is_empty(),
+            contents.errors.is_empty() && !contents.pieces.is_empty(),
             "{contents:?}"
         );
     }

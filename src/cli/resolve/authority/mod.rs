@@ -1,6 +1,8 @@
 //! From `[ca.<name>]` and the `--ca-…` flags to an authority that is ready to be asked.
 
-use std::collections::BTreeMap;
+mod faults;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
@@ -8,7 +10,7 @@ use toml::Value;
 
 use super::draft::{Draft, origin_of};
 use super::{Outside, relative_to};
-use crate::authority::{CATALOGUE, Entry, Settings, SettingsError};
+use crate::authority::{CATALOGUE, Entry, Settings};
 use crate::choice::advice;
 use crate::cli::args::provision::CaArgs;
 use crate::cli::file;
@@ -16,9 +18,8 @@ use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
 use crate::command::provision::Candidate;
 use crate::os_error;
-use crate::pki::{Anchors, Certificate, pem};
+use crate::pki::{Anchors, pem};
 use crate::secret_source::SecretSource;
-use crate::toml_fault::in_words;
 
 /// Flags that set a key of an authority's table, and which.
 pub const FLAGS: [(&str, &str); 8] = [
@@ -31,6 +32,11 @@ pub const FLAGS: [(&str, &str); 8] = [
     ("ca_label", "label"),
     ("ca_dir", "dir"),
 ];
+
+/// Whether the CAs are described by flags alone: `--ca KIND --ca-url …`.
+pub fn by_flags(args: &CaArgs) -> bool {
+    !args.ca.is_empty() && args.ca.iter().all(|name| find(name).is_some())
+}
 
 /// Authorities by name; each is opened once, so that identities share its connections.
 pub struct Authorities<'a> {
@@ -93,7 +99,7 @@ impl<'a> Authorities<'a> {
             .collect()
     }
 
-    fn is_known(&self, name: &str) -> bool {
+    pub fn is_known(&self, name: &str) -> bool {
         let described = self
             .source
             .is_some_and(|source| source.file.ca.contains_key(name));
@@ -114,9 +120,10 @@ impl<'a> Authorities<'a> {
         Ok(opened)
     }
 
-    /// What a flag says of an authority cannot be meant for several.
+    /// What a flag says of an authority cannot be meant for several, of one identity or of all.
     fn one_by_flags(&self, names: &[String]) -> Result<(), UsageError> {
-        if names.len() < 2 {
+        let all: BTreeSet<_> = names.iter().chain(self.opened.keys()).collect();
+        if all.len() < 2 {
             return Ok(());
         }
         let single = FLAGS.iter().map(|(id, _)| *id);
@@ -124,11 +131,15 @@ impl<'a> Authorities<'a> {
             .chain(["ca_anchors", "ca_set"])
             .find_map(|id| origin_of(self.matches, id));
         match given {
-            Some(origin) => Err(UsageError::new(
-                origin,
-                "describes one CA, but several are to be tried",
-            )
-            .hint("describe each as [ca.NAME] in the configuration file")),
+            Some(origin) => {
+                let all: Vec<_> = all.iter().map(|name| format!("`{name}`")).collect();
+                let all = all.join(", ");
+                Err(UsageError::new(
+                    origin,
+                    format!("describes one CA, but several are used: {all}"),
+                )
+                .hint("describe each as [ca.NAME] in the configuration file"))
+            }
             None => Ok(()),
         }
     }
@@ -194,7 +205,7 @@ impl<'a> Authorities<'a> {
         Ok(words)
     }
 
-    fn unknown(&self, name: &str, wrong: impl Fn(String) -> UsageError) -> UsageError {
+    pub fn unknown(&self, name: &str, wrong: impl Fn(String) -> UsageError) -> UsageError {
         let described = self
             .source
             .iter()
@@ -311,72 +322,6 @@ impl<'a> Authorities<'a> {
         let opened = (entry.open)(&settings).map_err(|error| self.unusable(words, error))?;
         Ok(Candidate { opened, anchors })
     }
-
-    fn unusable(&self, words: &Words, SettingsError { key, reason }: SettingsError) -> UsageError {
-        let unknown = reason
-            .strip_prefix("unknown field `")
-            .and_then(|rest| rest.split('`').next());
-        let key = match unknown {
-            Some(unknown) if key.is_empty() => unknown.to_owned(),
-            Some(unknown) => format!("{key}.{unknown}"),
-            None => key,
-        };
-        // The keys that every kind has are read before, and so are not among those that serde names.
-        let is_unknown = unknown.is_some();
-        let by_flag = is_unknown && words.origins.contains_key(&key);
-        let reason = if is_unknown && !by_flag && !key.contains('.') {
-            format!("{reason}, `kind`, `anchors`")
-        } else {
-            reason
-        };
-        let (mut said, mut hint) = in_words(&reason);
-        if by_flag {
-            said = format!("a CA of kind {} has no setting `{key}`", words.kind);
-        }
-        let missing = missing(&reason);
-        let about_keys = is_unknown || missing.is_some();
-        if let Some((key, flag)) = missing {
-            said = format!("the setting `{key}` is missing");
-            hint = format!("give {flag}, or `{key}` in the [ca.NAME] table");
-        }
-        if about_keys {
-            hint = format!(
-                "{hint}; `certbake authorities {}` explains each",
-                words.kind
-            );
-        }
-        self.error(words, &key, said).hint(hint)
-    }
-
-    fn error(&self, words: &Words, key: &str, reason: impl Into<String>) -> UsageError {
-        if let Some(origin) = words.origins.get(key) {
-            return UsageError::new(origin.clone(), reason);
-        }
-        match self.source {
-            Some(source) if source.file.ca.contains_key(&words.name) => {
-                let mut keys = vec!["ca", words.name.as_str()];
-                keys.extend(key.split('.').filter(|part| !part.is_empty()));
-                source.error(&keys, reason)
-            }
-            _ if key.is_empty() => UsageError::new(format!("--ca {}", words.kind), reason),
-            _ => UsageError::new(flag_of(key, ""), reason),
-        }
-    }
-}
-
-/// A key that is not given, and the flag that would.
-fn missing(reason: &str) -> Option<(String, String)> {
-    let key = reason.strip_prefix("missing field `")?.split('`').next()?;
-    Some((key.to_owned(), flag_of(key, "=…")))
-}
-
-/// The flag that gives a key a value; the common one shows the form of a value by its end.
-fn flag_of(key: &str, end: &str) -> String {
-    let flag = FLAGS.iter().find(|(_, of)| *of == key);
-    flag.map_or_else(
-        || format!("--ca-set {key}{end}"),
-        |(id, _)| format!("--{}", id.replace('_', "-")),
-    )
 }
 
 fn find(kind: &str) -> Option<&'static Entry> {
@@ -384,20 +329,8 @@ fn find(kind: &str) -> Option<&'static Entry> {
 }
 
 fn read_anchors(path: &Path) -> Result<Anchors, String> {
-    let fault = |error| format!("reading {}: {}", path.display(), os_error::in_words(&error));
-    let text = std::fs::read(path).map_err(fault)?;
-    let certificates = pem::certificates(&text)
-        .map_err(|error| format!("reading {}: {error}", path.display()))?
-        .into_iter()
-        .map(Certificate::from_der)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| format!("reading {}: {error}", path.display()))?;
-    if certificates.is_empty() {
-        return Err(format!(
-            "{} contains no PEM certificate{}",
-            path.display(),
-            pem::instead_of_certificates(&text)
-        ));
-    }
-    Ok(Anchors::new(certificates))
+    let reading = |reason| format!("reading {}: {reason}", path.display());
+    let text = std::fs::read(path).map_err(|error| reading(os_error::in_words(&error)))?;
+    let roots = pem::required_parsed(&text).map_err(reading)?;
+    Ok(Anchors::new(roots))
 }

@@ -5,13 +5,13 @@ use std::io;
 use crate::finding::{Code, Finding};
 use crate::os_error;
 use crate::outcome::Outcome;
+use crate::pki::encrypted;
 
 const UNREADABLE: Code = Code::new("input-unreadable");
 const PASSWORD_NEEDED: Code = Code::new("password-needed");
-const PASSWORD_WRONG: Code = Code::new("password-wrong");
 
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum InspectError {
     /// The file could not be opened or read.
     Unopened(io::Error),
     /// It was read, but not understood.
@@ -24,7 +24,7 @@ pub(super) enum Trouble {
     WrongPassword { what: &'static str },
 }
 
-impl Trouble {
+impl InspectError {
     pub fn unreadable(summary: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Unreadable {
             summary: summary.into(),
@@ -54,7 +54,7 @@ impl Trouble {
             Self::Unreadable { summary, hint } => Finding::error(UNREADABLE, summary).hint(hint),
             Self::StoreLocked => Finding::error(PASSWORD_NEEDED, "it is a PKCS#12 key store with a password").hint(GIVE_ONE),
             Self::KeyLocked => Finding::note(PASSWORD_NEEDED, "its private key is encrypted").hint(GIVE_ONE),
-            Self::WrongPassword { what } => Finding::error(PASSWORD_WRONG, format!("the password does not open the {what}"))
+            Self::WrongPassword { what } => Finding::error(encrypted::PASSWORD_WRONG, format!("the password does not open the {what}"))
                 .hint("check that the source gives the password of this file; a newline at its end is ignored"),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::iter::Enumerate;
 use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -13,14 +14,14 @@ const A_PROCESSOR: usize = 2;
 /// When nothing has ended for so long, all threads wait for somebody, and there is room for as many.
 const STALL: Duration = Duration::from_millis(3);
 
-/// What `work` made of each, in their order; `None` where it ended by a panic. One alone needs no
+/// What `work` made of each, in their order. One alone needs no
 /// thread. Many begin with few, since every thread costs a stack and a heap, and soon have one each
 /// where an authority takes its time, or as many as the system gives.
-pub fn together<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<Option<R>> {
+pub fn map<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     if items.len() < 2 {
-        return items.into_iter().map(|item| Some(work(item))).collect();
+        return items.into_iter().map(work).collect();
     }
-    let all = Together {
+    let all = Work {
         answers: Mutex::new(items.iter().map(|_| None).collect()),
         queue: Mutex::new(items.into_iter().enumerate()),
         drained: Condvar::new(),
@@ -40,22 +41,28 @@ pub fn together<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -
             }
             more = threads.len();
         }
-        // A panic has left its answer out; it need not be told again.
-        threads.into_iter().for_each(|thread| drop(thread.join()));
+        for thread in threads {
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
     });
-    all.answers
+    let answers = all
+        .answers
         .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
+        .unwrap_or_else(PoisonError::into_inner);
+    answers
+        .into_iter()
+        .map(|answer| answer.expect("every item was worked on"))
+        .collect()
 }
 
-struct Together<T, R> {
+struct Work<T, R> {
     queue: Mutex<Enumerate<IntoIter<T>>>,
     /// Nobody need be sent for what is in the queue.
     drained: Condvar,
     answers: Mutex<Vec<Option<R>>>,
 }
 
-impl<T, R> Together<T, R> {
+impl<T, R> Work<T, R> {
     fn work_through(&self, work: impl Fn(T) -> R) {
         while let Some((at, item)) = self.next() {
             let answer = work(item);
@@ -109,23 +116,19 @@ mod tests {
     #[test]
     fn what_waits_for_each_other_gets_a_thread_each() {
         let all = Barrier::new(60);
-        let answers = together((0..60).collect(), |number| {
+        let answers = map((0..60).collect(), |number| {
             all.wait();
             number * 2
         });
-        let expected: Vec<_> = (0..60).map(|number| Some(number * 2)).collect();
+        let expected: Vec<_> = (0..60).map(|number| number * 2).collect();
         assert_eq!(answers, expected);
     }
 
     #[test]
-    fn a_panic_costs_its_own_answer_alone() {
-        let answers = together((0..40).collect(), |number| {
-            assert!(number % 4 == 3, "on purpose");
-            number
+    #[should_panic(expected = "on purpose")]
+    fn a_panic_is_not_taken_for_an_answer() {
+        map((0..40).collect(), |number| {
+            assert!(number != 7, "on purpose")
         });
-        let expected: Vec<_> = (0..40)
-            .map(|number| (number % 4 == 3).then_some(number))
-            .collect();
-        assert_eq!(answers, expected);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::Context;
-use super::super::together::together;
+use super::super::parallel;
 use super::Stop;
 use super::approach::Approach;
 use super::order::{self, Ordered};
@@ -18,28 +18,29 @@ use crate::net::runtime;
 type Place<'a> = (usize, Approach<'a>);
 type Came = (usize, Result<Ordered, Stop>);
 
-/// Orders every identity at once; what came of each, in their order, `None` where a thread panicked.
+/// Orders every identity at once; what came of each, in their order.
 pub fn order_all(
     approaches: Vec<Approach<'_>>,
     context: &Context<'_>,
-) -> Vec<Option<Result<Ordered, Stop>>> {
-    let mut answers: Vec<_> = approaches.iter().map(|_| None).collect();
-    let came = together(crews(approaches), |crew| order(crew, context));
-    for (at, answer) in came.into_iter().flatten().flatten() {
-        answers[at] = Some(answer);
-    }
-    answers
+) -> Vec<Result<Ordered, Stop>> {
+    let came = parallel::map(batches(approaches), |batch| order(batch, context));
+    let mut came: Vec<_> = came.into_iter().flatten().collect();
+    came.sort_by_key(|(at, _)| *at);
+    came.into_iter().map(|(_, answer)| answer).collect()
 }
 
-fn crews(approaches: Vec<Approach<'_>>) -> Vec<Vec<Place<'_>>> {
-    let mut crews: Vec<Vec<Place<'_>>> = Vec::new();
+fn batches(approaches: Vec<Approach<'_>>) -> Vec<Vec<Place<'_>>> {
+    let mut batches: Vec<Vec<Place<'_>>> = Vec::new();
     for place in approaches.into_iter().enumerate() {
-        match crews.iter_mut().find(|crew| share(&crew[0].1, &place.1)) {
-            Some(crew) => crew.push(place),
-            None => crews.push(vec![place]),
+        match batches
+            .iter_mut()
+            .find(|batch| share(&batch[0].1, &place.1))
+        {
+            Some(batch) => batch.push(place),
+            None => batches.push(vec![place]),
         }
     }
-    crews
+    batches
 }
 
 /// Whether one thread may wait for both, for as long.
@@ -51,38 +52,39 @@ fn share(one: &Approach<'_>, other: &Approach<'_>) -> bool {
     one.concurrent().is_some() && ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
 }
 
-fn order(crew: Vec<Place<'_>>, context: &Context<'_>) -> Vec<Came> {
-    let authority = &crew[0].1.candidate().opened.authority;
+fn order(batch: Vec<Place<'_>>, context: &Context<'_>) -> Vec<Came> {
+    let authority = &batch[0].1.candidate().opened.authority;
     let (mut came, left) = match authority.concurrent() {
-        Some(authority) => order_concurrently(crew, authority, context),
-        None => (Vec::new(), crew),
+        Some(authority) => order_concurrently(batch, authority, context),
+        None => (Vec::new(), batch),
     };
-    let left = together(left, |(at, approach)| (at, order::one(approach, context)));
-    came.extend(left.into_iter().flatten());
+    came.extend(parallel::map(left, |(at, approach)| {
+        (at, order::one(approach, context))
+    }));
     came
 }
 
 /// What was answered, and the orders that were not taken.
 fn order_concurrently<'a>(
-    mut crew: Vec<Place<'a>>,
+    mut batch: Vec<Place<'a>>,
     authority: &dyn Concurrent,
     context: &Context<'_>,
 ) -> (Vec<Came>, Vec<Place<'a>>) {
-    crew[0].1.asks(context);
+    batch[0].1.asks(context);
     let begun = Instant::now();
-    let share = crew.iter().map(|(_, approach)| approach.share()).min();
+    let share = batch.iter().map(|(_, approach)| approach.share()).min();
     let opened = authority.open(begun + share.unwrap_or_default());
-    for (_, approach) in &mut crew {
+    for (_, approach) in &mut batch {
         approach.spend(begun);
     }
     let open = match opened {
         Ok(open) => open,
         Err(error) => {
             let refused = |(at, approach): Place<'a>| (at, approach.not_taken(error.clone()));
-            return (Vec::new(), crew.into_iter().map(refused).collect());
+            return (Vec::new(), batch.into_iter().map(refused).collect());
         }
     };
-    let asked = interleaved(crew, async |(at, approach)| {
+    let asked = interleaved(batch, async |(at, approach)| {
         (at, order::among(approach, &*open, context).await)
     });
     let (mut came, mut left) = (Vec::new(), Vec::new());

@@ -33,13 +33,13 @@ impl Tone {
 }
 
 /// The screen as it fills.
-pub struct Paper {
+pub struct Screen {
     text: String,
     colour: bool,
     width: usize,
 }
 
-impl Paper {
+impl Screen {
     pub fn new(style: Style) -> Self {
         Self {
             text: String::new(),
@@ -163,13 +163,13 @@ mod tests {
 
     #[test]
     fn long_text_hangs_under_its_own_beginning() {
-        let mut paper = Paper::new(Style {
+        let mut screen = Screen::new(Style {
             colour: false,
             width: 40,
         });
-        paper.row("hint", "ask for a longer lifetime, or renew the issuer");
+        screen.row("hint", "ask for a longer lifetime, or renew the issuer");
         assert_eq!(
-            paper.finish(),
+            screen.finish(),
             "  hint         ask for a longer\n               lifetime, or renew the\n               issuer\n"
         );
     }
@@ -177,9 +177,9 @@ mod tests {
     #[test]
     fn colours_are_written_only_where_they_are_asked_for() {
         let with = |colour| {
-            let mut paper = Paper::new(Style { colour, width: 80 });
-            paper.headline("failed", Tone::Bad, "x");
-            paper.finish()
+            let mut screen = Screen::new(Style { colour, width: 80 });
+            screen.headline("failed", Tone::Bad, "x");
+            screen.finish()
         };
         assert_eq!(with(false), "failed  x\n");
         assert!(with(true).contains("\u{1b}["));
@@ -187,11 +187,11 @@ mod tests {
 
     #[test]
     fn a_wrapped_line_never_becomes_a_workflow_command() {
-        let mut paper = Paper::new(Style {
+        let mut screen = Screen::new(Style {
             colour: false,
             width: 40,
         });
-        paper.row("hint", "aaaaaaaaaaaaaaaaaaaaaaaa ::add-mask::x");
-        assert!(paper.finish().contains(" \\::add-mask::x\n"));
+        screen.row("hint", "aaaaaaaaaaaaaaaaaaaaaaaa ::add-mask::x");
+        assert!(screen.finish().contains(" \\::add-mask::x\n"));
     }
 }
