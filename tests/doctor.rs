@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use built::{Lab, answering, closed, codes, silent};
-use support::{FakeServer, Reply};
+use support::{FakeServer, Reply, pem};
 
 /// `subject what: state` of everything that was looked at.
 fn looks(report: &Value) -> Vec<String> {
@@ -46,11 +46,6 @@ fn est(ahead: Duration) -> (FakeServer, String) {
         reply.header("date", date.replace("+0000", "GMT"))
     });
     (server, root)
-}
-
-fn pem(der: &[u8]) -> String {
-    let text = data_encoding::BASE64.encode(der);
-    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }
 
 const APP: &str = r#"
@@ -309,12 +304,14 @@ fn an_interrupted_run_that_the_next_one_cannot_settle_is_no_surprise() {
         "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\nplacements.combined = \"/etc/app.pem\"\n",
     );
     lab.run(&["provision"], 0);
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    let (uid, gid) = (uid.as_raw(), gid.as_raw());
     let line = |path: &str, content: &[u8]| {
         let (directory, name) = path.rsplit_once('/').unwrap();
         json!({
             "directory": directory, "name": name,
             "temporary": format!(".certbake-0{name}"), "backup": format!(".certbake-1{name}"),
-            "shape": { "sha256": sha256(content), "mode": 0o600, "uid": 0, "gid": 0 },
+            "shape": { "sha256": sha256(content), "mode": 0o600, "uid": uid, "gid": gid },
         })
     };
     let landed = std::fs::read(lab.path("rootfs/etc/app.pem")).unwrap();

@@ -142,21 +142,77 @@ fn every_page_says_what_it_means_how_it_is_known_why_it_matters_and_what_to_do()
                 .unwrap_or_else(|| panic!("{page}: no \"{heading}\" in its place"));
             rest = after;
         }
-        assert!(
-            rest.starts_with("    ") && is_printed(rest.trim_start()),
-            "{page}: the example is not what is printed"
-        );
+        if let Err(line) = is_printed(rest) {
+            panic!("{page}: the example is not what is printed: {line:?}");
+        }
         let lines = text.lines().count();
         assert!((12..=45).contains(&lines), "{page}: {lines} lines");
     }
 }
 
-/// Where an example has a first column, it is one that a report has.
-fn is_printed(example: &str) -> bool {
-    let first = example.lines().next().unwrap_or_default();
-    let column = first.split_once("  ").map(|(column, _)| column);
-    let is_word = |column: &str| column.bytes().all(|b| b.is_ascii_lowercase());
-    column.is_none_or(|column| {
-        !is_word(column) || ["failed", "error", "warning", "note"].contains(&column)
-    })
+/// An example has lines as a report prints them, in their columns; facts and `more` may be left out. Two
+/// alternatives are apart by an empty line. Gives back the first line that no report has.
+fn is_printed(example: &str) -> Result<(), &str> {
+    // What may come first: the end of a run, or a further finding; and what comes with no report at all.
+    let begins = [
+        "failed  ",
+        "  error        ",
+        "  warning      ",
+        "  note         ",
+        "certbake: ",
+    ];
+    // How the text of the line above goes on.
+    let (mut hanging, mut first) = (None, true);
+    for line in example.lines() {
+        let Some(shown) = line.strip_prefix("    ") else {
+            if line.is_empty() && !first {
+                hanging = None;
+                continue;
+            }
+            return Err(line);
+        };
+        let begins = begins.into_iter().find(|begin| shown.starts_with(begin));
+        let begins = begins
+            .or_else(|| Some("  hint         ").filter(|hint| !first && shown.starts_with(hint)));
+        let text = match (begins, hanging) {
+            (Some(begin), _) => {
+                hanging = Some(begin.len());
+                &shown[begin.len()..]
+            }
+            (None, Some(indent)) => {
+                shown
+                    .split_at_checked(indent)
+                    .filter(|(before, _)| before.trim().is_empty())
+                    .ok_or(line)?
+                    .1
+            }
+            _ => return Err(line),
+        };
+        if text.is_empty() || text.starts_with(' ') || text.starts_with("hint:") {
+            return Err(line);
+        }
+        first = false;
+    }
+    if first { Err("nothing") } else { Ok(()) }
+}
+
+#[test]
+fn an_example_that_is_not_printed_is_noticed() {
+    for printed in [
+        "    failed  a.pem: expired\n            3d ago\n\n      hint         renew\n",
+        "      warning      the CA is slow\n                   today\n      hint         wait\n",
+    ] {
+        assert_eq!(is_printed(printed), Ok(()));
+    }
+    for (example, line) in [
+        ("", "nothing"),
+        ("    reading a.pem: empty\n", "    reading a.pem: empty"),
+        ("    error  expired\n", "    error  expired"),
+        ("    failed  expired\n    hint: renew\n", "    hint: renew"),
+        ("    failed  expired\n      did you?\n", "      did you?"),
+        ("      hint         renew\n", "      hint         renew"),
+        ("    failed  expired\nfailed\n", "failed"),
+    ] {
+        assert_eq!(is_printed(example), Err(line));
+    }
 }

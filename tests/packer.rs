@@ -27,17 +27,19 @@ fn a_mounted_root_is_baked_and_packed() {
     let built = build.mounted_root();
 
     assert!(built.status.success(), "{}", build.log());
-    let packed = servers::run("tar", ["-tf", build.image().to_str().unwrap()]);
+    let packed = servers::run("tar", ["-tvf", build.image().to_str().unwrap()]);
     let packed = String::from_utf8(packed).unwrap();
-    for path in [
-        "./etc/app/tls/client.crt",
-        "./etc/app/tls/client.key",
-        "./var/lib/certbake/app-server.json",
+    // Where a name is packed, it is shown in place of the number.
+    let ((user, group), running) = (owner_of_the_key(), running());
+    for (path, owner) in [
+        ("./etc/app/tls/client.crt", running),
+        ("./etc/app/tls/client.key", (user, group)),
+        ("./var/lib/certbake/app-server.json", running),
     ] {
-        assert!(
-            packed.lines().any(|line| line == path),
-            "{path} is not in the image:\n{packed}"
-        );
+        let line = packed.lines().find(|line| line.ends_with(path));
+        let line = line.unwrap_or_else(|| panic!("{path} is not in the image:\n{packed}"));
+        let (uid, gid) = owner;
+        assert!(line.contains(&format!(" {uid}/{gid} ")), "{packed}");
     }
     build.assert_verified();
     assert_eq!(
@@ -81,7 +83,7 @@ fn an_instance_is_baked_over_ssh() {
     };
     let instance = Sshd::start();
 
-    let built = build.over_ssh(&instance);
+    let built = build.over_ssh_as_the_readme_says(&instance);
 
     assert!(
         built.status.success(),
@@ -154,12 +156,9 @@ impl Build {
         fs::copy(&self.server.anchors, self.path("ca.pem")).unwrap();
     }
 
-    /// An image in which the names of the example stand for whoever runs the test.
+    /// An image in which the names of the example stand for [`owner_of_the_key`].
     fn make_root(&self) {
-        let (user, group) = (
-            rustix::process::geteuid().as_raw(),
-            rustix::process::getegid().as_raw(),
-        );
+        let (user, group) = owner_of_the_key();
         fs::create_dir_all(self.root().join("etc")).unwrap();
         fs::write(
             self.root().join("etc/passwd"),
@@ -204,33 +203,65 @@ impl Build {
         )
     }
 
+    /// With a binary that is called something else, as a static build of some version is.
     fn over_ssh(&self, instance: &Sshd) -> Output {
-        let variables = [
+        let certbake = self.path("certbake-static");
+        fs::copy(env!("CARGO_BIN_EXE_certbake"), &certbake).unwrap();
+        let mut variables = vec![
             "host=127.0.0.1".to_owned(),
-            format!("port={}", instance.port),
-            format!("user={}", instance.user),
             variable("private_key", &instance.private_key),
-            variable("certbake", env!("CARGO_BIN_EXE_certbake")),
-            variable("root", self.root()),
-            variable("workdir", self.workdir()),
-            variable("record", self.path("app-server.json")),
+            variable("certbake", &certbake),
         ];
+        variables.extend(self.place_of(instance));
         self.packer("over-ssh.pkr.hcl", est::PASSWORD, &variables)
     }
 
-    /// `packer build`, with certbake on PATH and a log that says everything Packer knows.
+    /// What the example leaves as it is, and a test cannot.
+    fn place_of(&self, instance: &Sshd) -> [String; 5] {
+        [
+            format!("port={}", instance.port),
+            format!("user={}", instance.user),
+            variable("root", self.root()),
+            variable("workdir", self.workdir()),
+            variable("record", self.path("app-server.json")),
+        ]
+    }
+
+    fn over_ssh_as_the_readme_says(&self, instance: &Sshd) -> Output {
+        let readme = include_str!("../examples/packer/README.md");
+        let (_, line) = readme.split_once("packer build -var host=").unwrap();
+        let (line, _) = line.split_once("\n\n").unwrap();
+        let more = self.place_of(instance).join(" -var ");
+        let command = format!("packer build -var {more} -var host={line}")
+            .replace("192.0.2.10", "127.0.0.1")
+            .replace("~/.ssh/builder", instance.private_key.to_str().unwrap());
+        let words = ["bash".into(), "-euc".into(), command];
+        self.run(&words, est::PASSWORD)
+    }
+
     fn packer(&self, template: &str, password: &str, variables: &[String]) -> Output {
+        let mut words = vec![self.packer.display().to_string(), "build".to_owned()];
+        words.extend(
+            variables
+                .iter()
+                .flat_map(|variable| ["-var".into(), variable.clone()]),
+        );
+        words.push(template.to_owned());
+        self.run(&words, password)
+    }
+
+    /// `packer build` in `words`, with Packer and certbake on PATH and a log that says everything Packer knows.
+    fn run(&self, words: &[String], password: &str) -> Output {
         let binaries = Path::new(env!("CARGO_BIN_EXE_certbake")).parent().unwrap();
-        let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
+        let packer = self.packer.parent().unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{}:{path}", binaries.display(), packer.display());
         let mut command = Command::new("timeout");
-        command.args(["--kill-after=5", "180"]).arg(&self.packer);
-        command.args(["build", "-color=false"]);
-        command.args(variables.iter().flat_map(|variable| ["-var", variable]));
-        command
-            .arg(self.path(template))
-            .current_dir(self.directory.path());
+        command.args(["--kill-after=5", "180"]).args(words);
+        command.current_dir(self.directory.path());
         command
             .env_clear()
+            .env("PACKER_NO_COLOR", "1")
             .env("PATH", path)
             .env("EST_PASSWORD", password);
         command
@@ -292,6 +323,21 @@ impl Build {
             "a command line held the password:\n{}",
             self.log()
         );
+    }
+}
+
+fn running() -> (u32, u32) {
+    (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    )
+}
+
+/// Whoever runs the test; root also has a group to give, which this machine calls by another name than the image.
+fn owner_of_the_key() -> (u32, u32) {
+    match running() {
+        (0, _) => (0, 8),
+        other => other,
     }
 }
 

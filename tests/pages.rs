@@ -1,5 +1,6 @@
-//! The commands of README.md and of the pages in `docs/`, run as they are written: the pages that
-//! tests of their own run (`est-server.md`, `embedded.md`, `reissue-by-hand.md`) left out.
+//! Commands of README.md and of the pages in `docs/`, run as they are written. Tests of their own run those of
+//! `est-server.md`, `embedded.md` (its shell blocks) and `reissue-by-hand.md`, and `.ci/run` the static build of README.md. Nothing runs
+//! commands in the middle of a sentence, those with `…` in them, and the `# Run:` lines of `examples/*.toml`.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
@@ -148,4 +149,135 @@ fn the_command_on_revocation_revokes_by_the_record() {
         .collect();
     let log = run(&project, &here);
     assert!(log.contains("is revoked"), "{log}");
+}
+
+#[test]
+fn the_list_of_the_embedded_ca_is_taken_and_says_what_it_does_not_cover() {
+    let project = project();
+    let bake = "certbake provision --ca embedded --ca-dir ca --common-name app --root rootfs \
+                --cert /client.crt --key /client.key";
+    let revoke =
+        "certbake revoke --ca embedded --ca-dir ca --record rootfs/var/lib/certbake/app.json";
+    let setup = [bake, revoke, bake, "mv rootfs/client.crt client.crt"].map(str::to_owned);
+    run(&project, &setup);
+    let page = commands("docs/authorities/embedded.md", "certbake check");
+    let log = run(&project, &page);
+    assert!(log.contains("do not cover every link"), "{log}");
+}
+
+#[test]
+fn the_command_on_metrics_writes_all_that_the_alerts_are_about() {
+    let project = project();
+    run(&project, &commands("README.md", "certbake provision"));
+    let folder = project.directory().display().to_string();
+    let page: Vec<_> = commands("docs/metrics.md", "certbake check")
+        .iter()
+        .map(|command| {
+            let command = command.replace("--root / ", "--root rootfs ");
+            command.replace("/var/lib/node_exporter/textfile", &folder)
+        })
+        .collect();
+    run(&project, &page);
+    let written = fs::read_to_string(project.path("certbake.prom")).unwrap();
+    let alerts = alerts();
+    let names = alerts
+        .split(|c: char| !c.is_ascii_lowercase() && c != '_')
+        .filter(|word| word.starts_with("certbake_"));
+    for name in names {
+        assert!(
+            written.contains(&format!("\n{name}{{")),
+            "{name}\n{written}"
+        );
+    }
+}
+
+#[test]
+fn each_alert_on_the_page_goes_off_when_it_should_and_none_when_all_is_well() {
+    let Some(promtool) = servers::program("promtool") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let rules = alerts().replace('\n', "\n  ");
+    let rules = format!("groups:\n- name: certbake\n  rules:\n  {rules}");
+    fs::write(folder.path().join("rules.yml"), rules).unwrap();
+
+    // Four days after 1970 began; promtool goes there from the beginning.
+    let day = 86400;
+    let now = 4 * day;
+    let well = [now + 20 * day, now + 30 * day, 0, now - day / 2];
+    let with = |place: usize, value: i64| {
+        let mut values = well.map(Some);
+        values[place] = Some(value);
+        values
+    };
+    let cases = [
+        ("", well.map(Some)),
+        ("CertificateBelowFloor", with(0, now - 1)),
+        ("CertificateEndsTomorrow", with(1, now + day - 1)),
+        ("CheckFails", with(2, 3)),
+        ("CheckNoLongerRuns", with(3, now - 3 * day)),
+        ("CheckNeverRan", [None; 4]),
+    ];
+    let names = alerts();
+    let names: Vec<_> = names
+        .lines()
+        .filter_map(|line| line.strip_prefix("- alert: "))
+        .collect();
+    let names: Vec<_> = names
+        .iter()
+        .map(|name| name.split(' ').next().unwrap())
+        .collect();
+    let expected: Vec<_> = cases.iter().map(|(name, _)| *name).skip(1).collect();
+    assert_eq!(names, expected);
+    for (nth, (goes_off, values)) in cases.iter().enumerate() {
+        let test = folder.path().join(format!("{nth}.yml"));
+        fs::write(&test, unit_test(&names, goes_off, *values)).unwrap();
+        servers::run(
+            &promtool,
+            ["test".as_ref(), "rules".as_ref(), test.as_os_str()],
+        );
+    }
+}
+
+/// The rules of docs/metrics.md, as a list.
+fn alerts() -> String {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
+    let (_, rules) = page.split_once("```yaml\n").unwrap();
+    rules.split_once("```").unwrap().0.to_owned()
+}
+
+/// What promtool is to find: of all alerts only `goes_off`. A build machine's last run never counts as a check.
+fn unit_test(names: &[&str], goes_off: &str, values: [Option<i64>; 4]) -> String {
+    let mut test = "rule_files: [rules.yml]\nevaluation_interval: 1h\ntests:\n- interval: 1h\n  input_series:\n".to_owned();
+    let series = [
+        "certbake_rebuild_by_seconds{identity=\"app\"}",
+        "certbake_effective_not_after_seconds{identity=\"app\"}",
+        "certbake_exit_code{command=\"check\"}",
+        "certbake_last_run_seconds{command=\"check\"}",
+    ];
+    let values = series.into_iter().zip(values);
+    let provisioned = ("certbake_last_run_seconds{command=\"provision\"}", Some(1));
+    for (series, value) in values.chain([provisioned]) {
+        if let Some(value) = value {
+            test += &format!("  - series: '{series}'\n    values: '{value}+0x96'\n");
+        }
+    }
+    test += "  alert_rule_test:\n";
+    for name in names {
+        test += &format!("  - alertname: {name}\n    eval_time: 4d\n");
+        if *name == goes_off {
+            let labels = match *name {
+                "CertificateBelowFloor" | "CertificateEndsTomorrow" => "{identity: app}",
+                _ => "{command: check}",
+            };
+            let annotations = match *name {
+                "CertificateBelowFloor" => "{summary: \"app: rebuild the image\"}",
+                _ => "{}",
+            };
+            test += &format!(
+                "    exp_alerts: [{{exp_labels: {labels}, exp_annotations: {annotations}}}]\n"
+            );
+        }
+    }
+    test
 }

@@ -1,4 +1,4 @@
-//! The three commands of `docs/reissue-by-hand.md`, run as they are written.
+//! The commands of `docs/reissue-by-hand.md`, run as they are written.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod ci;
@@ -7,8 +7,11 @@ mod servers;
 use std::collections::BTreeMap;
 use std::fs;
 
+use ::certbake::authority::{Ability, CATALOGUE};
 use ci::Project;
 use servers::certbake;
+
+const PAGE: &str = include_str!("../docs/reissue-by-hand.md");
 
 const CONFIG: &str = "examples/github-actions/certbake.toml";
 
@@ -20,7 +23,7 @@ fn three_commands_replace_a_certificate_that_ends_too_soon() {
     let old = fs::read(&certificate).unwrap();
     project.serve("30d");
 
-    let ended: Vec<_> = commands()
+    let ended: Vec<_> = commands()[..3]
         .iter()
         .map(|command| run(&project, command))
         .collect();
@@ -37,14 +40,46 @@ fn three_commands_replace_a_certificate_that_ends_too_soon() {
     assert!(record.contains("\"rebuild_by\""), "{record}");
 }
 
+#[test]
+fn what_cannot_be_revoked_is_told_as_what_the_operators_of_the_ca_need() {
+    let project = Project::new(CONFIG, "30d");
+    fs::create_dir_all(project.path("rootfs/etc")).unwrap();
+    let baked = run(&project, &commands()[1]);
+    assert_eq!(baked.exit_code, 0, "{}", baked.log);
+    let record = fs::read_to_string(project.path("rootfs/var/lib/certbake/app-server.json"));
+    let record: serde_json::Value = serde_json::from_str(&record.unwrap()).unwrap();
+    fs::write(project.path("old.json"), record.to_string()).unwrap();
+
+    let ran = run(&project, &commands()[3]);
+
+    assert_eq!(ran.exit_code, 2, "{}", ran.log);
+    let page = "docs/findings/revocation-not-offered.md";
+    assert!(ran.log.contains(page), "{}", ran.log);
+    for fact in ["serial", "issuer", "fingerprint"] {
+        let value = record["certificate"][fact].as_str();
+        let value = value.unwrap_or_else(|| panic!("no {fact} in {record:#}"));
+        assert!(ran.log.contains(value), "no {fact} {value}: {}", ran.log);
+    }
+}
+
+#[test]
+fn the_kinds_that_the_page_says_cannot_revoke_are_those_that_cannot() {
+    let (_, kinds) = PAGE.split_once("a kind that cannot revoke (").unwrap();
+    let said = kinds.split_once(')').unwrap().0;
+    let cannot = CATALOGUE
+        .iter()
+        .filter(|entry| !entry.abilities.contains(&Ability::Revoke))
+        .map(|entry| format!("`{}`", entry.kind));
+    assert_eq!(said, cannot.collect::<Vec<_>>().join(", "));
+}
+
 /// The blocks of the page that are marked as shell.
 fn commands() -> Vec<String> {
-    let page = include_str!("../docs/reissue-by-hand.md");
-    let blocks = page.split("```sh\n").skip(1);
+    let blocks = PAGE.split("```sh\n").skip(1);
     let commands: Vec<_> = blocks
         .map(|block| block.split_once("```").unwrap().0.to_owned())
         .collect();
-    assert_eq!(commands.len(), 3, "the page says three commands");
+    assert_eq!(commands.len(), 4, "three, and one for a key that leaked");
     commands
 }
 

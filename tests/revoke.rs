@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use built::{Lab, codes};
-use support::{FakeServer, Reply};
+use support::{FakeServer, Reply, pem};
 
 const CONFIG: &str = r#"
 [ca.lab]
@@ -541,9 +541,4 @@ fn a_landing_that_fails_tells_of_a_certificate_that_cannot_be_taken_back() {
     let summary = report["findings"][2]["summary"].as_str().unwrap();
     let end = "only the CA's own tools can revoke such certificates";
     assert!(summary.ends_with(end), "{summary}");
-}
-
-fn pem(der: &[u8]) -> String {
-    let text = data_encoding::BASE64.encode(der);
-    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
 }

@@ -2,13 +2,15 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod built;
+mod servers;
 
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
-use certbake::report::FORMATS;
+use ::certbake::report::FORMATS;
+use servers::Running;
+use servers::certbake::{ServedCa, USER};
 use tempfile::TempDir;
 
 /// Long, odd, and nowhere else: a part of one is as telling as the whole.
@@ -25,8 +27,8 @@ const PARTS: &[&str] = &[
 
 struct Lab {
     dir: TempDir,
-    server: Child,
-    url: String,
+    ca: ServedCa,
+    _server: Running,
     /// Everything that was printed so far.
     printed: Vec<u8>,
 }
@@ -35,39 +37,11 @@ impl Lab {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("rootfs")).unwrap();
-        let log = std::fs::File::create(dir.path().join("server.log")).unwrap();
-        let mut server = built::certbake()
-            .args([
-                "ca",
-                "serve",
-                "--ca-dir",
-                "ca",
-                "--listen",
-                "127.0.0.1:0",
-                "--user",
-                "builder",
-                "--password",
-                "env:P",
-            ])
-            .env("P", EST_PASSWORD)
-            .current_dir(dir.path())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let url = line
-            .trim()
-            .strip_prefix("listening on ")
-            .unwrap_or_else(|| panic!("{line}"))
-            .to_owned();
+        let ca = ServedCa::with_password(EST_PASSWORD);
         Self {
             dir,
-            server,
-            url,
+            _server: ca.serve("30d"),
+            ca,
             printed: Vec::new(),
         }
     }
@@ -81,9 +55,10 @@ impl Lab {
         let mut command = built::certbake();
         command
             .args(["provision", "--root", "rootfs", "--common-name", "app"])
-            .args(["--ca", "est", "--ca-url", &self.url])
-            .args(["--ca-anchors", "ca/root.pem"])
-            .args(["--ca-user", "builder", "--ca-password", password])
+            .args(["--ca", "est", "--ca-url", &self.ca.url])
+            .arg("--ca-anchors")
+            .arg(&self.ca.anchors)
+            .args(["--ca-user", USER, "--ca-password", password])
             .args(["--pkcs12", "/tls.p12", "--pkcs12-password", "env:STORE"])
             .env("RIGHT", EST_PASSWORD)
             .current_dir(self.dir.path());
@@ -106,16 +81,16 @@ impl Lab {
         output
     }
 
-    /// Every file below the lab, and everything printed.
+    /// Every file of the build and of the CA, where its user's password is in one, and everything printed.
     fn everything(&self) -> Vec<(String, Vec<u8>)> {
         let mut all = vec![("what was printed".to_owned(), self.printed.clone())];
-        let mut folders = vec![self.dir.path().to_owned()];
+        let mut folders = vec![self.dir.path().to_owned(), self.ca.directory().to_owned()];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     folders.push(path);
-                } else {
+                } else if path != self.ca.password {
                     all.push((path.display().to_string(), std::fs::read(&path).unwrap()));
                 }
             }
@@ -135,13 +110,6 @@ impl Lab {
                 String::from_utf8_lossy(&bytes)
             );
         }
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
 }
 

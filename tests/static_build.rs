@@ -4,7 +4,6 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::fs;
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -17,6 +16,8 @@ use certbake::pki::AltName;
 use certbake::secret::Secret;
 use tempfile::TempDir;
 use time::OffsetDateTime;
+
+mod skips;
 
 const NAME: &str = "ca.lab.internal";
 
@@ -33,10 +34,12 @@ impl Empty {
     /// None, aloud, without a static build or without the right to chroot(2).
     fn new() -> Option<Self> {
         let Some(binary) = std::env::var_os("CERTBAKE_STATIC_BINARY") else {
-            return skipped("needs a static build, run tests/run");
+            skips::skipped("needs a static build, run tests/run");
+            return None;
         };
-        if !rustix::process::geteuid().is_root() {
-            return skipped("needs root, for chroot");
+        if !skips::is_root() {
+            skips::skipped("needs root, for chroot");
+            return None;
         }
         let root = tempfile::tempdir().unwrap();
         fs::copy(binary, root.path().join("certbake")).unwrap();
@@ -93,13 +96,6 @@ impl Empty {
             assert!(text.starts_with(&format!("-----BEGIN {content}-----")));
         }
     }
-}
-
-fn skipped<T>(why: &str) -> Option<T> {
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let line = format!("skipped: {test} {why}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
-    None
 }
 
 async fn served(ca: &TempDir) -> SocketAddr {

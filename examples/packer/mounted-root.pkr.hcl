@@ -42,8 +42,10 @@ build {
     ]
   }
 
-  # Reached only when the certificate is good for long enough: a failed build has no image.
+  # Reached only when the certificate is good for long enough: a failed build has no image. Owners are packed as
+  # the image's own numbers, not as what this machine calls them: unpacked elsewhere, such a name may be another's.
+  # Unpack with the same options, and `--xattrs-include='*'`.
   post-processor "shell-local" {
-    inline = ["tar -C '${var.root}' -cf '${var.image}' ."]
+    inline = ["tar -C '${var.root}' --numeric-owner --acls --selinux --xattrs -cf '${var.image}' ."]
   }
 }

@@ -4,7 +4,8 @@
 # The source is `null`, an instance that runs already; amazon-ebs, qemu and the others go in its place.
 #
 #   read -rs EST_PASSWORD; export EST_PASSWORD
-#   packer build -var host=192.0.2.10 -var private_key=~/.ssh/builder over-ssh.pkr.hcl
+#   packer build -var host=192.0.2.10 -var private_key=~/.ssh/builder \
+#     -var certbake="$(command -v certbake)" over-ssh.pkr.hcl
 
 variable "host" {
   type = string
@@ -27,8 +28,7 @@ variable "private_key" {
 
 variable "certbake" {
   type        = string
-  description = "The certbake binary to upload; a static build runs on every Linux."
-  default     = "certbake"
+  description = "The certbake binary to upload, by its path; a static build runs on every Linux."
 }
 
 variable "root" {
@@ -77,7 +77,12 @@ build {
   }
 
   provisioner "file" {
-    sources     = [var.certbake, "${path.root}/certbake.toml", "${path.root}/ca.pem"]
+    source      = var.certbake
+    destination = "${var.workdir}/certbake"
+  }
+
+  provisioner "file" {
+    sources     = ["${path.root}/certbake.toml", "${path.root}/ca.pem"]
     destination = "${var.workdir}/"
   }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use certbake::authority::Depth;
 use serde_json::json;
 
-use crate::fake::{Ca, free_port, none, proving, refused, settings_error, unreachable};
+use crate::fake::{Ca, none, proving, refused, settings_error, unreachable};
+use crate::ports::free_port;
 use crate::support::contract::{PATIENCE, order};
 
 #[test]

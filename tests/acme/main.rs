@@ -4,6 +4,8 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod fake;
+#[path = "../ports/mod.rs"]
+mod ports;
 #[path = "../support/mod.rs"]
 mod support;
 

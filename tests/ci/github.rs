@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use saphyr::Yaml;
 
-use super::{INSTALLATION, Job, Project, at, parse, repository, strings, text};
-use crate::servers::certbake;
+use super::{Job, Project, at, parse, repository, strings, text};
+use crate::servers::{certbake, skips};
 
 pub struct Workflow(Yaml<'static>);
 
@@ -72,32 +73,36 @@ impl Workflow {
         // What the runner gives bash when a workflow names it: `bash --noprofile --norc -eo pipefail {0}`.
         let options = ["--noprofile", "--norc", "-eo", "pipefail"];
 
-        let summary = project.path("step-summary");
+        let (summary, added) = (project.path("step-summary"), project.path("added-to-path"));
+        fs::write(&added, "").unwrap();
         let mut job = Job {
             exit_code: 0,
             log: String::new(),
             outputs: BTreeMap::new(),
             summary: String::new(),
         };
-        for step in self
-            .steps()
-            .iter()
-            .filter(|step| step.run.trim() != INSTALLATION)
-        {
+        let download = project.download();
+        for step in &self.steps() {
             let output = project.path("step-output");
             fs::write(&output, "").unwrap();
             let mut environment = environment_of_the_runner(project);
             environment.extend(strings(self.job(), "env"));
+            for (name, value) in &download {
+                let said = environment.insert(name.clone(), value.clone());
+                assert!(said.is_some(), "{name} is to be said by the reader");
+            }
             environment.extend(
                 step.environment
                     .iter()
                     .map(|(name, value)| (name.clone(), evaluate(value, &job))),
             );
-            environment.insert("GITHUB_OUTPUT".to_owned(), output.display().to_string());
-            environment.insert(
-                "GITHUB_STEP_SUMMARY".to_owned(),
-                summary.display().to_string(),
-            );
+            let of_this_step = [
+                ("GITHUB_OUTPUT", output.display().to_string()),
+                ("GITHUB_PATH", added.display().to_string()),
+                ("GITHUB_STEP_SUMMARY", summary.display().to_string()),
+                ("PATH", path_with(&fs::read_to_string(&added).unwrap())),
+            ];
+            environment.extend(of_this_step.map(|(name, value)| (name.to_owned(), value)));
 
             let ran = project.bash(&options, &step.run, &environment);
             job.log.push_str(&ran.log);
@@ -128,6 +133,24 @@ impl Step {
     pub fn sees(&self, what: &str) -> bool {
         self.run.contains(what) || self.environment.values().any(|value| value.contains(what))
     }
+}
+
+/// Whether the runner's user may be root without a password, as on GitHub's own runners. Where not, the test is to
+/// return: this has said so.
+pub fn sudo_works() -> bool {
+    let run = Command::new("sudo").args(["-n", "true"]).output();
+    let works = run.is_ok_and(|run| run.status.success());
+    if !works {
+        skips::skipped("needs sudo without a password, which a GitHub runner has");
+    }
+    works
+}
+
+/// PATH after the lines of GITHUB_PATH, the last of which comes first.
+fn path_with(added: &str) -> String {
+    let of_the_runner = std::env::var("PATH").unwrap();
+    let lines = added.lines().map(str::to_owned);
+    lines.fold(of_the_runner, |path, line| format!("{line}:{path}"))
 }
 
 fn environment_of_the_runner(project: &Project) -> BTreeMap<String, String> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use saphyr::Yaml;
 
-use super::{INSTALLATION, Job, Project, at, list, parse, repository, strings, text};
+use super::{Job, Project, at, list, parse, repository, strings, text};
 use crate::servers::certbake;
 
 /// The keys of GitLab's reference that a pipeline may have beside its jobs, and a job may have.
@@ -110,12 +110,17 @@ impl Pipeline {
 
     /// Runs the job as the runner does.
     pub fn run(&self, project: &Project) -> Job {
+        self.run_with(project, &[])
+    }
+
+    /// [`run`](Self::run), with other values of some variables.
+    pub fn run_with(&self, project: &Project, other: &[(&str, &str)]) -> Job {
         let (name, job) = self.job();
         let mut lines = list(job, "before_script");
         lines.extend(list(job, "script"));
-        lines.retain(|line| line != INSTALLATION);
 
         let directory = project.directory.path().display().to_string();
+        let path = std::env::var("PATH").unwrap();
         let of_the_runner = [
             ("GITLAB_CI", "true"),
             ("CI_COMMIT_SHA", "0123456789abcdef0123456789abcdef01234567"),
@@ -124,9 +129,20 @@ impl Pipeline {
             ("CI_PROJECT_DIR", &directory),
             ("CI_PROJECT_PATH", "example/app"),
             ("EST_PASSWORD", certbake::PASSWORD),
+            ("PATH", &path),
+            ("TMPDIR", &directory),
         ];
         let mut environment: BTreeMap<String, String> = strings(job, "variables");
         environment.extend(of_the_runner.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        for (name, value) in project.download() {
+            let said = environment.insert(name.clone(), value);
+            assert!(said.is_some(), "{name} is to be said by the reader");
+        }
+        environment.extend(
+            other
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
 
         let ran = project.bash(&["-eo", "pipefail"], &lines.join("\n"), &environment);
         Job {

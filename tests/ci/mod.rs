@@ -7,6 +7,7 @@ pub mod gitlab;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -14,14 +15,10 @@ use saphyr::{LoadableYamlNode, Yaml};
 use tempfile::TempDir;
 
 use crate::servers::certbake::{self, ServedCa};
-use crate::servers::{Running, assert_openssl_verifies, run};
+use crate::servers::{Running, assert_openssl_verifies, run, skips};
 
-/// The step that installs certbake from crates.io, pinned to this version; the binary under test is on PATH
-/// instead.
-const INSTALLATION: &str = concat!(
-    "cargo install certbake --locked --version ",
-    env!("CARGO_PKG_VERSION")
-);
+/// The user and the group of [`Project::give_the_application_its_data`].
+const APPLICATION: u32 = 1001;
 
 /// A project with the configuration of an example and an EST server to ask: `certbake ca serve`.
 pub struct Project {
@@ -60,23 +57,69 @@ impl Project {
         self.server = Some(self.ca.serve(ttl));
     }
 
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// The image holds the key, and a certificate that OpenSSL verifies.
+    /// Something of the image that is another's than the runner's; root alone can make it.
+    pub fn give_the_application_its_data(&self) {
+        let data = self.path("rootfs/srv/app");
+        fs::create_dir_all(&data).unwrap();
+        if skips::is_root() {
+            chown(&data, Some(APPLICATION), Some(APPLICATION)).unwrap();
+        }
+    }
+
+    /// The image holds the key, a certificate that OpenSSL verifies, and all as its record has it, owners included.
     pub fn assert_packed_and_verified(&self) {
         let unpacked = self.path("unpacked");
         fs::create_dir(&unpacked).unwrap();
         let (image, to) = (self.path("image.tar"), unpacked.to_str().unwrap());
-        run("tar", ["-xf", image.to_str().unwrap(), "-C", to]);
+        let options = ["--numeric-owner", "--acls", "--selinux", "--xattrs"];
+        let all = ["--xattrs-include=*", "-xpf", image.to_str().unwrap()];
+        self.run_as_the_job(&[&["tar"], &options[..], &all, &["-C", to]].concat());
         let tls = unpacked.join("etc/app/tls");
         assert_openssl_verifies(&tls.join("client.crt"), &self.ca.anchors);
         assert!(tls.join("client.key").is_file());
+        let data = fs::metadata(unpacked.join("srv/app")).unwrap();
+        assert!(!skips::is_root() || data.uid() == APPLICATION && data.gid() == APPLICATION);
+        self.run_as_the_job(&[env!("CARGO_BIN_EXE_certbake"), "check", "--root", to]);
+    }
+
+    /// Runs `words` as root where the job was: only root can unpack and read what is root's.
+    fn run_as_the_job(&self, words: &[&str]) {
+        let sudo: &[&str] = if self.was_baked_by_sudo() {
+            &["sudo", "-n"]
+        } else {
+            &[]
+        };
+        let words = [sudo, words].concat();
+        run(words[0], &words[1..]);
+    }
+
+    fn was_baked_by_sudo(&self) -> bool {
+        let root = fs::metadata(self.path("rootfs/etc"));
+        !skips::is_root() && root.is_ok_and(|root| root.uid() == 0)
+    }
+
+    /// What the examples ask to be said: where certbake is downloaded from, and its digest. Here it is the binary
+    /// under test.
+    fn download(&self) -> BTreeMap<String, String> {
+        let binary = env!("CARGO_BIN_EXE_certbake");
+        let digest = String::from_utf8(run("sha256sum", [binary])).unwrap();
+        let digest = digest.split(' ').next().unwrap().to_owned();
+        BTreeMap::from([
+            ("CERTBAKE_URL".to_owned(), format!("file://{binary}")),
+            ("CERTBAKE_SHA256".to_owned(), digest),
+        ])
     }
 
     /// Runs `script` with the arguments of bash that the runner gives, in the project and an
-    /// environment of its own.
+    /// environment of its own, in which certbake is on PATH unless it has another one.
     pub fn bash(
         &self,
         options: &[&str],
@@ -105,6 +148,18 @@ impl Project {
         Ran {
             exit_code: output.status.code().unwrap(),
             log: String::from_utf8(log).unwrap(),
+        }
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if self.was_baked_by_sudo() {
+            let made = ["rootfs", "unpacked", "image.tar"].map(|name| self.path(name));
+            let _ = Command::new("sudo")
+                .args(["-n", "rm", "-rf"])
+                .args(made)
+                .status();
         }
     }
 }

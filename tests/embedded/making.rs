@@ -1,12 +1,13 @@
 //! `certbake ca init`, more than one at once, and killed at any step.
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use certbake::authority::embedded::CaDirectory;
+
+use super::skips;
 
 fn init(dir: &Path) -> Command {
     let mut command = Command::new("timeout");
@@ -93,9 +94,7 @@ fn a_ca_whose_making_was_killed_at_any_step_is_completed_by_the_next_run() {
         .args(["-o", "/dev/null", "true"])
         .status();
     if !strace.is_ok_and(|status| status.success()) {
-        let line = "skipped: strace is missing or may not trace here, kills are not tested\n";
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-        return;
+        return skips::skipped("strace is missing or may not trace here, kills are not tested");
     }
     let kills: usize = ["mkdirat", "fchmod", "write", "fsync", "renameat"]
         .into_iter()

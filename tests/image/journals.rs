@@ -3,9 +3,15 @@
 use certbake::image::{Pending, Phase, Recovery, Staging, pending, recover};
 use serde_json::json;
 
-use super::support::{Image, code, mode_of, slot};
+use super::support::{Image, code, mode_of, running, slot};
 
 const DIGEST_OF_NEW: &str = "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437";
+
+/// Of what the run that was interrupted was to write.
+fn shape() -> serde_json::Value {
+    let (uid, gid) = running();
+    json!({"sha256": DIGEST_OF_NEW, "mode": 0o600, "uid": uid, "gid": gid})
+}
 
 /// An image in which a run was to replace `/etc/key` and `/etc/crt`, as far as `files` say.
 fn interrupted(phase: &str, files: &[(&str, &str)]) -> Image {
@@ -13,7 +19,7 @@ fn interrupted(phase: &str, files: &[(&str, &str)]) -> Image {
     let line = |name: &str| {
         json!({"directory": "/etc", "name": name, "temporary": format!(".certbake-{name}"),
             "backup": format!(".certbake-{name}-old"),
-            "shape": {"sha256": DIGEST_OF_NEW, "mode": 0o600, "uid": 0, "gid": 0}})
+            "shape": shape()})
     };
     let journal = json!({"schema": 1, "phase": phase, "directories": ["/opt/made", "/opt/made/tls"],
         "files": [line("key"), line("crt")]});
@@ -241,7 +247,7 @@ fn a_hostile_journal_cannot_reach_outside_the_root_or_remove_files_of_others() {
     let outside = tempfile::TempDir::new().unwrap();
     std::fs::create_dir(outside.path().join("empty")).unwrap();
     image.link("escape", outside.path().to_str().unwrap());
-    let shape = json!({"sha256": DIGEST_OF_NEW, "mode": 0o600, "uid": 0, "gid": 0});
+    let shape = shape();
     let journal = |temporary: &str, directory: &str| {
         json!({"schema": 1, "phase": "staging", "directories": ["/escape/empty", "/../../empty"], "files": [
             {"directory": directory, "name": "x", "temporary": temporary, "backup": ".certbake-b", "shape": shape}]})

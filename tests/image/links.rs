@@ -4,6 +4,7 @@ use certbake::image::{Change, ImageError, Places, Staging, Swap};
 use tempfile::TempDir;
 
 use super::driver::{LANDED, NEW_KEY, driver};
+use super::skips;
 use super::strace::{available, tampered};
 use super::support::{Image, Tree, code, land, slot};
 
@@ -266,8 +267,7 @@ fn without_proc_paths_resolve_all_the_same() {
     .output()
     .unwrap();
     if String::from_utf8_lossy(&run.stderr).contains("unshare") {
-        eprintln!("SKIPPED: no mount namespace of our own: {run:?}");
-        return;
+        return skips::forbidden(&format!("no mount namespace of our own: {run:?}"));
     }
     assert_eq!(run.status.code(), Some(LANDED), "{run:?}");
     assert_eq!(image.text("data/app/client.key"), NEW_KEY);

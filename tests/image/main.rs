@@ -12,6 +12,8 @@ mod links;
 mod outside;
 mod races;
 mod rights;
+#[path = "../skips/mod.rs"]
+mod skips;
 mod strace;
 mod support;
 mod targets;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::driver::{BURNT, driver};
+use super::skips;
 
 /// One system call of the driver: the `nth` of that name in its thread, from 1.
 #[derive(Clone, Debug)]
@@ -21,8 +22,8 @@ pub fn available() -> bool {
         .status();
     let works = run.is_ok_and(|status| status.success());
     if !works {
-        eprintln!(
-            "SKIPPED: strace is missing or may not trace here; kills and failing calls are not tested"
+        skips::skipped(
+            "strace is missing or may not trace here, kills and failing calls are not tested",
         );
     }
     works
@@ -120,4 +121,31 @@ pub fn on_all_processors<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
             scope.spawn(move || items.iter().skip(first).step_by(threads).for_each(work));
         }
     });
+}
+
+/// All that needs strace is left out where it cannot trace, which no green run may hide.
+#[test]
+fn a_strace_that_cannot_trace_is_said_aloud_and_fails_the_tests_where_all_is_set_up() {
+    let programs = tempfile::TempDir::new().unwrap();
+    std::os::unix::fs::symlink("/bin/false", programs.path().join("strace")).unwrap();
+    let one_test = |set_up: bool| {
+        let mut test = Command::new(std::env::current_exe().unwrap());
+        test.arg("on_a_kernel_without_openat2")
+            .env("PATH", programs.path());
+        test.env_remove("CERTBAKE_TEST_SERVERS");
+        if set_up {
+            test.env("CERTBAKE_TEST_SERVERS", programs.path());
+        }
+        test.output().unwrap()
+    };
+    let left_out = one_test(false);
+    assert!(left_out.status.success(), "{left_out:?}");
+    let said = String::from_utf8_lossy(&left_out.stderr);
+    assert!(
+        said.starts_with("skipped: links::on_a_kernel_without_openat2"),
+        "{said}"
+    );
+    if skips::is_root() {
+        assert!(!one_test(true).status.success());
+    }
 }

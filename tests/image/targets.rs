@@ -8,6 +8,7 @@ use std::process::Command;
 use certbake::image::{Change, Staging, Swap};
 use tempfile::TempDir;
 
+use super::skips;
 use super::support::{Image, Mount, code, content, land, mode_of, slot};
 
 /// The code with which preparing `path` is refused; the image is as before.
@@ -25,7 +26,7 @@ fn run(words: &[&str], path: &Path) -> bool {
     let run = Command::new(words[0]).args(&words[1..]).arg(path).output();
     let done = run.as_ref().is_ok_and(|run| run.status.success());
     if !done {
-        eprintln!("SKIPPED: {words:?} {}: {run:?}", path.display());
+        skips::not_here(&format!("{words:?} {}: {run:?}", path.display()));
     }
     done
 }
@@ -65,7 +66,7 @@ fn a_device_is_refused() {
                 .is_char_device()
         );
     } else {
-        eprintln!("SKIPPED: no device can be made here");
+        skips::forbidden("no device can be made here");
     }
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use serde_json::Value;
 
-use crate::support::{APP, EMBEDDED, Lab, Run, TWO, openssl};
+use crate::support::{APP, EMBEDDED, Lab, Run, TWO, app_and_tls, openssl};
 
 #[test]
 fn a_certificate_its_key_and_a_record_land_in_the_image() {
@@ -98,10 +98,8 @@ fn owners_are_looked_up_in_the_image_not_on_the_machine() {
         .path("rootfs/etc/app/tls/client.key")
         .metadata()
         .unwrap();
-    assert_eq!(
-        (key.uid(), key.gid(), key.mode() & 0o777),
-        (1001, 2002, 0o640)
-    );
+    assert_eq!((key.uid(), key.gid()), app_and_tls());
+    assert_eq!(key.mode() & 0o777, 0o640);
 
     let missing = lab
         .provision(&[APP, &["--owner", "nobody"]].concat())

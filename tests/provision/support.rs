@@ -10,7 +10,16 @@ use tempfile::TempDir;
 
 use crate::built;
 
-/// A fresh directory with an image root that knows a user `app` (1001) in a group `tls` (2002).
+/// The user `app` and the group `tls` of an image: for root, who alone can give files away, others than root's own.
+pub fn app_and_tls() -> (u32, u32) {
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    match user.is_root() {
+        true => (1001, 2002),
+        false => (user.as_raw(), group.as_raw()),
+    }
+}
+
+/// A fresh directory with an image root that knows a user `app` in a group `tls`.
 pub struct Lab {
     pub dir: TempDir,
 }
@@ -19,16 +28,11 @@ impl Lab {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("rootfs/etc")).unwrap();
-        std::fs::write(
-            dir.path().join("rootfs/etc/passwd"),
-            "root:x:0:0::/root:/bin/sh\napp:x:1001:1001::/:/bin/false\n",
-        )
-        .unwrap();
-        std::fs::write(
-            dir.path().join("rootfs/etc/group"),
-            "root:x:0:\ntls:x:2002:app\n",
-        )
-        .unwrap();
+        let (app, tls) = app_and_tls();
+        let users = format!("root:x:0:0::/root:/bin/sh\napp:x:{app}:1001::/:/bin/false\n");
+        std::fs::write(dir.path().join("rootfs/etc/passwd"), users).unwrap();
+        let groups = format!("root:x:0:\ntls:x:{tls}:app\n");
+        std::fs::write(dir.path().join("rootfs/etc/group"), groups).unwrap();
         Self { dir }
     }
 

@@ -1,24 +1,23 @@
 //! Each format as the program reads it for which it is written.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::canned::{self, all_texts};
 use super::plain;
+use super::servers::{self, skips};
 use certbake::outcome::Report;
 
-/// What `program` says about `input`; `None`, said aloud, where it is not installed.
-fn read_by(program: &[&str], input: &str) -> Option<Result<String, String>> {
-    let child = Command::new(program[0])
-        .args(&program[1..])
+/// What `program` says about `input`.
+fn read_by(program: &Path, arguments: &[&str], input: &str) -> Result<String, String> {
+    let mut child = Command::new(program)
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn();
-    let Ok(mut child) = child else {
-        eprintln!("SKIPPED: {} is not installed", program[0]);
-        return None;
-    };
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
     let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
@@ -26,11 +25,11 @@ fn read_by(program: &[&str], input: &str) -> Option<Result<String, String>> {
     writer.join().unwrap().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    Some(if output.status.success() && complaint.is_empty() {
+    if output.status.success() && complaint.is_empty() {
         Ok(text)
     } else {
         Err(text + &complaint)
-    })
+    }
 }
 
 fn reports() -> Vec<(&'static str, Report)> {
@@ -44,13 +43,12 @@ fn reports() -> Vec<(&'static str, Report)> {
 
 #[test]
 fn promtool_accepts_the_metrics() {
+    let Some(promtool) = servers::program("promtool") else {
+        return;
+    };
     for (name, report) in reports() {
-        let Some(verdict) = read_by(
-            &["promtool", "check", "metrics"],
-            &plain("prometheus", &report),
-        ) else {
-            return;
-        };
+        let metrics = plain("prometheus", &report);
+        let verdict = read_by(&promtool, &["check", "metrics"], &metrics);
         assert!(verdict.is_ok(), "{name}: {verdict:?}");
     }
 }
@@ -76,10 +74,12 @@ print(len(failed))
 
 #[test]
 fn an_xml_parser_reads_the_test_results_and_counts_the_same() {
+    let python = Path::new("python3");
+    if Command::new(python).arg("--version").output().is_err() {
+        return skips::skipped("needs python3");
+    }
     for (name, report) in reports() {
-        let Some(verdict) = read_by(&["python3", "-c", COUNT], &plain("junit", &report)) else {
-            return;
-        };
+        let verdict = read_by(python, &["-c", COUNT], &plain("junit", &report));
         let failed: usize = verdict
             .unwrap_or_else(|complaint| panic!("{name}: {complaint}"))
             .trim()

@@ -22,12 +22,18 @@ pub struct ServedCa {
     pub url: String,
     /// The root, PEM.
     pub anchors: PathBuf,
+    /// The file with the user's password.
+    pub password: PathBuf,
     port: u16,
     directory: TempDir,
 }
 
 impl ServedCa {
     pub fn make() -> Self {
+        Self::with_password(PASSWORD)
+    }
+
+    pub fn with_password(secret: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let ca = directory.path().join("ca");
         run(
@@ -41,22 +47,29 @@ impl ServedCa {
                 "Lab",
             ],
         );
-        write_secret(&directory.path().join("password"), PASSWORD);
+        let password = directory.path().join("password");
+        write_secret(&password, secret);
         let port = free_port();
         let url = format!("https://127.0.0.1:{port}");
         Self {
             url,
             anchors: ca.join("root.pem"),
+            password,
             port,
             directory,
         }
+    }
+
+    /// All that it has: the CA, and what it said while it was served.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Serves it until the returned guard is dropped; what it signs lives for `ttl`, such as `30d`.
     pub fn serve(&self, ttl: &str) -> Running {
         let files = self.directory.path();
         let (ca, listen) = (files.join("ca"), format!("127.0.0.1:{}", self.port));
-        let password = format!("file:{}", files.join("password").display());
+        let password = format!("file:{}", self.password.display());
         let place = [
             "ca",
             "serve",

@@ -10,19 +10,23 @@ pub mod kubernetes;
 pub mod moto;
 pub mod names;
 pub mod pebble;
+#[path = "../ports/mod.rs"]
+mod ports;
+#[path = "../skips/mod.rs"]
+pub mod skips;
 pub mod sshd;
 pub mod step;
 pub mod tls;
 pub mod vault;
 
 use std::ffi::OsStr;
-use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
+
+pub use ports::free_port;
 
 /// Seconds after which a server ends by itself, should its test be killed before it stops it.
 const LIFETIME: &str = "300";
@@ -53,28 +57,10 @@ pub fn installed(what: &str) -> bool {
 
 fn directory(needed: &str) -> Option<PathBuf> {
     let Some(directory) = env::var_os("CERTBAKE_TEST_SERVERS") else {
-        let test = thread::current().name().unwrap_or("a test").to_owned();
-        let line = format!("skipped: {test} needs {needed}, run tests/run\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        skips::skipped(&format!("needs {needed}, run tests/run"));
         return None;
     };
     Some(directory.into())
-}
-
-/// A port of 127.0.0.1 that nobody listens on, none twice. Not one that the system picks: it gives
-/// those to outgoing connections too, and a server that starts a moment later finds it taken. The port
-/// after it is left free as well: Vault takes that for its cluster.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test programs that run side by side begin apart.
-    let first = std::process::id().wrapping_mul(193);
-    loop {
-        let offset = first.wrapping_add(NEXT.fetch_add(2, Ordering::Relaxed).into()) % 20_000;
-        let port = 12_000 + u16::try_from(offset).unwrap();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// A server that listens; dropping it stops it.

@@ -9,7 +9,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::support::contract::{CANARY, Protocol, open};
-use crate::support::{Asked, FakeServer, Lab, Reply};
+use crate::support::{self, Asked, FakeServer, Lab, Reply};
 
 /// With a JWK provisioner whose key the CA hands out, locked by the canary.
 pub struct StepCa;
@@ -36,7 +36,7 @@ impl Protocol for StepCa {
         match asked.path.split('?').next().unwrap() {
             "/provisioners" => provisioners(&[builder(json!({}))]),
             "/roots" => {
-                let crts: Vec<String> = lab.anchors().iter().map(|der| pem(der)).collect();
+                let crts: Vec<String> = lab.anchors().iter().map(|der| support::pem(der)).collect();
                 Reply::status(201).body(json!({ "crts": crts }).to_string())
             }
             "/health" => Reply::ok(r#"{"status":"ok"}"#),
@@ -49,7 +49,7 @@ impl Protocol for StepCa {
     }
 
     fn issued(&self, certificates: &[Vec<u8>]) -> Reply {
-        let chain: Vec<String> = certificates.iter().map(|der| pem(der)).collect();
+        let chain: Vec<String> = certificates.iter().map(|der| support::pem(der)).collect();
         let answer = json!({
             "crt": chain[0], "ca": chain.get(1).cloned().unwrap_or_default(), "certChain": chain,
         });
@@ -72,10 +72,6 @@ pub fn refusal(status: u16, words: &str) -> Reply {
         .header("content-type", "application/json")
         .header("x-request-id", "d3adb33f")
         .body(json!({ "status": status, "message": words }).to_string())
-}
-
-pub fn pem(der: &[u8]) -> String {
-    pem::encode("CERTIFICATE", der)
 }
 
 pub fn body_of(asked: &Asked) -> Value {

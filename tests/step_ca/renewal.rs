@@ -4,9 +4,9 @@ use certbake::authority::{AuthorityError, Current, Opened, Order, Reason, Revoca
 use certbake::pki::PrivateKey;
 use serde_json::json;
 
-use crate::fake::{StepCa, body_of, builder, ott_of, paths, pem, provisioners, refusal, token_of};
+use crate::fake::{StepCa, body_of, builder, ott_of, paths, provisioners, refusal, token_of};
 use crate::support::contract::{PATIENCE, Protocol, open, order, order_by, revocation};
-use crate::support::{Asked, FakeServer, Identity, Lab, Reply};
+use crate::support::{Asked, FakeServer, Identity, Lab, Reply, pem};
 
 /// A server that wants a client certificate, and the authority on it.
 fn mtls(script: impl FnMut(&Lab, &Asked) -> Reply + Send + 'static) -> (Lab, FakeServer, Opened) {
@@ -155,7 +155,7 @@ fn the_current_certificate_is_a_login_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("both.pem");
     let mut both = certbake::pki::pem::encode("PRIVATE KEY", &identity.key);
-    both.extend(identity.chain.iter().map(|der| crate::fake::pem(der)));
+    both.extend(identity.chain.iter().map(|der| crate::support::pem(der)));
     std::fs::write(&file, both).unwrap();
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let (url, file) = (server.origin(), file.to_str().unwrap());

@@ -176,7 +176,7 @@ fn a_root_is_fetched_by_its_fingerprint_compared_and_then_trusted_alone() {
     let path = format!("/root/{pin}");
     let server = crate::support::FakeServer::https(&lab.server(), move |asked| {
         if asked.path == path {
-            let ca = crate::fake::pem(&serving.root());
+            let ca = crate::support::pem(&serving.root());
             return Reply::ok(json!({ "ca": ca }).to_string());
         }
         match StepCa.ordered(asked) {

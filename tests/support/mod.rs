@@ -20,3 +20,7 @@ pub use http2::Http2Server;
 pub use lab::{Identity, Lab};
 pub use lost_alert::LosesFirstAlert;
 pub use server::{Asked, FakeServer, Reply, script};
+
+pub fn pem(der: &[u8]) -> String {
+    certbake::pki::pem::encode("CERTIFICATE", der)
+}
