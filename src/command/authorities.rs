@@ -151,9 +151,8 @@ fn anchors(plan: &Plan, connection: bool) -> Setting {
         default: None,
         flag: flag("anchors", plan),
         connection,
-        meaning:
-            "PEM file of the roots to which this CA's certificates must chain, and its server's."
-                .to_owned(),
+        meaning: "PEM file of the roots for this CA's certificates and for its server's."
+            .to_owned(),
     }
 }
 

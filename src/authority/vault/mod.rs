@@ -30,7 +30,7 @@ use crate::outcome::AuthorityPlace;
 /// The row of the catalogue.
 pub const ENTRY: Entry = Entry {
     kind: "vault",
-    summary: "Vault's PKI engine, and OpenBao's: login by token, AppRole, JWT, certificate and more",
+    summary: "Vault's PKI engine, and OpenBao's (not tested): login by token, AppRole, JWT, certificate and more",
     abilities: &[Ability::Renew, Ability::Preflight, Ability::Revoke],
     open,
     schema: || with_connection(schemars::schema_for!(Words)),
