@@ -22,7 +22,7 @@ pub fn available() -> bool {
         .status();
     let works = run.is_ok_and(|status| status.success());
     if !works {
-        skips::skipped(
+        skips::forbidden(
             "strace is missing or may not trace here, kills and failing calls are not tested",
         );
     }

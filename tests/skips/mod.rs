@@ -12,7 +12,8 @@ pub fn skipped(why: &str) {
     say_unless(is_set_up(), why);
 }
 
-/// [`skipped`], for what needs more than the user id 0: root of a container or of a user namespace may not mount.
+/// [`skipped`], for what needs more than the user id 0: root of a container or of a user namespace may neither mount
+/// nor always trace.
 ///
 /// # Panics
 /// Where all is set up, by the machine's own root.
