@@ -119,8 +119,8 @@ fn revoked(candidate: &Candidate, revocation: &Revocation<'_>) -> Finding {
     let note = Finding::note(
         REVOKED,
         format!(
-            "{place} has revoked certificate {serial}, since {}; peers that check no revocation list accept it until {}",
-            in_words(revocation.reason),
+            "{place} has revoked certificate {serial}{}; peers that check no revocation list accept it until {}",
+            why(revocation.reason),
             rfc3339(certificate.window().not_after)
         ),
     );
@@ -129,12 +129,12 @@ fn revoked(candidate: &Candidate, revocation: &Revocation<'_>) -> Finding {
         .hint("give peers the list, or have them refuse the fingerprint")
 }
 
-const fn in_words(reason: Reason) -> &'static str {
+const fn why(reason: Reason) -> &'static str {
     match reason {
-        Reason::Unspecified => "certbake asked for it",
-        Reason::KeyCompromise => "its key may be known to others",
-        Reason::Superseded => "it has been replaced",
-        Reason::CessationOfOperation => "it is no longer used",
+        Reason::Unspecified => "",
+        Reason::KeyCompromise => ", since its key may be known to others",
+        Reason::Superseded => ", since it has been replaced",
+        Reason::CessationOfOperation => ", since it is no longer used",
     }
 }
 
