@@ -107,9 +107,8 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
             output::mask(&plan.secrets(), &args.plan.report, context.environment);
             Ok(command::doctor::run(&plan, context))
         }),
-        Verb::Check(args) => reported("check", &args.report, start, |context, waiting| {
-            let plan = resolve::check::plan(&args, matches, &outside(context, waiting))?;
-            Ok(command::check::run(&plan, context))
+        Verb::Check(args) => reported("check", &args.report, start, |context, _| {
+            resolve::check::plan(&args, matches).map(|plan| command::check::run(&plan, context))
         }),
         Verb::Inspect(args) => inspect(&args, start),
         Verb::Revoke(args) => reported("revoke", &args.report, start, |context, waiting| {

@@ -24,7 +24,7 @@ const REPORT_UNWRITABLE: Code = Code::new("report-unwritable");
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The flag, or the variable in its stead.
-pub fn said_by(args: &ReportArgs, environment: Environment<'_>) -> &'static str {
+fn said_by(args: &ReportArgs, environment: Environment<'_>) -> &'static str {
     let variable = environment(REPORT_VARIABLE).unwrap_or_default();
     if args.report.iter().eq(variable.split(',')) {
         REPORT_VARIABLE

@@ -14,9 +14,9 @@ const A_PROCESSOR: usize = 2;
 /// When nothing has ended for so long, all threads wait for somebody, and there is room for as many.
 const STALL: Duration = Duration::from_millis(3);
 
-/// What `work` made of each, in their order. One alone needs no
-/// thread. Many begin with few, since every thread costs a stack and a heap, and soon have one each
-/// where an authority takes its time, or as many as the system gives.
+/// What `work` made of each, in their order. One alone needs no thread. Many begin with few, since every
+/// thread costs a stack and a heap, and soon have one each where an authority takes its time, or as many as
+/// the system gives.
 pub fn map<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     if items.len() < 2 {
         return items.into_iter().map(work).collect();

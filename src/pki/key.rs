@@ -168,11 +168,9 @@ impl PrivateKey {
         name: &'static rcgen::SignatureAlgorithm,
     ) -> Result<Self, KeyError> {
         let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeyError::Unreadable)?;
-        let spki = AsDer::<PublicKeyX509Der>::as_der(pair.public_key())
-            .map_err(|_| KeyError::Unreadable)?;
         Ok(Self {
             pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()),
-            spki: spki.as_ref().to_vec(),
+            spki: spki(pair.public_key())?,
             signer: Signer::Ecdsa(pair, name),
         })
     }
@@ -181,22 +179,18 @@ impl PrivateKey {
     /// version 2, which has the public key too.
     fn from_ed25519(pair: Ed25519KeyPair) -> Result<Self, KeyError> {
         let pkcs8 = pair.to_pkcs8v1().map_err(|_| KeyError::Unreadable)?;
-        let spki = AsDer::<PublicKeyX509Der>::as_der(pair.public_key())
-            .map_err(|_| KeyError::Unreadable)?;
         Ok(Self {
             pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()),
-            spki: spki.as_ref().to_vec(),
+            spki: spki(pair.public_key())?,
             signer: Signer::Ed25519(pair),
         })
     }
 
     fn from_rsa(pair: RsaKeyPair) -> Result<Self, KeyError> {
         let pkcs8 = AsDer::<Pkcs8V1Der>::as_der(&pair).map_err(|_| KeyError::Unreadable)?;
-        let spki = AsDer::<PublicKeyX509Der>::as_der(pair.public_key())
-            .map_err(|_| KeyError::Unreadable)?;
         Ok(Self {
             pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()),
-            spki: spki.as_ref().to_vec(),
+            spki: spki(pair.public_key())?,
             signer: Signer::Rsa(pair),
         })
     }
@@ -210,6 +204,11 @@ impl PrivateKey {
     pub fn expose_pkcs8(&self) -> &[u8] {
         &self.pkcs8
     }
+}
+
+fn spki<'a>(public: &impl AsDer<PublicKeyX509Der<'a>>) -> Result<Vec<u8>, KeyError> {
+    let spki = public.as_der().map_err(|_| KeyError::Unreadable)?;
+    Ok(spki.as_ref().to_vec())
 }
 
 impl fmt::Debug for PrivateKey {

@@ -124,8 +124,8 @@ pub fn step_summary(report: &Report) -> String {
 ///
 /// `outcome` and `exit_code` always; `identities`, a JSON object by name; `not_after`,
 /// `rebuild_by` and `remaining_seconds`, the earliest and least over all identities; `fingerprint`
-/// and `serial` where there is one identity. None of a certificate that was not kept. `token` is random text that no value can foresee:
-/// it ends each value.
+/// and `serial` where there is one identity. None of a certificate that was not kept. `token` is random
+/// text that no value can foresee: it ends each value.
 pub fn outputs(report: &Report, token: &str) -> String {
     let report = escape::visible_report(report);
     let mut outputs = vec![

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use super::super::AuthorityError;
 use super::shown;
+use super::there::Otherwise;
 use crate::finding::{Code, Finding, rfc3339};
 use crate::image::{ImageError, Mode};
 use crate::os_error;
@@ -30,11 +31,11 @@ pub enum CaError {
     Foreign { dir: PathBuf, found: String },
     #[error("opening the CA in {}: it {what}", dir.display())]
     Damaged { dir: PathBuf, what: String },
-    #[error("making a CA in {}: there is one already, and {}", dir.display(), otherwise.join("; "))]
+    #[error("making a CA in {}: there is one already, and {}", dir.display(), listed(otherwise))]
     Otherwise {
         dir: PathBuf,
         /// What of it is not as asked.
-        otherwise: Vec<String>,
+        otherwise: Vec<Otherwise>,
     },
     #[error("making an intermediate in {}: the CA's root expired at {}", dir.display(), rfc3339(*at))]
     RootEnded { dir: PathBuf, at: OffsetDateTime },
@@ -56,6 +57,11 @@ pub enum CaError {
     Io(ImageError),
 }
 
+fn listed(otherwise: &[Otherwise]) -> String {
+    let words: Vec<_> = otherwise.iter().map(ToString::to_string).collect();
+    words.join("; ")
+}
+
 impl CaError {
     pub(super) fn reading(path: &Path, error: &std::io::Error) -> Self {
         Self::Reading {
@@ -73,7 +79,7 @@ impl CaError {
                 "restore the missing file from a copy, or move the directory away and make a new CA"
             }
             Self::Otherwise { otherwise, .. } => {
-                if otherwise.iter().any(|it| it.contains("its intermediate")) {
+                if otherwise.iter().any(|it| it.is_renewable) {
                     "nothing was changed: leave out what differs to keep this CA, give another --ca-dir for a new one, or renew its intermediate alone: docs/authorities/embedded.md says how"
                 } else {
                     "nothing was changed: leave out what differs to keep this CA, or give another --ca-dir for a new one"

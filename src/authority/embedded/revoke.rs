@@ -91,7 +91,7 @@ impl CaDirectory {
         let mut revoked = read.entries;
         if read.is_torn {
             // Ended, it would be damage.
-            let lines: String = revoked.iter().map(line).collect();
+            let lines: String = revoked.iter().map(|entry| line(entry) + "\n").collect();
             image::place_file(self.path(), LOG, Mode::new(0o600), lines.as_bytes())
                 .map_err(CaError::Io)?;
         }
@@ -102,12 +102,8 @@ impl CaDirectory {
                 fingerprint,
                 reason: reason.as_str().to_owned(),
             };
-            image::append_line(
-                &self.revocations(),
-                Mode::new(0o600),
-                line(&entry).trim_end(),
-            )
-            .map_err(CaError::Io)?;
+            image::append_line(&self.revocations(), Mode::new(0o600), &line(&entry))
+                .map_err(CaError::Io)?;
             revoked.push(entry);
         }
         self.publish(&revoked, now)?;
@@ -158,7 +154,7 @@ impl CaDirectory {
 }
 
 fn line(entry: &RevokedEntry) -> String {
-    serde_json::to_string(entry).unwrap_or_default() + "\n"
+    serde_json::to_string(entry).unwrap_or_default()
 }
 
 /// RFC 5280 section 6.3.3 (f): the key that signed the certificate has to have signed the list.

@@ -1,6 +1,8 @@
 //! What of a CA is there already, against what is asked of a new one: a wish that it does not meet is
 //! refused, for it would be passed over.
 
+use std::fmt;
+
 use super::issue::BACKDATED;
 use super::make::{NewCa, named};
 use crate::pki::Certificate;
@@ -18,14 +20,36 @@ pub(super) struct There {
     pub(super) intermediate_key: Option<KeyFacts>,
 }
 
+/// How a CA is not as asked.
+#[derive(Debug)]
+pub struct Otherwise {
+    /// `its name is "Lab", not "Site"`.
+    words: String,
+    /// Of the intermediate alone, which can be renewed.
+    pub(super) is_renewable: bool,
+}
+
+impl fmt::Display for Otherwise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
 impl There {
-    /// In words, how it is otherwise: `its name is "Lab", not "Site"`.
-    pub(super) fn otherwise(&self, new: &NewCa) -> Vec<String> {
+    pub(super) fn otherwise(&self, new: &NewCa) -> Vec<Otherwise> {
+        let of_all = |words| Otherwise {
+            words,
+            is_renewable: false,
+        };
+        let of_intermediate = |words| Otherwise {
+            words,
+            is_renewable: true,
+        };
         let found = [
-            self.name(new),
+            self.name(new).map(of_all),
             self.key(new),
-            self.root_lifetime(new),
-            self.intermediate_lifetime(new),
+            self.root_lifetime(new).map(of_all),
+            self.intermediate_lifetime(new).map(of_intermediate),
         ];
         found.into_iter().flatten().collect()
     }
@@ -39,19 +63,22 @@ impl There {
     }
 
     /// An intermediate may have been renewed with another kind of key than the root's.
-    fn key(&self, new: &NewCa) -> Option<String> {
+    fn key(&self, new: &NewCa) -> Option<Otherwise> {
         let asked = new.key_algorithm?;
         let certified = self.intermediate.as_ref();
         let of_intermediate = certified
             .map(|certificate| &certificate.facts().key)
             .or(self.intermediate_key.as_ref());
-        let (whose, key) = match (of_intermediate, &self.root_key) {
-            (Some(key), _) => ("intermediate", key),
-            (None, Some(key)) => ("root", key),
+        let (whose, key, is_renewable) = match (of_intermediate, &self.root_key) {
+            (Some(key), _) => ("intermediate", key, true),
+            (None, Some(key)) => ("root", key, false),
             (None, None) => return None,
         };
         let differs = *key != KeyFacts::from(asked);
-        differs.then(|| format!("its {whose}'s key is {key}, not {asked}"))
+        differs.then(|| Otherwise {
+            words: format!("its {whose}'s key is {key}, not {asked}"),
+            is_renewable,
+        })
     }
 
     fn root_lifetime(&self, new: &NewCa) -> Option<String> {

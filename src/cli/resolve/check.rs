@@ -1,8 +1,6 @@
 //! The words of `check` as a plan.
 
 use std::collections::BTreeSet;
-use std::iter;
-use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 use time::format_description::well_known::Rfc3339;
@@ -12,7 +10,7 @@ use super::authority::Authorities;
 use super::draft::{Draft, is_flag, origin_of};
 use super::outside::{CONFIGURATION, inputs_are_spared};
 use super::overlay::{USAGES, one_of};
-use super::{Outside, identity, issuers, no_such_identity, placements, without_identity};
+use super::{identity, issuers, no_such_identity, placements, without_identity};
 use crate::cli::args::check::Args;
 use crate::cli::args::provision::CaArgs;
 use crate::cli::source::Source;
@@ -25,43 +23,23 @@ use crate::verify::Policy;
 
 /// # Errors
 /// The first thing that cannot be used, with where it was written.
-pub fn plan(args: &Args, matches: &ArgMatches, outside: &Outside<'_>) -> Result<Plan, UsageError> {
-    let root = args.image.root.as_deref();
-    inputs_are_spared(&args.report, &inputs(args), root, outside.environment)?;
+pub fn plan(args: &Args, matches: &ArgMatches) -> Result<Plan, UsageError> {
+    let (credential, demands) = (&args.credential, &args.demands);
+    let inputs = [
+        (args.image.config.as_slice(), CONFIGURATION),
+        (credential.cert.as_slice(), "what --cert names"),
+        (credential.key.as_slice(), "what --key names"),
+        (&credential.intermediates, "what --intermediates names"),
+        (&demands.anchors, "what --anchors names"),
+        (&demands.crl, "what --crl names"),
+        (&args.paths, "to be checked"),
+    ];
+    inputs_are_spared(&args.report, &inputs, args.image.root.as_deref(), matches)?;
     Ok(Plan {
         target: target(args, matches)?,
         policy: policy(args, matches)?,
         at: args.demands.at.as_deref().map(moment).transpose()?,
     })
-}
-
-/// Every file that is read by its name, and what it is.
-fn inputs(args: &Args) -> Vec<(Option<&Path>, &str)> {
-    let Args {
-        paths,
-        image,
-        credential,
-        demands,
-        ..
-    } = args;
-    let one = |path, what| iter::once((Option::as_deref(path), what));
-    fn several<'a>(
-        paths: &'a [PathBuf],
-        what: &'a str,
-    ) -> impl Iterator<Item = (Option<&'a Path>, &'a str)> {
-        paths.iter().map(move |path| (Some(path.as_path()), what))
-    }
-    one(&image.config, CONFIGURATION)
-        .chain(one(&credential.cert, "what --cert names"))
-        .chain(one(&credential.key, "what --key names"))
-        .chain(several(
-            &credential.intermediates,
-            "what --intermediates names",
-        ))
-        .chain(several(&demands.anchors, "what --anchors names"))
-        .chain(several(&demands.crl, "what --crl names"))
-        .chain(several(paths, "to be checked"))
-        .collect()
 }
 
 /// `--root` may come from the environment of a whole build, and then gives way to what was asked for

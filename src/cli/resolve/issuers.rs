@@ -56,15 +56,14 @@ pub fn stated(
             if !authorities.is_known(name) {
                 return Err(authorities.unknown(name, |reason| draft.error("ca", reason)));
             }
+            if let Ok(opened) = authorities.named(name) {
+                return Ok(Issuer::at(opened.place()));
+            }
             let table = source.file.ca.get(name);
-            let opened = authorities.named(name).ok();
             Ok(Issuer {
                 kind: table.map_or_else(|| name.clone(), |table| table.kind.clone()),
                 name: name.clone(),
-                place: match opened {
-                    Some(opened) => Some(opened.place().place).filter(|it| Url::parse(it).is_ok()),
-                    None => table.and_then(url),
-                },
+                place: table.and_then(url),
             })
         })
         .collect()

@@ -116,8 +116,7 @@ fn identities(
         .map(|draft| identity::plan(draft, &mut authorities))
         .collect::<Result<Vec<_>, _>>()?;
     placements::no_two_share_a_path(&drafts, &identities)?;
-    let environment = outside.environment;
-    outside::nothing_is_overwritten(args, &drafts, &identities, source.as_ref(), environment)?;
+    outside::nothing_is_overwritten(args, &drafts, &identities, source.as_ref(), matches)?;
     Ok(identities)
 }
 

@@ -3,18 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ArgMatches;
+
 use super::Args;
-use super::draft::Draft;
+use super::draft::{Draft, origin_of};
 use crate::cli::args::shared::ReportArgs;
-use crate::cli::output::said_by;
 use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
 use crate::command::provision::{Identity, record_path};
 use crate::image::{self, HostPlace, ImagePath, ImageRoot};
 use crate::record::DIRECTORY;
 use crate::report::Selection;
-
-type Environment<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 pub const CONFIGURATION: &str = "the configuration file";
 
@@ -29,17 +28,17 @@ enum Said<'a> {
     /// A record's path, by a flag or in the configuration file.
     Record(&'a Draft<'a>),
     /// A report's, by this flag or variable.
-    Report(&'static str),
+    Report(String),
 }
 
 impl Beside<'_> {
     fn refused(&self, why: &str) -> UsageError {
         let reason = format!("{} {why}", self.path.display());
-        let error = match self.said {
+        let error = match &self.said {
             Said::Record(draft) => draft.error("record", reason),
             Said::Report(by) => UsageError {
                 of_reports: true,
-                ..UsageError::new(by, reason)
+                ..UsageError::new(by.clone(), reason)
             },
         };
         error.hint("give it its own path; nothing was requested and nothing written")
@@ -53,9 +52,9 @@ pub fn nothing_is_overwritten(
     drafts: &[Draft<'_>],
     identities: &[Identity],
     source: Option<&Source>,
-    environment: Environment<'_>,
+    matches: &ArgMatches,
 ) -> Result<(), UsageError> {
-    let beside = beside(args, drafts, identities, environment);
+    let beside = beside(args, drafts, identities, matches);
     if beside.is_empty() {
         return Ok(());
     }
@@ -92,18 +91,18 @@ pub fn nothing_is_overwritten(
 /// The first report that would take the place of one.
 pub fn inputs_are_spared(
     reports: &ReportArgs,
-    inputs: &[(Option<&Path>, &str)],
+    inputs: &[(&[PathBuf], &str)],
     root: Option<&Path>,
-    environment: Environment<'_>,
+    matches: &ArgMatches,
 ) -> Result<(), UsageError> {
     let records: ImagePath = DIRECTORY.parse().expect("a constant absolute path");
     let root = root.map(ImageRoot::open).and_then(Result::ok);
-    for file in reports_beside(reports, environment) {
+    for file in reports_beside(reports, matches) {
         let Some(place) = HostPlace::of(&file.path) else {
             continue;
         };
-        let is_there = |path: &Path| HostPlace::of(path).as_ref() == Some(&place);
-        if let Some((_, what)) = inputs.iter().find(|(path, _)| path.is_some_and(is_there)) {
+        let is_there = |path: &PathBuf| HostPlace::of(path).as_ref() == Some(&place);
+        if let Some((_, what)) = inputs.iter().find(|(paths, _)| paths.iter().any(is_there)) {
             return Err(file.refused(&format!("is {what}")));
         }
         if root
@@ -120,15 +119,15 @@ pub fn inputs_are_spared(
 
 fn reports_beside<'a>(
     reports: &ReportArgs,
-    environment: Environment<'_>,
+    matches: &ArgMatches,
 ) -> impl Iterator<Item = Beside<'a>> {
-    let said = said_by(reports, environment);
+    let said = origin_of(matches, "report").unwrap_or_default();
     reports.report.iter().filter_map(move |text| {
         let selection: Selection = text.parse().ok()?;
         Some(Beside {
             path: file(selection.path?)?,
             what: format!("the {} report", selection.format.name),
-            said: Said::Report(said),
+            said: Said::Report(said.clone()),
         })
     })
 }
@@ -137,9 +136,9 @@ fn beside<'a>(
     args: &Args,
     drafts: &'a [Draft<'a>],
     identities: &[Identity],
-    environment: Environment<'_>,
+    matches: &ArgMatches,
 ) -> Vec<Beside<'a>> {
-    let reports = reports_beside(&args.report, environment);
+    let reports = reports_beside(&args.report, matches);
     let records = drafts
         .iter()
         .zip(identities)

@@ -1,9 +1,9 @@
 //! The words of `revoke` as a plan: which certificate, and the authority that issued it.
 
 use std::path::Path;
+use std::slice;
 
 use clap::ArgMatches;
-use url::Url;
 
 use super::authority::Authorities;
 use super::outside::{CONFIGURATION, inputs_are_spared};
@@ -17,9 +17,8 @@ use crate::command::check::Issuer;
 use crate::command::provision::Candidate;
 use crate::command::revoke::Plan;
 use crate::os_error;
-use crate::outcome::AuthorityPlace;
 use crate::pki::{Certificate, PrivateKey, pem};
-use crate::record::{self, Record, RecordedAuthority};
+use crate::record::{self, Record};
 use crate::span::Span;
 
 const DEADLINE: Span = Span::seconds(30);
@@ -28,17 +27,17 @@ const DEADLINE: Span = Span::seconds(30);
 /// The first thing that cannot be used, with where it was written.
 pub fn plan(args: &Args, matches: &ArgMatches, outside: &Outside<'_>) -> Result<Plan, UsageError> {
     let source = source_of(args.config.as_deref(), &args.ca)?;
-    let config = source.as_ref().map(|source| source.path.as_path());
+    let config = source.as_ref().map(|source| slice::from_ref(&source.path));
     let inputs = [
-        (config, CONFIGURATION),
+        (config.unwrap_or_default(), CONFIGURATION),
         (
-            args.record.as_deref(),
+            args.record.as_slice(),
             "the record of what is to be revoked",
         ),
-        (args.cert.as_deref(), "what --cert names"),
-        (args.key.as_deref(), "what --key names"),
+        (args.cert.as_slice(), "what --cert names"),
+        (args.key.as_slice(), "what --key names"),
     ];
-    inputs_are_spared(&args.report, &inputs, None, outside.environment)?;
+    inputs_are_spared(&args.report, &inputs, None, matches)?;
     let record = args.record.as_deref().map(read_record).transpose()?;
     let certificate = certificate(args, record.as_ref())?;
     let candidate = issuer(args, matches, outside, source.as_ref(), record.as_ref())?;
@@ -175,9 +174,10 @@ fn issuer(
         described(&name, source)?;
     }
     let candidate = Authorities::new(&args.ca, matches, source, outside).named(&name)?;
-    let AuthorityPlace { kind, place, .. } = candidate.place();
+    let there = candidate.place();
+    let kind = &there.kind;
     match record {
-        Some(record) if record.authority.kind != kind => Err(UsageError::new(
+        Some(record) if record.authority.kind != *kind => Err(UsageError::new(
             if args.ca.ca.is_empty() { "ca" } else { "--ca" },
             format!(
                 "the certificate was issued by {} ({}), but `{name}` is of kind {kind}",
@@ -186,23 +186,16 @@ fn issuer(
         )
         .hint("only its issuer can revoke a certificate: give the CA that the record names; if this is the same CA by another way, give --cert instead of --record")),
         // A serial number means nothing to another CA, and may be one of its own.
-        Some(record) if args.ca.ca.is_empty() && !is_same(&candidate, &record.authority) => Err(UsageError::new(
+        Some(record) if args.ca.ca.is_empty() && !Issuer::at(there.clone()).issued(&record.authority) => Err(UsageError::new(
             "ca",
             format!(
-                "the certificate was issued by `{name}` at {}, but `{name}` is now {place}",
-                record.authority.place
+                "the certificate was issued by `{name}` at {}, but `{name}` is now {}",
+                record.authority.place, there.place
             ),
         )
         .hint(format!("if it is the same CA, which has moved, say so: --ca {name}; otherwise give the configuration it was baked with (--config)"))),
         _ => Ok(candidate),
     }
-}
-
-/// Where paths tell of the place, which depend on where one stands, the name must.
-fn is_same(candidate: &Candidate, recorded: &RecordedAuthority) -> bool {
-    let AuthorityPlace { kind, name, place } = candidate.place();
-    let place = Some(place).filter(|place| Url::parse(place).is_ok());
-    Issuer { kind, name, place }.issued(recorded)
 }
 
 /// The record's name must stand in the file, or it would be taken for a kind.

@@ -5,6 +5,7 @@ use url::Url;
 use super::{Expected, Issuer, placement};
 use crate::finding::{Code, Finding};
 use crate::image::ImageRoot;
+use crate::outcome::AuthorityPlace;
 use crate::pki::Certificate;
 use crate::pki::certificate::KeyFacts;
 use crate::record::{self, Record, RecordedAuthority};
@@ -100,6 +101,12 @@ fn other_issuer(expected: &Expected, record: &Record) -> Option<Finding> {
 }
 
 impl Issuer {
+    /// The authority that is reached there. A path depends on where it is seen from, and tells nothing.
+    pub fn at(AuthorityPlace { kind, name, place }: AuthorityPlace) -> Self {
+        let place = Some(place).filter(|place| Url::parse(place).is_ok());
+        Self { kind, name, place }
+    }
+
     /// An authority whose table was renamed is the same one; where no place tells, the name must. A URL
     /// does not tell of an ARN.
     pub fn issued(&self, recorded: &RecordedAuthority) -> bool {

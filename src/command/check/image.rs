@@ -160,14 +160,6 @@ impl<'a> Identity<'a> {
         let policy = identity.policy(expected, policy);
         let summary = identity.judge(expected, anchors, &policy, report);
         report.identities.push(summary);
-        for finding in &mut identity.findings {
-            if finding.code == TRUST_NOT_CHECKED && !crls.is_empty() {
-                finding.severity = Severity::Error;
-                finding
-                    .summary
-                    .push_str(", and nothing was held against the revocation lists");
-            }
-        }
         if identity.unread {
             report.conclude(Outcome::Image);
         }
@@ -329,7 +321,8 @@ impl<'a> Identity<'a> {
         self.findings.extend(verdict.findings);
         self.findings.extend(differs);
         if anchors.is_none() {
-            self.findings.push(trust_not_checked("the chain"));
+            self.findings
+                .push(self.open(trust_not_checked("the chain")));
         }
         report.checked = Some(report.checked.unwrap_or(0) + bundle.len());
         summary.certificate = Some((&chain).into());
@@ -363,13 +356,24 @@ impl<'a> Identity<'a> {
         let mut placements = self.record.placements.iter();
         let store = placements.find(|placement| placement.what == KEY_STORE)?;
         let path = &store.path;
-        Some(
+        Some(self.open(
             Finding::note(
                 TRUST_NOT_CHECKED,
                 format!("the certificate is only in the key store {path}, which does not open without its password: files and window were checked against the record; names, usage and trust were not"),
             )
             .hint("also place the certificate beside the store (full_chain), or check it where the password is known"),
-        )
+        ))
+    }
+
+    /// A question that was left open, which is no answer where revocation lists were given.
+    fn open(&self, mut finding: Finding) -> Finding {
+        if !self.crls.is_empty() {
+            finding.severity = Severity::Error;
+            finding
+                .summary
+                .push_str(", and nothing was held against the revocation lists");
+        }
+        finding
     }
 
     /// What the run demands, else what the configuration does, else what was recorded.
