@@ -12,6 +12,7 @@ use std::sync::Arc;
 use pathrs::RootRef;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
+use zeroize::Zeroize;
 
 use super::dir::Dir;
 use super::error::{BrokenLink, During, ImageError, Reason};
@@ -182,11 +183,13 @@ fn is_directory(fd: &OwnedFd) -> bool {
 
 /// Reads through `file` without keeping it: for digests.
 pub(super) fn each_piece(mut file: &File, mut see: impl FnMut(&[u8])) -> std::io::Result<()> {
-    let mut piece = zeroize::Zeroizing::new([0_u8; 4 * 1024]);
+    let mut piece = [0_u8; 4 * 1024];
     loop {
-        match file.read(&mut piece[..])? {
-            0 => return Ok(()),
-            length => see(&piece[..length]),
+        let length = file.read(&mut piece)?;
+        if length == 0 {
+            return Ok(());
         }
+        see(&piece[..length]);
+        piece[..length].zeroize();
     }
 }

@@ -97,18 +97,6 @@ impl Certificate {
             .collect()
     }
 
-    /// The octets that name its issuer's key (RFC 5280 section 4.2.1.1), where it has them.
-    pub fn authority_key_id(&self) -> Option<Vec<u8>> {
-        let (_, parsed) = X509Certificate::from_der(&self.der).ok()?;
-        parsed.iter_extensions().find_map(|extension| {
-            let ParsedExtension::AuthorityKeyIdentifier(identifier) = extension.parsed_extension()
-            else {
-                return None;
-            };
-            Some(identifier.key_identifier.as_ref()?.0.to_vec())
-        })
-    }
-
     /// The OIDs of its extensions that are marked as critical.
     pub fn critical_extensions(&self) -> Vec<String> {
         let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else {
@@ -121,32 +109,13 @@ impl Certificate {
     /// Whether its authority key identifier is of another key, or of another certificate, than `issuer`
     /// says of itself (RFC 5280 sections 4.2.1.1 and 4.2.1.2).
     pub fn identifies_another_issuer(&self, issuer: &Self) -> bool {
-        let (Ok((_, own)), Ok((_, other))) = (
-            X509Certificate::from_der(&self.der),
-            X509Certificate::from_der(&issuer.der),
-        ) else {
-            return false;
+        let (own, other) = (self.facts(), issuer.facts());
+        let of_another_key = match (&own.authority_key_id, &other.subject_key_id) {
+            (Some(stated), Some(key)) => stated != key,
+            _ => false,
         };
-        let identifier = own.iter_extensions().find_map(|extension| {
-            let ParsedExtension::AuthorityKeyIdentifier(identifier) = extension.parsed_extension()
-            else {
-                return None;
-            };
-            Some(identifier)
-        });
-        let Some(identifier) = identifier else {
-            return false;
-        };
-        let key = other.iter_extensions().find_map(|extension| {
-            let ParsedExtension::SubjectKeyIdentifier(key) = extension.parsed_extension() else {
-                return None;
-            };
-            Some(key.0)
-        });
-        let stated = identifier.key_identifier.as_ref().map(|key| key.0);
-        let serial = identifier.authority_cert_serial;
-        matches!((stated, key), (Some(stated), Some(key)) if stated != key)
-            || serial.is_some_and(|serial| serial != other.raw_serial())
+        let stated = own.authority_serial.as_ref();
+        of_another_key || stated.is_some_and(|serial| *serial != other.serial)
     }
 
     /// The kinds of name, beside DNS names and addresses, that its name constraints (RFC 5280 section

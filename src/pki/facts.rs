@@ -45,6 +45,11 @@ pub struct Facts {
     pub extended_key_usage: Option<Vec<String>>,
     /// Netscape's certificate types by OpenSSL's names; `None` without the extension.
     pub netscape_types: Option<Vec<&'static str>>,
+    /// What names its key (RFC 5280 section 4.2.1.2) and its issuer's key and certificate (section
+    /// 4.2.1.1), where it says so: written as `serial`.
+    pub subject_key_id: Option<String>,
+    pub authority_key_id: Option<String>,
+    pub authority_serial: Option<String>,
     /// DER `SubjectPublicKeyInfo`.
     pub spki: Vec<u8>,
     pub key: KeyFacts,
@@ -149,6 +154,9 @@ impl Facts {
             key_usage: None,
             extended_key_usage: None,
             netscape_types: None,
+            subject_key_id: None,
+            authority_key_id: None,
+            authority_serial: None,
             spki: parsed.public_key().raw.to_vec(),
             key: key_facts(parsed.public_key()),
             signature: signature::name(&parsed.signature_algorithm),
@@ -177,6 +185,15 @@ impl Facts {
             }
             ParsedExtension::SubjectAlternativeName(names) => {
                 self.names = names.general_names.iter().map(alt_name).collect();
+            }
+            ParsedExtension::SubjectKeyIdentifier(key) => {
+                self.subject_key_id = Some(HEXLOWER.encode(key.0));
+            }
+            ParsedExtension::AuthorityKeyIdentifier(issuer) => {
+                let key = issuer.key_identifier.as_ref();
+                self.authority_key_id = key.map(|key| HEXLOWER.encode(key.0));
+                let serial = issuer.authority_cert_serial;
+                self.authority_serial = serial.map(|serial| HEXLOWER.encode(serial));
             }
             _ => {}
         }

@@ -18,14 +18,14 @@ const REPLACED: Code = Code::new("acme-already-replaced");
 /// RFC 9773 section 4.1; `None` for a certificate that does not name its issuer's key.
 pub fn identifier(der: &[u8]) -> Option<CertificateIdentifier<'static>> {
     let certificate = Certificate::from_der(der).ok()?;
-    let serial = HEXLOWER
-        .decode(certificate.facts().serial.as_bytes())
-        .ok()?;
+    let facts = certificate.facts();
+    let base64 = |hexadecimal: &str| {
+        let octets = HEXLOWER.decode(hexadecimal.as_bytes()).ok()?;
+        Some(Cow::Owned(BASE64URL_NOPAD.encode(&octets)))
+    };
     Some(CertificateIdentifier {
-        authority_key_identifier: Cow::Owned(
-            BASE64URL_NOPAD.encode(&certificate.authority_key_id()?),
-        ),
-        serial: Cow::Owned(BASE64URL_NOPAD.encode(&serial)),
+        authority_key_identifier: base64(facts.authority_key_id.as_ref()?)?,
+        serial: base64(&facts.serial)?,
     })
 }
 

@@ -8,8 +8,6 @@ mod wire;
 use std::sync::Arc;
 use std::time::Instant;
 
-use data_encoding::HEXLOWER;
-
 use self::session::{Answer, Session};
 use self::settings::{Checked, Words};
 use self::wire::{SignRequest, Signed};
@@ -276,7 +274,7 @@ fn revoked(revocation: &Revocation<'_>) -> serde_json::Value {
     let certificate: &Certificate = revocation.certificate;
     serde_json::json!({
         "serial": serial::decimal(&certificate.facts().serial),
-        "authority_key_id": HEXLOWER.encode(&certificate.authority_key_id().unwrap_or_default()),
+        "authority_key_id": certificate.facts().authority_key_id.as_deref().unwrap_or_default(),
         "reason": revocation.reason.crl_name(),
     })
 }

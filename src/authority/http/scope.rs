@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
@@ -43,7 +43,7 @@ pub fn of_revocation(revocation: &Revocation<'_>, secrets: &BTreeMap<String, Sec
         "fingerprint": certificate.fingerprint(),
         "names": names(&facts.names),
         "not_after": rfc3339(facts.window.not_after),
-        "authority_key_id": HEXLOWER.encode(&certificate.authority_key_id().unwrap_or_default()),
+        "authority_key_id": facts.authority_key_id.as_deref().unwrap_or_default(),
         "reason": revocation.reason.crl_name(),
         "reason_code": revocation.reason.code(),
         "secrets": exposed(secrets),
