@@ -31,6 +31,7 @@ pub mod line;
 pub mod listing;
 pub mod os_error;
 pub mod outcome;
+pub mod pages;
 pub mod pki;
 pub mod record;
 pub mod secret;

@@ -1,6 +1,8 @@
-//! Every code has its page, and every page its code.
+//! Every code has its page, and every page its code; the binary carries them.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+mod built;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -107,6 +109,61 @@ fn the_codes_that_pass_by_themselves_are_those_of_the_page() {
         .map(|rest| rest.split_once(".md)").unwrap().0.to_owned())
         .collect();
     assert_eq!(declared, named);
+}
+
+fn shown(arguments: &[&str], exit_code: i32) -> (String, String) {
+    let output = built::certbake()
+        .arg("docs")
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(exit_code), "{output:?}");
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    (out, err)
+}
+
+#[test]
+fn the_binary_shows_the_page_of_every_finding_as_it_stands_in_docs() {
+    let (list, _) = shown(&[], 0);
+    for code in codes() {
+        let page = repository(&format!("docs/findings/{code}.md"));
+        let carried =
+            certbake::pages::find(&code).unwrap_or_else(|| panic!("{code} is not carried"));
+        assert_eq!(carried.text, fs::read_to_string(page).unwrap(), "{code}");
+        let row = format!("\n  {code} ");
+        assert!(list.contains(&row), "{code} is not in the list");
+    }
+    let (page, _) = shown(&["expired"], 0);
+    assert_eq!(
+        page,
+        fs::read_to_string(repository("docs/findings/expired.md")).unwrap()
+    );
+}
+
+#[test]
+fn every_page_but_those_about_certbake_itself_is_carried() {
+    let carried: BTreeSet<_> = certbake::pages::PAGES
+        .iter()
+        .map(|page| page.text)
+        .collect();
+    let left_out: BTreeSet<_> = files(&repository("docs"), "md")
+        .into_iter()
+        .filter(|page| !carried.contains(fs::read_to_string(page).unwrap().as_str()))
+        .map(|page| page.strip_prefix(repository("docs")).unwrap().to_owned())
+        .collect();
+    let about_itself = ["README.md", "architecture.md", "cli.md", "performance.md"];
+    assert_eq!(left_out, about_itself.map(PathBuf::from).into());
+}
+
+#[test]
+fn a_page_that_there_is_not_is_refused_with_the_one_that_was_meant() {
+    let (out, err) = shown(&["window-belw-floor"], 2);
+    assert_eq!(out, "");
+    assert!(
+        err.contains("there is no page `window-belw-floor`"),
+        "{err}"
+    );
+    assert!(err.contains("did you mean `window-below-floor`?"), "{err}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ const COMMANDS: &[&[&str]] = &[
     &["ca", "show"],
     &["ca", "issue-log"],
     &["ca", "serve"],
+    &["docs"],
     &["completions"],
     &["man"],
     &["schema"],

@@ -23,6 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("listing", 0),
     ("os_error", 0),
     ("outcome", 0),
+    ("pages", 0),
     ("pki", 0),
     ("record", 0),
     ("secret", 0),

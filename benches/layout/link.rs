@@ -1,15 +1,12 @@
 //! How a release build is linked: what a run touches lies together and is all there is to load
 //! (docs/performance.md says what each is worth).
 
-#![allow(clippy::print_stdout, reason = "how a build script tells cargo")]
-#![allow(clippy::disallowed_methods, reason = "nothing it writes is certbake's")]
-
 use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-fn main() {
+pub fn tell() {
     println!("cargo::rerun-if-changed=benches/layout");
     let is = |name: &str, value: &str| env::var(name).as_deref() == Ok(value);
     if is("CARGO_CFG_TARGET_OS", "linux") && is("PROFILE", "release") && usual_linker() {

@@ -120,6 +120,7 @@ fn dispatch(verb: Verb, matches: Option<&ArgMatches>, start: &Start) -> u8 {
         Verb::Init(args) => init(&args, start),
         Verb::Authorities(args) => authorities(&args),
         Verb::Ca(args) => ca::run(args, start),
+        Verb::Docs(args) => docs(&args),
         Verb::Completions(args) => output::text(&args.text()),
         Verb::Man(args) => match args.text() {
             Some(page) => output::text(&page),
@@ -226,6 +227,14 @@ fn authorities(args: &args::authorities::Args) -> u8 {
         Format::Json => return output::json(&listing),
     };
     output::text(text.as_bytes())
+}
+
+fn docs(args: &args::docs::Args) -> u8 {
+    match args.page() {
+        Ok(Some(page)) => output::text(page.text.as_bytes()),
+        Ok(None) => output::text(report::human::pages(output::style(&environment)).as_bytes()),
+        Err(error) => output::usage(error),
+    }
 }
 
 fn inspect(args: &args::inspect::Args, start: &Start) -> u8 {

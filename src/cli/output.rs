@@ -331,7 +331,7 @@ fn bug(reason: &str, place: Option<&str>) -> Finding {
         format!("this is a bug in certbake: {reason}{place}"),
     )
     .hint(
-        "if an image was being written, run certbake on it again: it first completes or undoes the interrupted run; please report this message with the command line (docs/findings/internal-error.md)",
+        "if an image was being written, run certbake on it again: it first completes or undoes the interrupted run; please report this message with the command line (`certbake docs internal-error`)",
     )
 }
 

@@ -246,7 +246,7 @@ mod tests {
         finding.line = Some(7);
         assert_eq!(
             annotation(&finding),
-            "::error file=a%2Cb%3Ac%25.pem,line=7,title=x::50%25 done%0Ahint: do%0Athis%0Amore: docs/findings/x.md"
+            "::error file=a%2Cb%3Ac%25.pem,line=7,title=x::50%25 done%0Ahint: do%0Athis%0Amore: certbake docs x"
         );
     }
 

@@ -75,7 +75,7 @@ pub const FORMATS: &[Format] = &[
     markdown::FORMAT,
 ];
 
-/// Where the documentation explains a finding.
+/// What shows the page that explains a finding.
 fn page(code: Code) -> String {
-    format!("docs/findings/{code}.md")
+    format!("certbake docs {code}")
 }

@@ -87,7 +87,7 @@ pub const METRICS: &[Metric] = &[
     },
     Metric {
         name: "certbake_exit_code",
-        help: "Exit code of the last run; docs/exit-codes.md says what each means.",
+        help: "Exit code of the last run; `certbake docs exit-codes` says what each means.",
         labels: &["command"],
         series: |report| vec![of_command(report, i64::from(report.exit_code))],
     },

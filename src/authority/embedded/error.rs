@@ -80,7 +80,7 @@ impl CaError {
             }
             Self::Otherwise { otherwise, .. } => {
                 if otherwise.iter().any(|it| it.is_renewable) {
-                    "nothing was changed: leave out what differs to keep this CA, give another --ca-dir for a new one, or renew its intermediate alone: docs/authorities/embedded.md says how"
+                    "nothing was changed: leave out what differs to keep this CA, give another --ca-dir for a new one, or renew its intermediate alone: `certbake docs embedded` says how"
                 } else {
                     "nothing was changed: leave out what differs to keep this CA, or give another --ca-dir for a new one"
                 }

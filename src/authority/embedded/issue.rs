@@ -146,7 +146,7 @@ impl CaDirectory {
         if self.ends_with_root() {
             return NEW_CA;
         }
-        "renew the intermediate: docs/authorities/embedded.md says how"
+        "renew the intermediate: `certbake docs embedded` says how"
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod authorities;
 pub mod ca;
 pub mod check;
+pub mod docs;
 pub mod doctor;
 pub mod generated;
 pub mod init;
@@ -22,7 +23,7 @@ use clap::{Parser, Subcommand};
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "Exit codes: 0 ok, 2 usage, 3 window below the floor, 4 flawed, 5 refused, 6 unreachable, 7 image.\n\
-                  docs/exit-codes.md has them all."
+                  `certbake docs exit-codes` has them all."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -49,6 +50,8 @@ pub enum Verb {
     Authorities(authorities::Args),
     /// Make, show and serve the embedded CA
     Ca(ca::Args),
+    /// Show a page of the documentation: on a finding, on a kind of CA, a guide
+    Docs(docs::Args),
     /// Write shell completions
     Completions(generated::Completions),
     /// Write a man page

@@ -100,7 +100,7 @@ fn users(path: &Path) -> Result<Users, Failure> {
         }
         let mut finding = Finding::error(USERS, format!("reading the users: {error}"))
             .in_file(path.display().to_string())
-            .hint("docs/est-server.md shows the format of the file");
+            .hint("`certbake docs est-server` shows the format of the file");
         if let UsersError::Text(fault) = error {
             finding.line = Some(fault.line);
             finding = finding.fact("key", fault.key);

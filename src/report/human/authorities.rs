@@ -30,7 +30,10 @@ fn abilities(kind: &Kind) -> String {
 fn in_full(screen: &mut Screen, kind: &Kind) {
     screen.row(kind.kind, kind.summary);
     screen.row("can", &abilities(kind));
-    screen.row("more", &format!("{}, {}", kind.page, kind.example));
+    screen.row(
+        "more",
+        &format!("certbake docs {}, {}", kind.kind, kind.example),
+    );
     screen.blank();
     screen.dim(&format!(
         "Settings, in [ca.NAME] with kind = \"{}\":",

@@ -10,6 +10,7 @@ use screen::Screen;
 
 pub use authorities::authorities;
 pub use inspection::inspection;
+pub use pages::pages;
 
 mod authorities;
 mod bar;
@@ -18,6 +19,7 @@ mod findings;
 mod headline;
 mod identity;
 mod inspection;
+mod pages;
 mod screen;
 mod table;
 
@@ -73,7 +75,7 @@ fn ending(screen: &mut Screen, outcome: Outcome, again: Option<bool>) {
     };
     screen.blank();
     screen.dim(&format!(
-        "exit {} ({}), see docs/exit-codes.md{again}",
+        "exit {} ({}), see `certbake docs exit-codes`{again}",
         outcome.exit_code(),
         outcome.as_str(),
     ));

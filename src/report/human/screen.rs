@@ -108,6 +108,11 @@ impl Screen {
         self.line(&format!("  {label}{gap}{text}"));
     }
 
+    /// A line without a label, however wide.
+    pub fn whole(&mut self, line: &str) {
+        self.line(&format!("  {line}"));
+    }
+
     /// A quiet line from the left edge, wrapped.
     pub fn dim(&mut self, text: &str) {
         for line in wrap(text, self.width) {
