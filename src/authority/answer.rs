@@ -3,7 +3,7 @@
 
 use time::OffsetDateTime;
 
-use crate::authority::AuthorityError;
+use crate::authority::{AuthorityError, foresight};
 use crate::finding::{Code, Finding};
 use crate::net::{Failure, Method, NetError, OpenError, Request, Response, Stage, TlsReason};
 use crate::secret_source::SecretSourceError;
@@ -226,14 +226,20 @@ pub fn hinted(error: AuthorityError, hint: impl Into<String>) -> AuthorityError 
     told(error, |finding| finding.hint(hint))
 }
 
-/// The issuer ends before the certificate that is wanted would.
-pub fn ends_first(issuer: &str, ends: OffsetDateTime, wanted: OffsetDateTime) -> Finding {
+/// The issuer ends before the certificate that is wanted `now` would.
+pub fn ends_first(
+    issuer: &str,
+    ends: OffsetDateTime,
+    now: OffsetDateTime,
+    wanted: OffsetDateTime,
+) -> Finding {
     Finding::warning(
         ENDS_FIRST,
         format!("{issuer} expires before the requested certificate would"),
     )
     .instant("issuer_not_after", ends)
     .instant("would_have_ended", wanted)
+    .fact(foresight::MOST_GRANTED, (ends - now).whole_seconds().max(0))
     .hint("have the issuer renewed, or ask for a shorter ttl: as it is, the CA shortens it or refuses")
 }
 

@@ -222,9 +222,16 @@ pub fn told_once(findings: &mut Vec<Finding>) {
 
 /// A limit that the authority told of, held against the lifetime and the floor asked for.
 pub fn shortened(identity: &Identity, said: &[Finding]) -> Option<Finding> {
-    let most = said
-        .iter()
-        .filter_map(|finding| finding.facts.get(foresight::MOST_GRANTED)?.as_i64())
-        .min()?;
-    verify::lifetime_limit(Span::seconds(most), identity.ttl, &identity.policy)
+    let limits = said.iter().filter_map(|finding| {
+        let most = finding.facts.get(foresight::MOST_GRANTED)?.as_i64()?;
+        Some((most, finding.code == foresight::CAPPED, finding))
+    });
+    // An issuer that ends then is what has to be changed, beside any limit.
+    let (most, is_setting, limit) =
+        limits.min_by_key(|(most, is_setting, _)| (*most, *is_setting))?;
+    let found = verify::lifetime_limit(Span::seconds(most), identity.ttl, &identity.policy)?;
+    match is_setting || limit.hint.is_empty() {
+        true => Some(found),
+        false => Some(found.hint(format!("nothing was requested: {}", limit.hint))),
+    }
 }

@@ -73,6 +73,8 @@ impl Chain {
 
     /// The intersection of all windows. The root is not counted: path validation leaves the dates of a
     /// trust anchor out (RFC 5280 section 6.1.1). Peers that refuse an expired root are `verify`'s matter.
+    ///
+    /// Of links that end together the highest limits: a CA lets nothing outlast its own certificate.
     pub fn effective_window(&self) -> EffectiveWindow {
         let mut effective = EffectiveWindow {
             window: self.leaf.window(),
@@ -80,7 +82,7 @@ impl Chain {
             depth: 0,
         };
         for (depth, certificate) in self.certificates().enumerate().skip(1) {
-            if certificate.window().not_after < effective.window.not_after {
+            if certificate.window().not_after <= effective.window.not_after {
                 effective.limited_by = certificate.clone();
                 effective.depth = depth;
             }

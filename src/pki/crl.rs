@@ -1,14 +1,20 @@
-//! Certificate revocation lists (RFC 5280 section 5): what they say of themselves.
+//! Certificate revocation lists (RFC 5280 section 5): what they say of themselves, and what path validation
+//! asks them.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use time::OffsetDateTime;
+use webpki::{CertRevocationList, OwnedCertRevocationList};
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::certificate::Certificate;
 use super::facts;
+use super::path::PathError;
 use super::proof::{self, Proof};
 
 /// What a revocation list says of itself.
@@ -56,35 +62,84 @@ impl Crl {
     }
 }
 
-/// Whether the issuer's key signed this list (DER).
-pub fn is_signed_by(der: &[u8], issuer: &Certificate) -> bool {
-    proof::of(der, &issuer.facts().spki) == Proof::Holds
+/// A list that many certificates are held against: what is asked of it more than once is worked out once.
+pub struct RevocationList {
+    der: Vec<u8>,
+    said: OnceLock<Option<Crl>>,
+    usable: OnceLock<Result<CertRevocationList<'static>, PathError>>,
+    /// By the keys (SPKI) that were asked about: whether they signed it.
+    signers: Mutex<BTreeMap<Vec<u8>, bool>>,
+}
+
+impl RevocationList {
+    pub const fn new(der: Vec<u8>) -> Self {
+        Self {
+            der,
+            said: OnceLock::new(),
+            usable: OnceLock::new(),
+            signers: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// `None` when it is not one list, or its dates are out of range.
+    pub fn said(&self) -> Option<&Crl> {
+        let said = self.said.get_or_init(|| Crl::from_der(&self.der));
+        said.as_ref()
+    }
+
+    /// As path validation asks it.
+    ///
+    /// # Errors
+    /// Why path validation does not take it.
+    pub fn usable(&self) -> Result<&CertRevocationList<'static>, &PathError> {
+        let read = || OwnedCertRevocationList::from_der(&self.der).map(CertRevocationList::from);
+        self.usable.get_or_init(read).as_ref()
+    }
+
+    /// Whether the issuer's key signed it.
+    pub fn is_signed_by(&self, issuer: &Certificate) -> bool {
+        let key = &issuer.facts().spki;
+        let mut signers = self.signers.lock().unwrap_or_else(PoisonError::into_inner);
+        match signers.get(key) {
+            Some(signed) => *signed,
+            None => {
+                let signed = proof::of(&self.der, key) == Proof::Holds;
+                signers.insert(key.clone(), signed);
+                signed
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RevocationList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RevocationList").field(&self.said()).finish()
+    }
 }
 
 /// The lists as path validation, which asks the first of an issuer's alone, is to be given them: the
 /// newest first, and after those the ones that begin only after `at`. Last of all comes what none of
 /// `issuers` signed: a CA that has a new key may publish a list under the old one still.
 pub(super) fn newest_first<'a>(
-    lists: &'a [Vec<u8>],
+    lists: &[&'a RevocationList],
     issuers: &[&Certificate],
     at: OffsetDateTime,
-) -> Vec<&'a [u8]> {
-    let mut lists: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
-    lists.sort_by_cached_key(|der| {
-        let list = Crl::from_der(der);
-        let is_signed = list.as_ref().is_some_and(|list| {
-            let mut issuers = issuers.iter().map(|issuer| issuer.facts());
+) -> Vec<&'a RevocationList> {
+    let mut lists = lists.to_vec();
+    lists.sort_by_cached_key(|list| {
+        let said = list.said();
+        let is_signed = said.is_some_and(|said| {
+            let mut issuers = issuers.iter();
             issuers.any(|issuer| {
-                issuer.subject_der == list.issuer_der
-                    && proof::of(der, &issuer.spki) == Proof::Holds
+                issuer.facts().subject_der == said.issuer_der && list.is_signed_by(issuer)
             })
         });
-        let list = list.map(|list| {
-            let number = list.number.unwrap_or_default();
-            (list.this_update, number.len(), number)
+        let age = said.map(|said| {
+            let number = said.number.clone().unwrap_or_default();
+            (said.this_update, number.len(), number)
         });
-        let begun = list.as_ref().is_some_and(|(begin, ..)| *begin <= at);
-        Reverse((is_signed, begun, list))
+        let begun = age.as_ref().is_some_and(|(begin, ..)| *begin <= at);
+        Reverse((is_signed, begun, age))
     });
     lists
 }

@@ -1,4 +1,4 @@
-//! Path validation: does a leaf lead to an anchor, at a time, for a usage. The one home of `webpki`.
+//! Path validation, which is webpki's: does a leaf lead to an anchor, at a time, for a usage.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use webpki::{
-    BorrowedCertRevocationList, CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage,
-    RevocationOptionsBuilder, UnknownStatusPolicy,
+    CertRevocationList, EndEntityCert, ExpirationPolicy, KeyUsage, RevocationOptionsBuilder,
+    UnknownStatusPolicy,
 };
 
 use super::certificate::Certificate;
-use super::crl;
+use super::crl::{self, RevocationList};
 use super::name::AltName;
 use super::proof;
 use super::window::Phase;
@@ -98,12 +98,12 @@ pub struct Terms<'a> {
     pub at: OffsetDateTime,
     /// Allowed by the leaf and by every intermediate that names usages.
     pub usage: Usage,
-    /// DER. With any, every link must be found unrevoked in one of them that is current.
-    pub crls: &'a [Vec<u8>],
+    /// With any, every link must be found unrevoked in one of them that is current.
+    pub crls: &'a [&'a RevocationList],
     pub uncovered: Uncovered,
 }
 
-/// [`validate_under`] terms that let no link be uncovered where there are `crls`.
+/// [`validate_under`] terms without revocation lists.
 ///
 /// # Errors
 /// As there.
@@ -113,12 +113,11 @@ pub fn validate(
     anchors: &Anchors,
     at: OffsetDateTime,
     usage: Usage,
-    crls: &[Vec<u8>],
 ) -> Result<Path, PathError> {
     let terms = Terms {
         at,
         usage,
-        crls,
+        crls: &[],
         uncovered: Uncovered::Refuse,
     };
     validate_under(leaf, others, anchors, terms)
@@ -143,7 +142,6 @@ pub fn validate_under(
         .map(webpki::anchor_from_trusted_cert)
         .collect::<Result<_, _>>()?;
     let crls = lists(others, anchors, terms)?;
-    let crls: Vec<&CertRevocationList<'_>> = crls.iter().collect();
     let revocation = RevocationOptionsBuilder::new(&crls).ok().map(|options| {
         options
             .with_expiration_policy(ExpirationPolicy::Enforce)
@@ -192,14 +190,14 @@ fn lists<'a>(
     others: &[Certificate],
     anchors: &Anchors,
     terms: Terms<'a>,
-) -> Result<Vec<CertRevocationList<'a>>, PathError> {
+) -> Result<Vec<&'a CertRevocationList<'static>>, PathError> {
     if terms.crls.is_empty() {
         return Ok(Vec::new());
     }
     let issuers: Vec<_> = others.iter().chain(&anchors.0).collect();
     crl::newest_first(terms.crls, &issuers, terms.at)
         .into_iter()
-        .map(|der| BorrowedCertRevocationList::from_der(der).map(CertRevocationList::from))
+        .map(|list| list.usable().map_err(Clone::clone))
         .collect()
 }
 
@@ -213,14 +211,6 @@ fn longest_open<'a>(
         let is_open = matches!(window.phase(at), Phase::Open(_));
         (is_open, window.not_after)
     })
-}
-
-/// Whether these bytes are a revocation list that could be used.
-///
-/// # Errors
-/// Why path validation would not take it.
-pub fn usable_crl(der: &[u8]) -> Result<(), PathError> {
-    BorrowedCertRevocationList::from_der(der).map(|_| ())
 }
 
 fn ders<'a>(certificates: impl IntoIterator<Item = &'a Certificate>) -> Vec<CertificateDer<'a>> {

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::{CONFIGURATION_CHANGED, Evidence, Policy};
 use crate::outcome::{FloorSummary, WindowSummary};
 use crate::pki::chain::EffectiveWindow;
+use crate::pki::crl::RevocationList;
 use crate::pki::path::{self, PathError, Terms, Uncovered};
 use crate::pki::{Anchors, Certificate, Chain, Usage};
 use crate::span::Span;
@@ -105,7 +106,7 @@ impl<'a> Case<'a> {
     }
 
     /// Whether something between the certificate and the anchors is on these lists alone.
-    pub(super) fn is_revoked_by(&self, crls: &[Vec<u8>]) -> bool {
+    pub(super) fn is_revoked_by(&self, crls: &[&RevocationList]) -> bool {
         let (Some(anchors), Some(trust)) = (self.evidence.anchors, &self.trust) else {
             return false;
         };
@@ -209,11 +210,12 @@ fn find_path(
     anchors: &Anchors,
     at: OffsetDateTime,
 ) -> (Result<path::Path, PathError>, bool) {
+    let crls: Vec<_> = evidence.crls.iter().collect();
     let validate = |uncovered| {
         let terms = Terms {
             at,
             usage: usage(evidence, policy).unwrap_or_default(),
-            crls: evidence.crls,
+            crls: &crls,
             uncovered,
         };
         lead(evidence, anchors, terms)

@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use super::{Case, Check, OnShortened, Policy};
+use super::{Case, Check, Link, OnShortened, Policy, window};
 use crate::finding::{Code, Finding, Severity};
 use crate::outcome::Outcome;
 use crate::span::Span;
@@ -72,13 +72,26 @@ fn shortened(case: &Case<'_>) -> Vec<Finding> {
         .fact("granted_seconds", granted.as_seconds())
         .instant("not_after", case.leaf().window().not_after)
         .hint(format!(
-            "raise the limit at the CA (its role, profile or provisioner; or renew its issuing certificate if that expires too soon), or ask for a ttl of at most {granted}{}",
+            "{}, or ask for a ttl of at most {granted}{}",
+            what_to_raise(case),
             match case.policy.on_shortened {
-                OnShortened::Fail => "; on_shortened = \"warn\" accepts less as long as the floor holds",
+                OnShortened::Fail =>
+                    "; on_shortened = \"warn\" accepts less as long as the floor holds",
                 OnShortened::Warn => "",
             }
         )),
     ]
+}
+
+fn what_to_raise(case: &Case<'_>) -> String {
+    match window::limiting_link(case) {
+        Link::Intermediate(issuer)
+            if issuer.window().not_after == case.leaf().window().not_after =>
+        {
+            window::renew(issuer)
+        }
+        _ => "raise the limit at the CA (its role, profile or provisioner)".to_owned(),
+    }
 }
 
 /// An order would be shortened to `most`, where that is not accepted.

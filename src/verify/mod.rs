@@ -5,6 +5,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::finding::{Code, Finding};
 use crate::outcome::{CheckNotMade, Checks, Outcome, WindowSummary};
+use crate::pki::crl::RevocationList;
 use crate::pki::{AltName, Anchors, Certificate, Chain, Floor, Subject, Usage};
 use crate::span::Span;
 
@@ -36,8 +37,8 @@ pub struct Evidence<'a> {
     pub bundle: Option<&'a [Certificate]>,
     /// The roots that the chain must lead to.
     pub anchors: Option<&'a Anchors>,
-    /// DER revocation lists; empty when revocation is not checked.
-    pub crls: &'a [Vec<u8>],
+    /// Empty when revocation is not checked.
+    pub crls: &'a [RevocationList],
     /// DER `SubjectPublicKeyInfo` of our key.
     pub key: Option<&'a [u8]>,
     pub asked: Option<Asked<'a>>,

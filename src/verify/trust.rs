@@ -4,8 +4,8 @@ use super::case::without_anchors;
 use super::{Case, Check, Link, explain, peers, strength, usage, window};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
-use crate::pki::crl::Crl;
-use crate::pki::path::{self, PathError};
+use crate::pki::crl::{Crl, RevocationList};
+use crate::pki::path::PathError;
 use crate::span::Span;
 
 /// Every issuer between the certificate and the anchors is there.
@@ -249,14 +249,14 @@ fn revoked(case: &Case<'_>) -> Vec<Finding> {
     if path_error(case) != Some(&PathError::CertRevoked) {
         return Vec::new();
     }
-    let of_issuer = |link: &Link<'_>, der: &Vec<u8>| {
+    let of_issuer = |link: &Link<'_>, list: &RevocationList| {
         let issuer = &link.certificate().facts().issuer_der;
-        Crl::from_der(der).is_some_and(|list| list.issuer_der == *issuer)
+        list.said().is_some_and(|said| said.issuer_der == *issuer)
     };
     // An issuer's lists by themselves revoke what it issued, and nothing else of the chain.
     let is_revoked = |link: &Link<'_>| {
         let lists = case.evidence.crls.iter();
-        let lists: Vec<_> = lists.filter(|der| of_issuer(link, der)).cloned().collect();
+        let lists: Vec<_> = lists.filter(|list| of_issuer(link, list)).collect();
         case.is_revoked_by(&lists)
     };
     let mut findings: Vec<_> = case.links().filter(is_revoked).map(on_a_list).collect();
@@ -286,7 +286,7 @@ fn on_a_list(link: Link<'_>) -> Finding {
 
 /// What is wrong with a revocation list.
 fn crl_fault(case: &Case<'_>, error: &PathError) -> Option<&'static str> {
-    let unusable = |der: &Vec<u8>| path::usable_crl(der).as_ref() == Err(error);
+    let unusable = |list: &RevocationList| list.usable().err() == Some(error);
     Some(match error {
         PathError::CrlExpired { .. } => "it has expired",
         PathError::InvalidCrlSignatureForPublicKey => "its signature is not the issuer's",
@@ -327,12 +327,7 @@ fn crl_fault(case: &Case<'_>, error: &PathError) -> Option<&'static str> {
 /// What webpki does not ask of a list: that it has begun, a number (RFC 5280 section 5.2.3), and that an
 /// anchor which signed it may do so (section 6.3.3, step f): to webpki an anchor is a name and a key.
 fn odd_list(case: &Case<'_>) -> Option<Finding> {
-    let lists = || {
-        case.evidence
-            .crls
-            .iter()
-            .filter_map(|der| Crl::from_der(der))
-    };
+    let lists = || case.evidence.crls.iter().filter_map(RevocationList::said);
     let unsigning = case.anchor().filter(|anchor| {
         let facts = anchor.facts();
         let signed = lists().any(|list| list.issuer_der == facts.subject_der);
@@ -363,7 +358,7 @@ fn odd_list(case: &Case<'_>) -> Option<Finding> {
             REVOCATION_UNKNOWN.code,
             format!("strict peers refuse a revocation list: {what}"),
         )
-        .fact("issuer", improper.issuer),
+        .fact("issuer", improper.issuer.as_str()),
     )
 }
 

@@ -6,7 +6,7 @@ use super::case::always;
 use super::{Case, Check, Link, Policy};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
-use crate::pki::{Floor, Phase};
+use crate::pki::{Certificate, Floor, Phase};
 use crate::span::Span;
 
 /// No link of the chain has expired.
@@ -213,7 +213,14 @@ pub(super) fn recorded(
     )
 }
 
-fn limiting_link<'a>(case: &'a Case<'_>) -> Link<'a> {
+/// What lets certificates last beyond an intermediate.
+pub(super) fn renew(intermediate: &Certificate) -> String {
+    let name = intermediate.title();
+    format!("renew the intermediate \"{name}\" at the CA: no ttl can outlast it")
+}
+
+/// What ends the window.
+pub(super) fn limiting_link<'a>(case: &'a Case<'_>) -> Link<'a> {
     let certificate = &case.window.limited_by;
     if case.window.depth == 0 {
         Link::Leaf(certificate)
@@ -237,11 +244,8 @@ fn what_to_change(case: &Case<'_>, required: Span) -> String {
     if matches!(case.policy.floor, Some(Floor::Percent(100))) {
         return "lower the floor: a certificate has its whole lifetime left only at its notBefore, and most CAs backdate that".to_owned();
     }
-    if case.window.depth > 0 {
-        return format!(
-            "renew the intermediate \"{}\" at the CA: no ttl can outlast it; or lower the floor",
-            case.window.limited_by.title()
-        );
+    if let Link::Intermediate(intermediate) = limiting_link(case) {
+        return format!("{}; or lower the floor", renew(intermediate));
     }
     let ordered = case
         .evidence
@@ -264,10 +268,10 @@ fn what_to_change(case: &Case<'_>, required: Span) -> String {
 }
 
 fn issuer_ends_first(case: &Case<'_>) -> Vec<Finding> {
-    if case.window.depth == 0 {
+    let leaf = case.leaf().window().not_after;
+    if case.window.window.not_after == leaf {
         return Vec::new();
     }
-    let leaf = case.leaf().window().not_after;
     let lost = Span::from(leaf - case.window.window.not_after);
     vec![
         Finding::note(

@@ -130,7 +130,6 @@ fn the_root_key_may_be_kept_elsewhere_until_the_intermediate_is_renewed() {
             &anchors,
             at,
             Usage::Client,
-            &[],
         )
         .unwrap();
     }

@@ -78,7 +78,6 @@ pub fn leaf(issued: &Issued, key: PrivateKey) -> Certificate {
         credential.anchors(),
         NOW,
         Usage::Client,
-        &[],
     )
     .unwrap();
     chain.leaf.clone()
@@ -105,15 +104,7 @@ pub fn received(der: &[u8]) -> ReceivedRequest {
 pub fn assert_leads_to_root(certificate: &Certificate, ca: &CaDirectory) {
     let anchors = Anchors::new(vec![ca.root().clone()]);
     let intermediates = [ca.intermediate().clone()];
-    validate(
-        certificate,
-        &intermediates,
-        &anchors,
-        NOW,
-        Usage::Client,
-        &[],
-    )
-    .unwrap();
+    validate(certificate, &intermediates, &anchors, NOW, Usage::Client).unwrap();
 }
 
 pub fn new_ca(above: &tempfile::TempDir) -> CaDirectory {

@@ -50,7 +50,7 @@ fn a_user_gets_a_certificate_that_leads_to_the_root() {
         assert_eq!(certificate.facts().names, request.names);
         let anchors = Anchors::new(vec![lab.ca().root().clone()]);
         let others = [lab.ca().intermediate().clone()];
-        validate(&certificate, &others, &anchors, now(), Usage::Client, &[]).unwrap();
+        validate(&certificate, &others, &anchors, now(), Usage::Client).unwrap();
     }
     let log = lab.ca().log().read().unwrap().entries;
     let requesters: Vec<&str> = log.iter().map(|entry| entry.requester.as_str()).collect();

@@ -1,6 +1,7 @@
 //! A chain in which everything is as it should be, what is changed in it, and what the gate says of that.
 
 use certbake::finding::{Finding, Severity};
+use certbake::pki::crl::RevocationList;
 use certbake::pki::{AltName, Anchors, Chain, Subject, Usage};
 use certbake::span::Span;
 use certbake::verify::{self, Asked, Evidence, Policy, Verdict};
@@ -93,7 +94,10 @@ impl Scene {
 
     /// Under these revocation lists, in their order; nothing was asked.
     pub fn judge_under(&self, lists: &[&Vec<u8>]) -> Verdict {
-        let lists: Vec<_> = lists.iter().copied().cloned().collect();
+        let lists: Vec<_> = lists
+            .iter()
+            .map(|der| RevocationList::new((*der).clone()))
+            .collect();
         let chain = self.chain();
         let mut evidence = Evidence::new(NOW, &chain);
         evidence.anchors = Some(&self.anchors);

@@ -162,9 +162,10 @@ impl Cfssl {
             (Some(asked), Some(most)) => asked.min(most),
             (asked, most) => asked.or(most)?,
         };
-        let wanted = self.clock.now() + granted.duration();
+        let now = self.clock.now();
+        let wanted = now + granted.duration();
         let ends = issuer.window().not_after;
-        (ends < wanted).then(|| answer::ends_first(&issuer.title(), ends, wanted))
+        (ends < wanted).then(|| answer::ends_first(&issuer.title(), ends, now, wanted))
     }
 
     /// A request without a CSR is refused after the key has been found right, and one with a CSR that is

@@ -135,12 +135,15 @@ impl Preflight for Ejbca {
                 )),
             )));
         };
-        let wanted = order.ttl.map(|ttl| self.clock.now() + ttl.duration());
+        let now = self.clock.now();
+        let wanted = order.ttl.map(|ttl| now + ttl.duration());
         let mut found: Vec<Finding> = own
             .ends()
             .zip(wanted)
             .filter(|(ends, wanted)| ends < wanted)
-            .map(|(ends, wanted)| answer::ends_first(&format!("the CA \"{name}\""), ends, wanted))
+            .map(|(ends, wanted)| {
+                answer::ends_first(&format!("the CA \"{name}\""), ends, now, wanted)
+            })
             .into_iter()
             .collect();
         if depth == Depth::Whole {

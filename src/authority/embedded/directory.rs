@@ -34,7 +34,7 @@ use crate::pki::{Certificate, PrivateKey};
 
 const KEYS: &str = "keys";
 const ROOT_KEY: &str = "root.key";
-const ROOT: &str = "root.pem";
+pub(super) const ROOT: &str = "root.pem";
 const INTERMEDIATE_KEY: &str = "intermediate.key";
 const INTERMEDIATE: &str = "intermediate.pem";
 const LOG: &str = "issued.jsonl";
@@ -49,6 +49,7 @@ pub struct CaDirectory {
     intermediate: Certificate,
     pub(super) issuer: Issuer<'static, PrivateKey>,
     pub(super) log: IssuedLog,
+    is_new: bool,
 }
 
 impl CaDirectory {
@@ -87,6 +88,7 @@ impl CaDirectory {
             root,
             intermediate,
             issuer,
+            is_new: false,
         })
     }
 
@@ -98,8 +100,9 @@ impl CaDirectory {
     pub fn open_or_make(dir: &Path, new: &NewCa, now: OffsetDateTime) -> Result<Self, CaError> {
         match Self::open(dir) {
             Err(CaError::Missing { .. }) => {
-                Self::make(dir, new, now)?;
-                Self::open(dir)
+                let is_new = Self::make(dir, new, now)?;
+                let made = Self::open(dir)?;
+                Ok(Self { is_new, ..made })
             }
             opened => opened,
         }
@@ -195,6 +198,11 @@ impl CaDirectory {
 
     pub fn log(&self) -> &IssuedLog {
         &self.log
+    }
+
+    /// Whether it was made when it was opened.
+    pub const fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Whether the root's key is still in the directory.

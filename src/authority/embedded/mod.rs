@@ -13,6 +13,7 @@ mod there;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,7 +24,7 @@ use super::{
     Ability, Authority, AuthorityError, Current, Depth, Entry, Issued, Opened, Order, Preflight,
     Renew, Revocation, Revoke, Settings, SettingsError, foresight,
 };
-use crate::finding::Finding;
+use crate::finding::{Code, Finding};
 use crate::image::{self, ImageError};
 use crate::outcome::AuthorityPlace;
 use crate::pki::ReceivedRequest;
@@ -36,6 +37,8 @@ pub use issue::{Granted, Terms};
 pub use log::{IssuedEntries, IssuedEntry, IssuedLog};
 pub use make::{CaName, CaNameError, INTERMEDIATE_LIFETIME, NewCa, ROOT_LIFETIME};
 pub use revoke::RevokedEntry;
+
+const MADE: Code = Code::new("embedded-ca-made");
 
 /// The row in the catalogue.
 pub const ENTRY: Entry = Entry {
@@ -89,6 +92,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         pins: Pins::read(settings),
         clock: Clock::of_run(settings),
         opened: Shared::default(),
+        told: AtomicBool::new(false),
     });
     Ok(Opened {
         authority: embedded.clone(),
@@ -109,6 +113,8 @@ struct Embedded {
     pins: Pins,
     clock: Clock,
     opened: Shared<CaDirectory>,
+    /// Set once it was told that the CA is new.
+    told: AtomicBool,
 }
 
 impl Embedded {
@@ -120,6 +126,20 @@ impl Embedded {
                 CaDirectory::open(&self.dir)
             }
             .map_err(CaError::into_authority_error)
+        })
+    }
+
+    /// For the first order alone: one that made the CA may have been meant for another.
+    fn new(&self, ca: &CaDirectory) -> Option<Finding> {
+        let tells = ca.is_new() && !self.told.swap(true, Ordering::Relaxed);
+        tells.then(|| {
+            let (dir, root) = (shown(&self.dir), shown(&self.dir.join(directory::ROOT)));
+            Finding::note(MADE, format!("there was no CA in {dir}: a new one was made"))
+                .fact("directory", dir)
+                .fact("root", root.as_str())
+                .hint(format!(
+                    "services must trust its root, {root}; if a CA should have been there, correct the directory (--ca-dir, or dir in the file), and set create = false"
+                ))
         })
     }
 
@@ -148,7 +168,7 @@ impl Authority for Embedded {
             ],
             anchors: vec![ca.root().der().to_vec()],
             date: None,
-            findings: granted.findings,
+            findings: granted.findings.into_iter().chain(self.new(&ca)).collect(),
         })
     }
 

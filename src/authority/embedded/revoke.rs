@@ -21,7 +21,7 @@ use crate::authority::Reason;
 use crate::authority::revocation::PASSIVE;
 use crate::finding::{Finding, rfc3339};
 use crate::image::{self, Mode};
-use crate::pki::crl::{self, Crl};
+use crate::pki::crl::RevocationList;
 use crate::pki::{Certificate, pem};
 
 pub(super) const LOG: &str = "revoked.jsonl";
@@ -120,13 +120,20 @@ impl CaDirectory {
     fn publish(&self, revoked: &[RevokedEntry], now: OffsetDateTime) -> Result<(), CaError> {
         let next_update = self.intermediate().window().not_after;
         let mut number = u64::try_from(revoked.len()).unwrap_or(u64::MAX);
-        if let Some((der, last)) = self.published() {
+        let published = self.published();
+        if let Some((list, last)) = published
+            .as_ref()
+            .and_then(|list| Some((list, list.said()?)))
+        {
             let is_whole = last.revoked == revoked.len() && last.next_update == Some(next_update);
-            if is_whole && crl::is_signed_by(&der, self.intermediate()) {
+            if is_whole && list.is_signed_by(self.intermediate()) {
                 return Ok(());
             }
             // RFC 5280 section 5.2.3: no number twice.
-            let last = last.number.and_then(|number| number.parse::<u64>().ok());
+            let last = last
+                .number
+                .as_ref()
+                .and_then(|number| number.parse::<u64>().ok());
             number = number.max(last.map_or(0, |last| last.saturating_add(1)));
         }
         let signing = |error: rcgen::Error| CaError::Signing(error.to_string());
@@ -144,10 +151,10 @@ impl CaDirectory {
     }
 
     /// The list that is there, if it is one.
-    fn published(&self) -> Option<(Vec<u8>, Crl)> {
+    fn published(&self) -> Option<RevocationList> {
         let text = fs::read(self.path().join(LIST)).ok()?;
         match pem::decode(&text).ok()?.into_iter().next()? {
-            pem::Block::Crl(der) => Crl::from_der(&der).map(|crl| (der, crl)),
+            pem::Block::Crl(der) => Some(RevocationList::new(der)),
             _ => None,
         }
     }

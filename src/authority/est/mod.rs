@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use self::session::Session;
 use self::settings::{Checked, Words};
+use super::clock::Clock;
 use super::shared::Shared;
 use super::{
     Ability, Asking, Authority, AuthorityError, Concurrent, Conversation, Current, Depth, Entry,
@@ -20,7 +21,7 @@ use super::{
 use crate::finding::Finding;
 use crate::net::{ClientCertificate, Repeat, Request, Response};
 use crate::outcome::AuthorityPlace;
-use crate::pki::pem;
+use crate::pki::{Certificate, pem};
 use crate::secret::Secret;
 
 /// The row of the catalogue.
@@ -39,6 +40,7 @@ const USUAL_WAIT: Duration = Duration::from_secs(5);
 fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
     let est = Arc::new(Est {
         settings: Checked::read(settings)?,
+        clock: Clock::of_run(settings),
         session: Shared::default(),
     });
     Ok(Opened {
@@ -54,6 +56,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
 /// An EST server and what has been learnt from it.
 struct Est {
     settings: Checked,
+    clock: Clock,
     session: Shared<Session>,
 }
 
@@ -62,6 +65,19 @@ impl Est {
     fn session(&self, deadline: Instant) -> Result<Arc<Session>, AuthorityError> {
         self.session
             .get(|| Session::open(&self.settings, None, deadline))
+    }
+
+    /// Whichever of its issuers signs, the certificate ends with the last of them.
+    fn ends_first(&self, session: &Session, order: &Order) -> Option<Finding> {
+        let issuers = session.cacerts.issuers.iter();
+        let last = issuers
+            .filter_map(|der| Certificate::from_der(der.as_slice()).ok())
+            .max_by_key(|issuer| issuer.window().not_after)?;
+        let now = self.clock.now();
+        let wanted = now + order.ttl.unwrap_or_default().duration();
+        let ends = last.window().not_after;
+        let issuer = format!("the CA's intermediate \"{}\"", last.title());
+        (ends < wanted).then(|| answer::ends_first(&issuer, ends, now, wanted))
     }
 }
 
@@ -122,9 +138,10 @@ impl Preflight for Est {
             return Err(session.turned_down("GET csrattrs", &request, &response));
         }
         let mut findings: Vec<Finding> = wanted(&response, order).into_iter().collect();
+        findings.extend(self.ends_first(&session, order));
         let looked_at = [
             "TLS and trust",
-            "CA certificates",
+            "CA certificates and their ends",
             "what it wants in requests",
         ];
         let date = response.date.or(session.cacerts.date);

@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use super::{nothing, read, trust_not_checked};
 use crate::finding::Finding;
 use crate::outcome::Report;
+use crate::pki::crl::RevocationList;
 use crate::pki::{Anchors, Certificate, Chain};
 use crate::verify::{self, Evidence, Policy};
 
@@ -166,7 +167,7 @@ struct Gate<'a> {
     policy: &'a Policy,
     anchors: Option<&'a Anchors>,
     /// DER revocation lists.
-    crls: &'a [Vec<u8>],
+    crls: &'a [RevocationList],
 }
 
 impl Gate<'_> {

@@ -13,6 +13,7 @@ use super::{
 use crate::finding::{Code, Finding, Severity};
 use crate::image::{self, ImageError, ImagePath, ImageRoot, Places};
 use crate::outcome::{AuthorityPlace, Change, IdentityReport, Outcome, PlacementReport, Report};
+use crate::pki::crl::RevocationList;
 use crate::pki::{Anchors, Certificate, Chain, Floor, PrivateKey};
 use crate::record::{self, DIRECTORY, Record, RecordedPlacement};
 use crate::span::Span;
@@ -110,7 +111,7 @@ fn unrecorded(identity: &str, recorded: &[String]) -> Finding {
 struct Identity<'a> {
     image: &'a ImageRoot,
     /// DER revocation lists.
-    crls: &'a [Vec<u8>],
+    crls: &'a [RevocationList],
     record: Record,
     findings: Vec<Finding>,
     placements: Vec<PlacementReport>,
@@ -131,7 +132,7 @@ impl<'a> Identity<'a> {
         image: &'a ImageRoot,
         expected: &Expected,
         anchors: Option<Anchors>,
-        crls: &'a [Vec<u8>],
+        crls: &'a [RevocationList],
         policy: &Policy,
         report: &mut Report,
     ) {

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::finding::{Code, Finding, Severity};
 use crate::os_error;
 use crate::pki::certificate::KeyFacts;
+use crate::pki::crl::{Crl, RevocationList};
 use crate::pki::csr::Csr;
 use crate::pki::key::KeyError;
 use crate::pki::pem::{self, Block};
@@ -122,8 +123,7 @@ pub(super) struct Content {
     marks: Vec<(usize, Marks)>,
     /// Read only where a key is wanted.
     keys: Vec<Zeroizing<Vec<u8>>>,
-    /// DER.
-    pub(super) crls: Vec<Vec<u8>>,
+    pub(super) crls: Vec<RevocationList>,
 }
 
 impl Content {
@@ -166,7 +166,7 @@ pub(super) fn content(bytes: &[u8]) -> Result<Content, Fault> {
                 continue;
             }
             Block::Crl(der) => {
-                content.crls.push(der);
+                content.crls.push(RevocationList::new(der));
                 continue;
             }
             _ => continue,
@@ -189,8 +189,8 @@ fn der(bytes: &[u8]) -> Result<Content, Fault> {
         Ok(certificate) => content.certificates.push((certificate, 1)),
         Err(error) => match PrivateKey::from_der(bytes) {
             Ok(_) => content.keys.push(bytes.to_vec().into()),
-            Err(_) if crate::pki::path::usable_crl(bytes).is_ok() => {
-                content.crls.push(bytes.to_vec())
+            Err(_) if Crl::from_der(bytes).is_some() => {
+                content.crls.push(RevocationList::new(bytes.to_vec()));
             }
             // Nothing for us, as in PEM.
             Err(_) if holds_no_certificate(bytes) => {}
@@ -335,7 +335,7 @@ pub(super) fn anchors(
 const CLEAR_MARKS: &str = "`openssl x509 -in FILE -clrtrust -out NEW` makes a plain CERTIFICATE of a TRUSTED CERTIFICATE, if it is to be trusted";
 
 /// The revocation lists of several files; faults go to `findings`.
-pub(super) fn crls(paths: &[PathBuf], findings: &mut Vec<Finding>) -> Vec<Vec<u8>> {
+pub(super) fn crls(paths: &[PathBuf], findings: &mut Vec<Finding>) -> Vec<RevocationList> {
     let mut crls = Vec::new();
     for path in paths {
         let Some(content) = file(path, findings) else {

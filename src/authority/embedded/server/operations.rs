@@ -162,7 +162,7 @@ impl Operations {
     fn own_certificate<'a>(&self, asked: &'a Asked) -> Option<&'a Certificate> {
         let (leaf, others) = asked.client.split_first()?;
         let now = (self.config.clock)();
-        validate(leaf, others, &self.own, now, Usage::Client, &[])
+        validate(leaf, others, &self.own, now, Usage::Client)
             .is_ok()
             .then_some(leaf)
     }
