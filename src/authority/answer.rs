@@ -240,7 +240,7 @@ pub fn ends_first(
     .instant("issuer_not_after", ends)
     .instant("would_have_ended", wanted)
     .fact(foresight::MOST_GRANTED, (ends - now).whole_seconds().max(0))
-    .hint("have the issuer renewed, or ask for a shorter ttl: as it is, the CA shortens it or refuses")
+    .hint("have the issuer renewed: as it is, the CA shortens or refuses what would outlast it")
 }
 
 /// RFC 7617, as schemes are compared: in any case.

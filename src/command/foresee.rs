@@ -229,9 +229,6 @@ pub fn shortened(identity: &Identity, said: &[Finding]) -> Option<Finding> {
     // An issuer that ends then is what has to be changed, beside any limit.
     let (most, is_setting, limit) =
         limits.min_by_key(|(most, is_setting, _)| (*most, *is_setting))?;
-    let found = verify::lifetime_limit(Span::seconds(most), identity.ttl, &identity.policy)?;
-    match is_setting || limit.hint.is_empty() {
-        true => Some(found),
-        false => Some(found.hint(format!("nothing was requested: {}", limit.hint))),
-    }
+    let cure = Some(limit.hint.as_str()).filter(|hint| !is_setting && !hint.is_empty());
+    verify::lifetime_limit(Span::seconds(most), identity.ttl, &identity.policy, cure)
 }

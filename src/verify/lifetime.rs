@@ -95,7 +95,12 @@ fn what_to_raise(case: &Case<'_>) -> String {
 }
 
 /// An order would be shortened to `most`, where that is not accepted.
-pub(super) fn limit(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
+pub(super) fn limit(
+    most: Span,
+    asked: Option<Span>,
+    policy: &Policy,
+    cure: &str,
+) -> Option<Finding> {
     let asked = asked?;
     if policy.on_shortened == OnShortened::Warn || most.duration() + ROUNDING >= asked.duration() {
         return None;
@@ -108,7 +113,7 @@ pub(super) fn limit(most: Span, asked: Option<Span>, policy: &Policy) -> Option<
         .fact("asked_seconds", asked.as_seconds())
         .fact("granted_seconds", most.as_seconds())
         .hint(format!(
-            "nothing was requested: raise the limit at the CA, or ask for a ttl of at most {most}; on_shortened = \"warn\" accepts less as long as the floor holds"
+            "nothing was requested: {cure}, or ask for a ttl of at most {most}; on_shortened = \"warn\" accepts less as long as the floor holds"
         )),
     )
 }

@@ -241,9 +241,15 @@ pub fn clock(offset: Duration, policy: &Policy, now: OffsetDateTime) -> Option<F
 }
 
 /// Holds what an authority will grant at most, as it says before an order, against the lifetime and
-/// the floor asked for.
-pub fn lifetime_limit(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
-    lifetime::limit(most, asked, policy).or_else(|| window::limit(most, asked, policy))
+/// the floor asked for. `cure` is what would have it grant more, where that is no limit.
+pub fn lifetime_limit(
+    most: Span,
+    asked: Option<Span>,
+    policy: &Policy,
+    cure: Option<&str>,
+) -> Option<Finding> {
+    let cure = cure.unwrap_or("raise the limit at the CA");
+    lifetime::limit(most, asked, policy, cure).or_else(|| window::limit(most, asked, policy, cure))
 }
 
 /// How a run ends with these findings: [`Outcome::Window`] when every error is about the window,

@@ -153,7 +153,12 @@ fn below_floor(case: &Case<'_>) -> Vec<Finding> {
 }
 
 /// A certificate of at most `most` cannot reach the floor.
-pub(super) fn limit(most: Span, asked: Option<Span>, policy: &Policy) -> Option<Finding> {
+pub(super) fn limit(
+    most: Span,
+    asked: Option<Span>,
+    policy: &Policy,
+    cure: &str,
+) -> Option<Finding> {
     let floor = policy.floor.as_ref()?;
     let granted = asked.map_or(most, |asked| asked.min(most));
     let required = floor.required(granted.duration());
@@ -170,7 +175,7 @@ pub(super) fn limit(most: Span, asked: Option<Span>, policy: &Policy) -> Option<
         .fact("required_seconds", required.as_seconds())
         .fact("floor", floor.to_string())
         .fact("floor_from", policy.floor_origin.as_str())
-        .hint("nothing was requested: raise the limit at the CA, or lower the floor")
+        .hint(format!("nothing was requested: {cure}, or lower the floor"))
     })
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use certbake::authority::embedded::{CaDirectory, CaError, NewCa};
 use certbake::authority::{AuthorityError, Depth};
+use certbake::finding::Finding;
 use certbake::outcome::Outcome;
 use certbake::pki::{KeyAlgorithm, PrivateKey};
 
@@ -31,7 +32,9 @@ fn the_first_order_makes_a_ca_and_its_certificate_leads_to_the_root() {
     assert_eq!(facts.window.not_before, NOW - time::Duration::MINUTE);
     assert_eq!(facts.window.not_after, NOW + time::Duration::days(7));
     assert_eq!(facts.serial.len(), 32);
-    assert_eq!(issued.findings, []);
+    assert_eq!(codes(&issued.findings), ["embedded-ca-made"]);
+    let root = dir.join("root.pem").display().to_string();
+    assert_eq!(issued.findings[0].facts["root"], root);
 
     let log = CaDirectory::open(&dir).unwrap().log().read().unwrap();
     let entries = log.entries;
@@ -39,6 +42,30 @@ fn the_first_order_makes_a_ca_and_its_certificate_leads_to_the_root() {
     assert_eq!(entries[0].serial, facts.serial);
     assert_eq!(entries[0].requester, "local");
     assert_eq!(entries[0].not_after, "2026-06-08T12:00:00Z");
+}
+
+#[test]
+fn that_the_ca_is_new_is_told_once_and_foretold() {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("ca");
+    let opened = open(&dir, "");
+    let order = || order(&key(), Some(days(7)));
+    let preflight = opened.preflight.unwrap();
+    let foretold = || preflight.preflight(&order(), Depth::Whole).unwrap();
+    let there_is_none = format!(
+        "there is no CA in {}: the first order makes one",
+        dir.display()
+    );
+    assert_eq!(foretold()[0].summary, there_is_none);
+    assert!(!dir.exists(), "a preflight makes nothing");
+    let told = || codes_of(opened.authority.issue(&order()).unwrap().findings);
+    assert_eq!(told(), ["embedded-ca-made"]);
+    assert_eq!(told(), [""; 0]);
+    assert_eq!(foretold()[0].summary, "the CA answers");
+}
+
+fn codes_of(findings: Vec<Finding>) -> Vec<String> {
+    codes(&findings).into_iter().map(str::to_owned).collect()
 }
 
 #[test]
@@ -116,7 +143,10 @@ fn a_longer_lifetime_than_allowed_is_shortened_and_said() {
         .authority
         .issue(&order(&key, Some(days(30))))
         .unwrap();
-    assert_eq!(codes(&issued.findings), ["lifetime-capped"]);
+    assert_eq!(
+        codes(&issued.findings),
+        ["lifetime-capped", "embedded-ca-made"]
+    );
     let end = leaf(&issued, key).window().not_after;
     assert_eq!(end, NOW + time::Duration::days(10));
 }

@@ -23,6 +23,7 @@ fn lab(names: &[&str]) -> Lab {
         );
     }
     lab.write("certbake.toml", &text);
+    lab.make_ca();
     lab
 }
 

@@ -212,6 +212,7 @@ fn every_key_algorithm_is_issued_and_its_key_is_read_by_others() {
 fn a_key_store_that_java_could_not_open_is_warned_of() {
     let lab = Lab::new();
     lab.write("certbake.toml", "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\nplacements.pkcs12 = { path = \"/app.p12\", password = \"env:STORE\" }\n");
+    lab.make_ca();
     for (password, codes) in [
         ("pässword", &["pkcs12-password-not-ascii"][..]),
         ("password", &[]),

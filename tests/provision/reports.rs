@@ -130,6 +130,7 @@ fn a_report_is_as_wide_as_the_terminal() {
 #[test]
 fn a_report_goes_through_devices_and_descriptors_and_replaces_none() {
     let lab = Lab::new();
+    lab.make_ca();
     // As /dev/stdout is made.
     std::os::unix::fs::symlink("/proc/self/fd/1", lab.path("stdout")).unwrap();
     let run = lab

@@ -58,6 +58,11 @@ impl Lab {
         Run::of(self.command(arguments).output().unwrap())
     }
 
+    /// The CA, made before the first order.
+    pub fn make_ca(&self) {
+        self.run(&["ca", "init", "--ca-dir", "ca"]).ends_with(0);
+    }
+
     /// `provision` with the embedded CA and a JSON report, plus `more`.
     pub fn provision(&self, more: &[&str]) -> Run {
         self.run(&[EMBEDDED, &["--report", "json"], more].concat())

@@ -34,19 +34,26 @@ impl ServedCa {
     }
 
     pub fn with_password(secret: &str) -> Self {
+        Self::with(secret, &[])
+    }
+
+    /// Whose intermediate lasts so long, such as `10d`.
+    pub fn lasting(lifetime: &str) -> Self {
+        Self::with(PASSWORD, &["--intermediate-lifetime", lifetime])
+    }
+
+    fn with(secret: &str, words: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let ca = directory.path().join("ca");
-        run(
-            CERTBAKE,
-            [
-                "ca",
-                "init",
-                "--ca-dir",
-                ca.to_str().unwrap(),
-                "--name",
-                "Lab",
-            ],
-        );
+        let init = [
+            "ca",
+            "init",
+            "--ca-dir",
+            ca.to_str().unwrap(),
+            "--name",
+            "Lab",
+        ];
+        run(CERTBAKE, init.iter().chain(words));
         let password = directory.path().join("password");
         write_secret(&password, secret);
         let port = free_port();

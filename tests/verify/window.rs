@@ -73,6 +73,24 @@ fn an_intermediate_that_ends_first_limits_the_window_and_is_named() {
     assert_eq!(verdict.outcome(), Outcome::Window);
 }
 
+/// As a CA leaves it that cuts what it issues down to its own end.
+#[test]
+fn of_links_that_end_together_the_intermediate_is_what_limits() {
+    let root = Authority::root("Lab Root");
+    let issuing = root.intermediate_with("Lab Issuing", window(-DAY, 5 * DAY));
+    let scene = Scene::of(root, issuing, window(Duration::ZERO, 5 * DAY));
+    let verdict = scene.judge();
+    assert_eq!(
+        codes(&verdict),
+        ["window-below-floor", "lifetime-shortened"]
+    );
+    for finding in &verdict.findings {
+        let what = "renew the intermediate \"Lab Issuing\" at the CA: no ttl can outlast it";
+        assert!(finding.hint.starts_with(what), "{}", finding.hint);
+    }
+    assert_eq!(verdict.findings[0].facts["limited_by"], "Lab Issuing");
+}
+
 #[test]
 fn a_floor_of_stated_facts_is_printed_as_their_sum() {
     let mut scene = Scene::right();

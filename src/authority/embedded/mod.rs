@@ -195,31 +195,34 @@ fn unwritable(error: ImageError) -> AuthorityError {
 /// A CA that is not there yet will be made by the order, and has little to tell before.
 impl Preflight for Embedded {
     fn preflight(&self, order: &Order, depth: Depth) -> Result<Vec<Finding>, AuthorityError> {
-        let (mut findings, looked_at) = match CaDirectory::open(&self.dir) {
+        let (mut findings, answer) = match CaDirectory::open(&self.dir) {
             Ok(ca) => {
                 image::can_append(ca.log().path()).map_err(unwritable)?;
                 let mut foreseen = ca
                     .foresee(&self.terms(order))
                     .map_err(|error| error.into_authority_error(&self.dir))?;
                 foreseen.extend(self.pins.against(&ca));
-                (foreseen, "its keys and certificates, its longest lifetime")
+                let looked_at = "its keys and certificates, its longest lifetime";
+                (foreseen, foresight::answers("", None, &[looked_at]))
             }
             Err(CaError::Missing { .. }) if self.create => {
                 let there = [Some(&*self.dir), self.dir.parent()];
                 let there = there.into_iter().flatten().find(|path| path.exists());
                 image::can_write(there.unwrap_or(&self.dir)).map_err(unwritable)?;
                 let new = self.pins.against_new(&self.dir);
-                (
-                    new.map_err(CaError::into_authority_error)?
-                        .into_iter()
-                        .collect(),
-                    "its directory, where the first order makes the CA",
-                )
+                let new = new.map_err(CaError::into_authority_error)?;
+                let looked_at = "its directory, where the first order makes the CA";
+                let mut answer = foresight::answers("", None, &[looked_at]);
+                answer.summary = format!(
+                    "there is no CA in {}: the first order makes one",
+                    shown(&self.dir)
+                );
+                (new.into_iter().collect(), answer)
             }
             Err(error) => return Err(error.into_authority_error()),
         };
         if depth == Depth::Whole {
-            findings.push(foresight::answers("", None, &[looked_at]));
+            findings.push(answer);
         }
         Ok(findings)
     }
