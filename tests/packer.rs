@@ -5,6 +5,7 @@
 mod servers;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -47,6 +48,16 @@ fn a_mounted_root_is_baked_and_packed() {
         "app-server"
     );
     build.assert_password_nowhere();
+    // It holds the key.
+    let mode = fs::metadata(build.image()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    // Nothing of it is left for the next step to take, once a build fails.
+    build.raise_the_floor();
+    build.assert_failed_with_3(&build.mounted_root());
+    for left in ["app-server.tar", "app-server.tar.json"] {
+        assert!(!build.path(left).exists(), "{left} is of the build before");
+    }
 }
 
 #[test]
@@ -154,6 +165,14 @@ impl Build {
             .replace(user, &format!("{:?}", est::USER));
         fs::write(self.path("certbake.toml"), config).unwrap();
         fs::copy(&self.server.anchors, self.path("ca.pem")).unwrap();
+    }
+
+    /// Beyond the life of the CA.
+    fn raise_the_floor(&self) {
+        let config = fs::read_to_string(self.path("certbake.toml")).unwrap();
+        let raised = config.replace("min_validity = \"21d\"", "min_validity = \"90d\"");
+        assert_ne!(config, raised);
+        fs::write(self.path("certbake.toml"), raised).unwrap();
     }
 
     /// An image in which the names of the example stand for [`owner_of_the_key`].

@@ -38,14 +38,20 @@ build {
   # shell that Packer starts, where every user of this machine can read it.
   provisioner "shell-local" {
     inline = [
+      "rm -f '${var.image}' '${var.image}.json'", # of an earlier build
       "certbake provision --config '${path.root}/certbake.toml' --root '${var.root}' --record '${var.image}.json'",
     ]
   }
 
   # Reached only when the certificate is good for long enough: a failed build has no image. Owners are packed as
   # the image's own numbers, not as what this machine calls them: unpacked elsewhere, such a name may be another's.
-  # Unpack with the same options, and `--xattrs-include='*'`.
+  # Unpack with the same options, and `--xattrs-include='*'`. The tar file holds the private key: nobody else may
+  # read it, and it has its name once it is complete.
   post-processor "shell-local" {
-    inline = ["tar -C '${var.root}' --numeric-owner --acls --selinux --xattrs -cf '${var.image}' ."]
+    inline = [
+      "umask 077",
+      "tar -C '${var.root}' --numeric-owner --acls --selinux --xattrs -cf '${var.image}.part' .",
+      "mv '${var.image}.part' '${var.image}'",
+    ]
   }
 }

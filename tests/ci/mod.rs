@@ -79,6 +79,8 @@ impl Project {
         let unpacked = self.path("unpacked");
         fs::create_dir(&unpacked).unwrap();
         let (image, to) = (self.path("image.tar"), unpacked.to_str().unwrap());
+        let mode = fs::metadata(&image).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600, "others can read the key in it");
         let options = ["--numeric-owner", "--acls", "--selinux", "--xattrs"];
         let all = ["--xattrs-include=*", "-xpf", image.to_str().unwrap()];
         self.run_as_the_job(&[&["tar"], &options[..], &all, &["-C", to]].concat());
