@@ -164,6 +164,60 @@ fn completions_are_written_for_every_shell() {
     assert!(checked.success(), "bash cannot read its completions");
 }
 
+/// What bash offers behind these words, of which the last is begun.
+fn offered(words: &[&str]) -> Vec<String> {
+    let script = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(script.path(), certbake(&["completions", "bash"])).unwrap();
+    let ask = r#"source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+        _certbake "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"; printf '%s\n' "${COMPREPLY[@]}""#;
+    let output = Command::new("bash")
+        .args(["--norc", "-c", ask, "bash"])
+        .arg(script.path())
+        .arg("certbake")
+        .args(words)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_shell_offers_the_values_that_a_flag_takes() {
+    for (words, values) in [
+        (
+            &["provision", "--ca", "e"][..],
+            &["ejbca", "embedded", "est", "exec"][..],
+        ),
+        (
+            &["provision", "--key-algorithm", "ecdsa"],
+            &["ecdsa-p256", "ecdsa-p384"],
+        ),
+        (&["provision", "--on-shortened", ""], &["fail", "warn"]),
+        (&["check", "--usage", "s"], &["server"]),
+        (&["check", "--report", "j"], &["json", "junit"]),
+        (&["revoke", "--reason", "key"], &["key-compromise"]),
+        (&["docs", "window"], &["window-below-floor"]),
+        (&["authorities", "vau"], &["vault"]),
+    ] {
+        assert_eq!(offered(words), values, "{words:?}");
+    }
+}
+
+#[test]
+fn every_man_page_has_the_variables_and_the_exit_codes() {
+    let page = certbake(&["man", "provision"]);
+    assert!(page.contains("CERTBAKE_MIN_VALIDITY"), "{page}");
+    for command in COMMANDS {
+        let page = certbake(&["man", &command.join("-")][..1 + usize::from(!command.is_empty())]);
+        assert_eq!(
+            page.matches(".SH \"EXIT STATUS\"\nExit codes: 0 ok")
+                .count(),
+            1,
+            "{page}"
+        );
+    }
+}
+
 #[test]
 fn an_editor_marks_the_values_that_the_program_refuses() {
     let schema: serde_json::Value = serde_json::from_str(&certbake(&["schema", "config"])).unwrap();

@@ -1,18 +1,10 @@
-//! What the program writes of itself: completions, man pages, JSON Schemas. The copies in `docs/` are
-//! compared with these by a test.
+//! What the program writes of itself: man pages, JSON Schemas. The copies in `docs/` are compared with these
+//! by a test.
 
 use clap::{Args as ClapArgs, CommandFactory, ValueEnum};
-use clap_complete::Shell;
 
-use super::Cli;
+use super::{Cli, EXIT_CODES};
 use crate::cli::schema;
-
-/// Write shell completions
-#[derive(ClapArgs, Clone, Debug)]
-pub struct Completions {
-    /// For which shell
-    pub shell: Shell,
-}
 
 /// Write a man page
 #[derive(ClapArgs, Clone, Debug)]
@@ -40,14 +32,6 @@ pub enum Document {
     Inspection,
 }
 
-impl Completions {
-    pub fn text(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "certbake", &mut out);
-        out
-    }
-}
-
 impl Man {
     /// `None` when there is no such command. A nested one is asked for as `ca-serve` or `ca serve`.
     pub fn text(&self) -> Option<Vec<u8>> {
@@ -65,12 +49,22 @@ impl Man {
             title = format!("{title}-{name}");
             command = below.clone();
         }
-        let mut out = Vec::new();
+        let mut page = Vec::new();
         clap_mangen::Man::new(command.name(leak(title)))
-            .render(&mut out)
+            .render(&mut page)
             .ok()?;
-        Some(out)
+        Some(with_exit_status(&String::from_utf8_lossy(&page)).into_bytes())
     }
+}
+
+/// What clap calls extra is of every command, under the name that man pages have for it.
+fn with_exit_status(page: &str) -> String {
+    const EXTRA: &str = ".SH EXTRA\n";
+    const STATUS: &str = ".SH \"EXIT STATUS\"\n";
+    if page.contains(EXTRA) {
+        return page.replace(EXTRA, STATUS);
+    }
+    format!("{page}{STATUS}{}\n", EXIT_CODES.replace('-', "\\-"))
 }
 
 /// clap wants names that live as long as the program; one is made per run.

@@ -3,6 +3,7 @@
 pub mod authorities;
 pub mod ca;
 pub mod check;
+pub mod completions;
 pub mod docs;
 pub mod doctor;
 pub mod generated;
@@ -14,6 +15,10 @@ pub mod shared;
 
 use clap::{Parser, Subcommand};
 
+const EXIT_CODES: &str = "\
+Exit codes: 0 ok, 2 usage, 3 window below the floor, 4 flawed, 5 refused, 6 unreachable, 7 image.
+`certbake docs exit-codes` has them all.";
+
 /// Bake fresh mTLS client certificates into machine images; fail the build if they would not last
 #[derive(Debug, Parser)]
 #[command(
@@ -22,8 +27,7 @@ use clap::{Parser, Subcommand};
     max_term_width = 100,
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    after_help = "Exit codes: 0 ok, 2 usage, 3 window below the floor, 4 flawed, 5 refused, 6 unreachable, 7 image.\n\
-                  `certbake docs exit-codes` has them all."
+    after_help = EXIT_CODES
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -53,7 +57,7 @@ pub enum Verb {
     /// Show a page of the documentation: on a finding, on a kind of CA, a guide
     Docs(docs::Args),
     /// Write shell completions
-    Completions(generated::Completions),
+    Completions(completions::Args),
     /// Write a man page
     Man(generated::Man),
     /// Write a JSON Schema, for editors and for programs that read what certbake writes

@@ -31,6 +31,7 @@ use crate::net::OnWait;
 use crate::secret_source::SecretSource;
 use crate::span::Span;
 use draft::{Draft, origin_of};
+pub use overlay::{ON_SHORTENED, USAGES};
 
 /// The file that is read when none is named.
 const DEFAULT_CONFIG: &str = "certbake.toml";

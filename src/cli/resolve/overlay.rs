@@ -49,7 +49,9 @@ pub fn apply(
 }
 
 /// The usages by the words for them.
-pub(super) const USAGES: &[(&str, Usage)] = &[("client", Usage::Client), ("server", Usage::Server)];
+pub const USAGES: &[(&str, Usage)] = &[("client", Usage::Client), ("server", Usage::Server)];
+pub const ON_SHORTENED: &[(&str, OnShortened)] =
+    &[("fail", OnShortened::Fail), ("warn", OnShortened::Warn)];
 
 fn subject(draft: &mut Draft<'_>, args: &Args, matches: &ArgMatches) -> Result<(), UsageError> {
     let words = &args.subject;
@@ -113,12 +115,7 @@ fn policy(draft: &mut Draft<'_>, args: &Args, matches: &ArgMatches) -> Result<()
         identity.use_by = None;
     }
     if let Some(text) = &words.on_shortened {
-        identity.on_shortened = Some(one_of(
-            matches,
-            "on_shortened",
-            text,
-            &[("fail", OnShortened::Fail), ("warn", OnShortened::Warn)],
-        )?);
+        identity.on_shortened = Some(one_of(matches, "on_shortened", text, ON_SHORTENED)?);
     }
     for key in [
         "ttl",
