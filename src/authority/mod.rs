@@ -26,6 +26,7 @@ mod step_ca;
 mod vault;
 mod waits;
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -155,6 +156,8 @@ pub struct Opened {
     pub finish: Option<Arc<dyn Finish>>,
     /// Where its secrets come from, for a CI runner that is to hide them.
     pub secrets: Vec<SecretSource>,
+    /// The directory of the keys with which it signs, where they are on this machine.
+    pub keys_in: Option<PathBuf>,
 }
 
 /// Why no certificate came. The finding carries the words, the facts and the hint.

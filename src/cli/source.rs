@@ -75,6 +75,12 @@ impl Source {
         }
     }
 
+    /// A key for messages about another: `ca.lab.client_key (certbake.toml:7)`.
+    pub fn named(&self, keys: &[&str]) -> String {
+        let line = self.line(keys).unwrap_or(1);
+        format!("{} ({}:{line})", keys.join("."), self.path.display())
+    }
+
     /// The line of a key, from 1; of the deepest table on its path where it is absent.
     pub fn line(&self, keys: &[&str]) -> Option<usize> {
         let mut table = self.lines.get_or_init(|| Lines::of(&self.text));

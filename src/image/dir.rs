@@ -42,6 +42,10 @@ impl Dir {
         }
     }
 
+    pub(super) const fn descriptor(&self) -> &OwnedFd {
+        &self.fd
+    }
+
     pub(super) fn path(&self) -> &str {
         &self.path
     }

@@ -1,14 +1,15 @@
 //! Files that are named by the host's paths and could be files of the image all the same: a report or
-//! a copy of a record must not replace what is baked.
+//! a copy of a record must not replace what is baked, nor what is baked what the run reads.
 
-use std::path::{Component, Path};
+use std::os::fd::AsFd;
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
 use super::path::ImagePath;
 use super::places::Places;
 use super::root::ImageRoot;
-use super::stat::Identity;
+use super::stat::{Identity, Stat};
 
 /// Where a file is or would be, in the host's eyes: a directory that exists, and the components below it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,17 +22,10 @@ impl HostPlace {
     /// `None` where nothing can be said of it.
     pub fn of(path: &Path) -> Option<Self> {
         let path = std::path::absolute(path).ok()?;
-        let directory = path.parent()?;
-        let base = directory.ancestors().find(|above| above.exists())?;
-        let below = path.strip_prefix(base).ok()?.components();
-        let below = below.map(|component| match component {
-            Component::Normal(name) => name.to_str().map(str::to_owned),
-            _ => None,
-        });
-        let found = statx(CWD, base, AtFlags::empty(), StatxFlags::INO).ok()?;
+        let (base, below) = existing(path.parent()?, &path)?;
         Some(Self {
-            base: (found.stx_dev_major, found.stx_dev_minor, found.stx_ino),
-            below: below.collect::<Option<_>>()?,
+            base: identity(CWD, base)?,
+            below,
         })
     }
 
@@ -58,11 +52,111 @@ impl HostPlace {
     /// Where `path` leads in an image; `None` where it leads nowhere.
     pub fn in_image(places: &mut Places<'_>, path: &ImagePath) -> Option<Self> {
         let place = places.locate(path).ok()?;
-        let mut below = place.missing;
-        below.push(place.name);
         Some(Self {
             base: place.dir.identity().ok()?,
-            below,
+            below: place.below(),
         })
     }
+}
+
+/// A file that is about to be replaced: its place, the file that is there now, and the directories above.
+#[derive(Clone, Debug)]
+pub struct Target {
+    place: HostPlace,
+    file: Option<Identity>,
+    /// From the place's own upwards.
+    above: Vec<Identity>,
+}
+
+impl Target {
+    /// `None` where nothing can be said of it.
+    pub fn of(path: &Path) -> Option<Self> {
+        let absolute = std::path::absolute(path).ok()?;
+        let (base, _) = existing(absolute.parent()?, &absolute)?;
+        Some(Self {
+            place: HostPlace::of(path)?,
+            file: identity(CWD, path),
+            above: upwards(CWD, base),
+        })
+    }
+
+    /// Where `path` leads in an image; `None` where it leads nowhere.
+    pub fn in_image(places: &mut Places<'_>, path: &ImagePath) -> Option<Self> {
+        let place = places.locate(path).ok()?;
+        Some(Self {
+            place: HostPlace {
+                base: place.dir.identity().ok()?,
+                below: place.below(),
+            },
+            file: place.found.map(|stat| stat.identity()),
+            above: upwards(place.dir.descriptor(), Path::new(".")),
+        })
+    }
+
+    pub const fn place(&self) -> &HostPlace {
+        &self.place
+    }
+
+    /// Whether it is this file, by whatever name.
+    pub fn is(&self, path: &Path) -> bool {
+        let found = identity(CWD, path);
+        found.is_some() && found == self.file || HostPlace::of(path).as_ref() == Some(&self.place)
+    }
+
+    /// Whether it is in this directory, at any depth; the directory may not be there yet.
+    pub fn is_inside(&self, directory: &Path) -> bool {
+        let Ok(directory) = std::path::absolute(directory) else {
+            return false;
+        };
+        let Some((base, missing)) = existing(&directory, &directory) else {
+            return false;
+        };
+        let base = identity(CWD, base);
+        match missing.as_slice() {
+            [] => self.above.iter().any(|above| Some(*above) == base),
+            missing => Some(self.place.base) == base && self.place.below.starts_with(missing),
+        }
+    }
+}
+
+/// Whether a directory of the host is, or would be, part of an image.
+pub fn is_in_image(directory: &Path, root: &ImageRoot) -> bool {
+    let top = root.top().and_then(|top| top.identity()).ok();
+    let Ok(directory) = std::path::absolute(directory) else {
+        return false;
+    };
+    existing(&directory, &directory).is_some_and(|(base, _)| {
+        let mut above = upwards(CWD, base).into_iter();
+        above.any(|above| Some(above) == top)
+    })
+}
+
+/// The deepest directory that exists from `directory` up, and what `path` has below it.
+fn existing<'p>(directory: &'p Path, path: &Path) -> Option<(&'p Path, Vec<String>)> {
+    let base = directory.ancestors().find(|above| above.exists())?;
+    let below = path.strip_prefix(base).ok()?.components();
+    let below = below.map(|component| match component {
+        Component::Normal(name) => name.to_str().map(str::to_owned),
+        _ => None,
+    });
+    Some((base, below.collect::<Option<_>>()?))
+}
+
+fn identity(at: impl AsFd, path: &Path) -> Option<Identity> {
+    let found = statx(at, path, AtFlags::empty(), StatxFlags::INO).ok()?;
+    Some(Stat::from(found).identity())
+}
+
+/// A directory and all above it, as far as they may be looked at.
+fn upwards(at: impl AsFd, directory: &Path) -> Vec<Identity> {
+    let mut found = Vec::new();
+    let mut path: PathBuf = directory.to_owned();
+    while let Some(identity) = identity(&at, &path) {
+        if found.last() == Some(&identity) {
+            break;
+        }
+        found.push(identity);
+        path.push("..");
+    }
+    found
 }

@@ -35,6 +35,11 @@ impl Place {
             })
     }
 
+    /// What of the path is below the directory that exists.
+    pub(super) fn below(&self) -> Vec<String> {
+        self.missing.iter().chain([&self.name]).cloned().collect()
+    }
+
     /// What was found there, for reading.
     fn open(&self) -> Result<(File, Stat), ImageError> {
         match &self.found {

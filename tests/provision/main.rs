@@ -9,6 +9,7 @@ mod claims;
 mod discarded;
 mod flags;
 mod floors;
+mod inputs;
 mod landing;
 mod mistakes;
 mod reports;

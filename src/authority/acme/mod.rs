@@ -64,6 +64,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         preflight: Some(acme.clone()),
         revoke: Some(acme),
         finish: None,
+        keys_in: None,
     })
 }
 

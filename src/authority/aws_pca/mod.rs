@@ -56,6 +56,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         preflight: Some(pca.clone()),
         revoke: Some(pca),
         finish: None,
+        keys_in: None,
     })
 }
 

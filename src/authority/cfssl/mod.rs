@@ -49,6 +49,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         preflight: Some(cfssl.clone()),
         revoke: Some(cfssl),
         finish: None,
+        keys_in: None,
     })
 }
 

@@ -49,6 +49,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         preflight: Some(ejbca.clone()),
         revoke: Some(ejbca),
         finish: None,
+        keys_in: None,
     })
 }
 

@@ -84,9 +84,10 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
             reason: "the lifetime must be longer than 0s".to_owned(),
         });
     }
+    let dir = settings.directory.join(words.dir);
     let embedded = Arc::new(Embedded {
         name: settings.name.to_owned(),
-        dir: settings.directory.join(words.dir),
+        dir: dir.clone(),
         max_ttl: words.max_ttl,
         create: words.create,
         pins: Pins::read(settings),
@@ -101,6 +102,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         revoke: Some(embedded),
         finish: None,
         secrets: Vec::new(),
+        keys_in: Some(dir),
     })
 }
 

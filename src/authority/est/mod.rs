@@ -50,6 +50,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         preflight: Some(est),
         revoke: None,
         finish: None,
+        keys_in: None,
     })
 }
 

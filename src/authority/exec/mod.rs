@@ -50,6 +50,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         renew: Some(exec.clone()),
         preflight: Some(exec.clone()),
         finish: None,
+        keys_in: None,
         revoke: match &exec.settings.revoke {
             Some(_) => Some(exec),
             None => None,

@@ -53,6 +53,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         preflight: Some(cas.clone()),
         revoke: Some(cas),
         finish: None,
+        keys_in: None,
     })
 }
 

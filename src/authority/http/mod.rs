@@ -50,6 +50,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         },
         preflight: Some(http.clone()),
         finish: None,
+        keys_in: None,
         revoke: match &http.settings.revoke {
             Some(_) => Some(http),
             None => None,

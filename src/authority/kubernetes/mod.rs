@@ -54,6 +54,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         preflight: Some(kubernetes),
         revoke: None,
         finish: None,
+        keys_in: None,
     })
 }
 

@@ -57,6 +57,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         preflight: Some(step.clone()),
         revoke: Some(step),
         finish: None,
+        keys_in: None,
     })
 }
 

@@ -50,6 +50,7 @@ fn open(settings: &Settings<'_>) -> Result<Opened, SettingsError> {
         preflight: Some(vault.clone()),
         revoke: Some(vault.clone()),
         finish: Some(vault),
+        keys_in: None,
     })
 }
 

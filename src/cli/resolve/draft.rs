@@ -62,6 +62,22 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The setting itself, for messages about another: `--key`, or its key in the file with file and line.
+    /// A dotted key reaches into a table.
+    pub fn named(&self, key: &str) -> String {
+        match (self.origins.get(key), self.source) {
+            (Some(origin), _) => origin.clone(),
+            (None, Some(source)) => {
+                let keys: Vec<_> = ["identity", &self.name]
+                    .into_iter()
+                    .chain(key.split('.'))
+                    .collect();
+                source.named(&keys)
+            }
+            (None, None) => format!("--{}", key.replace(['_', '.'], "-")),
+        }
+    }
+
     /// An error about the value of `key`, wherever it was written. A dotted key reaches into a table.
     pub fn error(&self, key: &str, reason: impl Into<String>) -> UsageError {
         let top = key.split('.').next().unwrap_or(key);

@@ -5,6 +5,7 @@ mod authority;
 pub mod check;
 mod draft;
 mod identity;
+mod inputs;
 mod issuers;
 mod outside;
 mod overlay;
@@ -31,6 +32,7 @@ use crate::net::OnWait;
 use crate::secret_source::SecretSource;
 use crate::span::Span;
 use draft::{Draft, origin_of};
+use inputs::Input;
 pub use overlay::{ON_SHORTENED, USAGES};
 
 /// The file that is read when none is named.
@@ -117,7 +119,15 @@ fn identities(
         .map(|draft| identity::plan(draft, &mut authorities))
         .collect::<Result<Vec<_>, _>>()?;
     placements::no_two_share_a_path(&drafts, &identities)?;
-    outside::nothing_is_overwritten(args, &drafts, &identities, source.as_ref(), matches)?;
+    let config = source
+        .iter()
+        .map(|source| Input::configuration(&source.path));
+    let of_identities = drafts.iter().zip(&identities);
+    let inputs: Vec<_> = config
+        .chain(authorities.inputs().iter().cloned())
+        .chain(of_identities.flat_map(|(draft, identity)| inputs::of_identity(draft, identity)))
+        .collect();
+    outside::nothing_is_overwritten(args, &drafts, &identities, &inputs, matches)?;
     Ok(identities)
 }
 

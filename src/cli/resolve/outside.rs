@@ -1,5 +1,5 @@
-//! Files beside the image that a run writes: none of them may take the place of another, of what is
-//! baked, or of the configuration file.
+//! What a run writes, in the image and beside it: none of it may take the place of another, or of what
+//! the run reads.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,17 @@ use clap::ArgMatches;
 
 use super::Args;
 use super::draft::{Draft, origin_of};
+use super::inputs::{Input, is_renewed};
 use crate::cli::args::shared::ReportArgs;
-use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
 use crate::command::provision::{Identity, record_path};
-use crate::image::{self, HostPlace, ImagePath, ImageRoot};
+use crate::image::{self, HostPlace, ImagePath, ImageRoot, Places, Target};
 use crate::record::DIRECTORY;
 use crate::report::Selection;
 
 pub const CONFIGURATION: &str = "the configuration file";
+
+const OWN_PATH: &str = "give it its own path; nothing was requested and nothing written";
 
 /// A file that is written beside the image, and whose word it is.
 struct Beside<'a> {
@@ -41,37 +43,37 @@ impl Beside<'_> {
                 ..UsageError::new(by.clone(), reason)
             },
         };
-        error.hint("give it its own path; nothing was requested and nothing written")
+        error.hint(OWN_PATH)
     }
 }
 
 /// # Errors
-/// The first file that would take another's place, by its flag or key.
+/// The first file that would take another's place, or that of one that is read, by its flag or key.
 pub fn nothing_is_overwritten(
     args: &Args,
     drafts: &[Draft<'_>],
     identities: &[Identity],
-    source: Option<&Source>,
+    inputs: &[Input],
     matches: &ArgMatches,
 ) -> Result<(), UsageError> {
-    let beside = beside(args, drafts, identities, matches);
-    if beside.is_empty() {
-        return Ok(());
-    }
-    let baked = baked(identities);
     // A root that cannot be opened is told later.
     let root = args.root.as_deref().map(ImageRoot::open);
     let root = root.and_then(Result::ok);
-    let config = source.and_then(|source| HostPlace::of(&source.path));
+    if let Some(root) = &root {
+        no_input_is_baked_over(root, drafts, identities, inputs)?;
+    }
+    let baked = baked(identities);
     let mut seen: Vec<(HostPlace, &str)> = Vec::new();
+    let beside = beside(args, drafts, identities, matches);
     for file in &beside {
-        let Some(place) = HostPlace::of(&file.path) else {
+        let Some(target) = Target::of(&file.path) else {
             continue;
         };
-        if config.as_ref() == Some(&place) {
-            return Err(file.refused(&format!("is {CONFIGURATION}")));
+        if let Some(why) = first_hit(inputs, &target) {
+            return Err(file.refused(&why));
         }
-        if let Some((_, other)) = seen.iter().find(|(other, _)| *other == place) {
+        let place = target.place();
+        if let Some((_, other)) = seen.iter().find(|(other, _)| other == place) {
             return Err(file.refused(&format!("is already the path of {other}")));
         }
         let paths = baked.iter().map(|(path, _)| path);
@@ -80,9 +82,53 @@ pub fn nothing_is_overwritten(
             let what = what.map(|(_, what)| what.as_str()).unwrap_or_default();
             return Err(file.refused(&format!("is {path} in the image, where {what} goes")));
         }
-        seen.push((place, &file.what));
+        seen.push((place.clone(), &file.what));
     }
     Ok(())
+}
+
+/// What a run reads may be part of the image: it has to be there still when the run has ended.
+fn no_input_is_baked_over(
+    root: &ImageRoot,
+    drafts: &[Draft<'_>],
+    identities: &[Identity],
+    inputs: &[Input],
+) -> Result<(), UsageError> {
+    let mut places = Places::of(root);
+    for (draft, identity) in drafts.iter().zip(identities) {
+        let placements = identity.placements.iter();
+        let replaced: Vec<_> = placements
+            .filter_map(|placement| {
+                let target = Target::in_image(&mut places, &placement.path)?;
+                Some((placement, target))
+            })
+            .collect();
+        let contents: Vec<_> = replaced
+            .iter()
+            .map(|(placement, target)| (&placement.content, target))
+            .collect();
+        for (placement, target) in &replaced {
+            let mut spared = inputs
+                .iter()
+                .filter(|it| !is_renewed(it, inputs, &contents));
+            if let Some(why) = spared.find_map(|input| input.is_hit_by(target)) {
+                let key = format!("placements.{}", placement.content.name().replace('-', "_"));
+                let reason = format!("{} in the image {why}", placement.path);
+                return Err(draft.error(&key, reason).hint(OWN_PATH));
+            }
+        }
+        let record = record_path(&identity.name);
+        let record = record.and_then(|path| Target::in_image(&mut places, &path));
+        if let Some(why) = record.and_then(|target| first_hit(inputs, &target)) {
+            let reason = format!("its record in the image {why}");
+            return Err(draft.error("", reason).hint(OWN_PATH));
+        }
+    }
+    Ok(())
+}
+
+fn first_hit(inputs: &[Input], target: &Target) -> Option<String> {
+    inputs.iter().find_map(|input| input.is_hit_by(target))
 }
 
 /// For a run that bakes nothing: what it reads, and the records in an image, are spared by its reports.

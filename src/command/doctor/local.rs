@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::{Plan, Seen};
 use crate::command::provision::{
-    Content, Identity, Stop, can_be_copied, look_at_earlier, not_for_java, password, slots,
+    Content, Identity, Stop, can_be_copied, look_at_earlier, not_for_java, password,
+    signing_keys_inside, slots,
 };
 use crate::finding::Finding;
 use crate::image::{self, ImageError, ImageRoot, Owner, Slot, Staging};
@@ -49,6 +50,7 @@ fn of_image(path: &Path, identities: &[Identity], seen: &mut Seen) {
             return seen.found(Outcome::Image, vec![error.finding()]);
         }
     };
+    seen.found(Outcome::Ok, signing_keys_inside(&root, identities));
     let mut well = true;
     for identity in identities {
         if let Err(stop) = faults(&root, identity) {

@@ -10,6 +10,7 @@ mod landing;
 mod order;
 mod plan;
 mod recording;
+mod signing_keys;
 mod summary;
 
 pub(super) use content::{not_for_java, password};
@@ -18,6 +19,7 @@ pub(super) use landing::slots;
 pub use plan::{Candidate, Content, Identity, Pkcs12, Placement, Plan};
 pub(super) use recording::can_be_copied;
 pub use recording::in_image as record_path;
+pub(super) use signing_keys::inside as signing_keys_inside;
 
 use std::time::{Duration, Instant};
 
@@ -100,6 +102,9 @@ fn bake(plan: &Plan, context: &Context<'_>, report: &mut Report) -> Result<(), S
     recording::can_be_written(plan, context)?;
     let root = ImageRoot::open(&plan.root)?;
     let slots = landing::slots(&plan.identities)?;
+    report
+        .findings
+        .extend(signing_keys::inside(&root, &plan.identities));
     let passwords = Passwords::read(plan)?;
     report.findings.extend(passwords.warnings.iter().cloned());
     if plan.dry_run {

@@ -9,6 +9,7 @@ use clap::ArgMatches;
 use toml::Value;
 
 use super::draft::{Draft, origin_of};
+use super::inputs::{self, Input};
 use super::{Outside, relative_to};
 use crate::authority::{CATALOGUE, Entry, Settings};
 use crate::choice::advice;
@@ -45,6 +46,8 @@ pub struct Authorities<'a> {
     source: Option<&'a Source>,
     outside: &'a Outside<'a>,
     opened: BTreeMap<String, Candidate>,
+    /// What those that are open read.
+    inputs: Vec<Input>,
 }
 
 /// One `[ca.<name>]` with the flags laid over it.
@@ -70,7 +73,13 @@ impl<'a> Authorities<'a> {
             source,
             outside,
             opened: BTreeMap::new(),
+            inputs: Vec::new(),
         }
+    }
+
+    /// The files that those opened so far read.
+    pub fn inputs(&self) -> &[Input] {
+        &self.inputs
     }
 
     /// The authorities that an identity names, in their order, with the anchors pinned for each.
@@ -116,8 +125,23 @@ impl<'a> Authorities<'a> {
         }
         let words = self.words(name)?;
         let opened = self.open_words(&words)?;
+        self.inputs.extend(self.inputs_of(&words, &opened));
         self.opened.insert(words.name, opened.clone());
         Ok(opened)
+    }
+
+    fn inputs_of(&self, words: &Words, candidate: &Candidate) -> Vec<Input> {
+        let named_by = |keys: &[&str]| match (words.origins.get(keys[0]), self.source) {
+            (Some(origin), _) => origin.clone(),
+            (None, Some(source)) => source.named(&[&["ca", &words.name], keys].concat()),
+            (None, None) => keys.join("."),
+        };
+        let directory = self.source.map_or(Path::new("."), Source::directory);
+        let mut inputs = inputs::of_table((&words.name, &words.table), directory, named_by);
+        let anchors = words.anchors.as_ref();
+        inputs.extend(anchors.map(|path| Input::file(path, named_by(&["anchors"]))));
+        inputs::of_opened(&candidate.opened, &words.name, &mut inputs);
+        inputs
     }
 
     /// What a flag says of an authority cannot be meant for several, of one identity or of all.
