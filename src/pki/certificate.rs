@@ -9,12 +9,11 @@ use x509_parser::error::X509Error;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::nom::error::ErrorKind;
 use x509_parser::prelude::FromDer;
-use x509_parser::x509::X509Name;
 
 use super::ber;
 use super::digest;
+use super::facts;
 pub use super::facts::{Facts, KeyFacts};
-use super::name::asked_for;
 use super::proof::{self, Proof};
 pub use super::usages::KeyUsage;
 use super::window::ValidityWindow;
@@ -83,18 +82,9 @@ impl Certificate {
             && proof::of(&self.der, &issuer.facts.spki) == Proof::Holds
     }
 
-    /// The attributes of the subject that can be asked for (C, ST, L, O, OU, CN), in their order, as
-    /// short names and values. Others are the authority's own and left out.
-    pub fn subject_attributes(&self) -> Vec<(&'static str, String)> {
-        let Ok((_, name)) = X509Name::from_der(&self.facts.subject_der) else {
-            return Vec::new();
-        };
-        name.iter_attributes()
-            .filter_map(|attribute| {
-                let short = asked_for(attribute.attr_type())?;
-                Some((short, attribute.as_str().ok()?.to_owned()))
-            })
-            .collect()
+    /// Every attribute of the subject, in their order, as short names (OIDs where none is known) and values.
+    pub fn subject_attributes(&self) -> Vec<(String, String)> {
+        facts::attributes(&self.facts.subject_der)
     }
 
     /// The OIDs of its extensions that are marked as critical.

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use x509_parser::asn1_rs::{Oid, Tag};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::objects::oid_registry;
+use x509_parser::objects::{oid_registry, oid2abbrev};
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519,
 };
@@ -17,7 +17,7 @@ use x509_parser::x509::{AttributeTypeAndValue, SubjectPublicKeyInfo, X509Name};
 
 use super::certificate::CertificateError;
 use super::key::KeyAlgorithm;
-use super::name::{AltName, address, asked_for};
+use super::name::{AltName, address, asked_for, short_name};
 use super::signature;
 use super::usages::{KeyUsage, netscape_types, purposes};
 use super::window::ValidityWindow;
@@ -275,6 +275,21 @@ fn legacy_name(name: &X509Name<'_>) -> String {
         attributes.collect::<Vec<_>>().join(" + ")
     });
     sets.collect::<Vec<_>>().join(", ")
+}
+
+/// Every attribute of a DER name, in their order: the short name of its type, or the OID where none is
+/// known, and the value.
+pub(super) fn attributes(name_der: &[u8]) -> Vec<(String, String)> {
+    let Ok((_, name)) = X509Name::from_der(name_der) else {
+        return Vec::new();
+    };
+    let read = |attribute: &AttributeTypeAndValue<'_>| {
+        let kind = attribute.attr_type();
+        let known = short_name(kind).or_else(|| oid2abbrev(kind, oid_registry()).ok());
+        let shown = known.map_or_else(|| kind.to_id_string(), str::to_owned);
+        (shown, legacy_value(attribute))
+    };
+    name.iter_attributes().map(read).collect()
 }
 
 /// `TeletexString` is Latin-1 in practice; of what is no text, its octets (RFC 4514 section 2.4).

@@ -17,7 +17,7 @@ pub fn in_common_names(leaf: &Certificate) -> Vec<String> {
     }
     let attributes = leaf.subject_attributes().into_iter();
     attributes
-        .filter(|(kind, value)| *kind == "CN" && is_host_name(value))
+        .filter(|(kind, value)| kind == "CN" && is_host_name(value))
         .map(|(_, value)| value)
         .collect()
 }

@@ -215,6 +215,11 @@ impl Subject {
         self.typed().map(|((_, name), value)| (*name, value))
     }
 
+    /// Whether it can have an attribute of this short name.
+    pub fn has(kind: &str) -> bool {
+        ATTRIBUTES[..ASKED].iter().any(|(_, known)| *known == kind)
+    }
+
     pub(super) fn typed(&self) -> impl Iterator<Item = (&'static Attribute, &str)> {
         let values: [_; ASKED] = [
             &self.country,

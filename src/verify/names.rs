@@ -9,7 +9,7 @@ use super::{Asked, Case, Check};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
 use crate::pki::path::{self, PathError};
-use crate::pki::{AltName, Certificate};
+use crate::pki::{AltName, Certificate, Subject};
 
 /// Every name asked for is in the certificate.
 pub(super) const MISSING: Check = Check {
@@ -38,15 +38,18 @@ pub(super) const PEER_NAME: Check = Check {
 /// What a certificate calls its holder, as it is shown: `CN=app-server`, `O=Lab`, `dns:app.internal`.
 #[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
 enum Name {
-    /// Of the subject, by its short name.
-    Attribute(&'static str, String),
+    /// Of the subject, by its short name, or its OID.
+    Attribute(String, String),
     Alternative(AltName),
 }
 
 impl Name {
     /// What peers take for the identity, against what merely describes it.
     fn is_identity(&self) -> bool {
-        matches!(self, Self::Attribute("CN", _) | Self::Alternative(_))
+        match self {
+            Self::Attribute(kind, _) => kind == "CN",
+            Self::Alternative(_) => true,
+        }
     }
 }
 
@@ -63,8 +66,7 @@ fn in_words<'a>(names: impl IntoIterator<Item = &'a Name>) -> Vec<String> {
     names.into_iter().map(ToString::to_string).collect()
 }
 
-/// Names as they are compared. Of the subject, the attributes that can be asked for; the others are the
-/// authority's own.
+/// Names as they are compared. Of the subject every attribute, whether it can be asked for or not.
 struct Compared {
     asked: BTreeSet<Name>,
     came: BTreeSet<Name>,
@@ -72,14 +74,14 @@ struct Compared {
 
 impl Compared {
     fn new(asked: Asked<'_>, leaf: &Certificate) -> Self {
-        let all = |subject: Vec<(&'static str, String)>, names: &[AltName]| {
+        let all = |subject: Vec<(String, String)>, names: &[AltName]| {
             let subject = subject.into_iter();
             let subject = subject.map(|(kind, value)| Name::Attribute(kind, value));
             let names = names.iter().cloned().map(Name::Alternative);
             subject.chain(names).collect()
         };
         let subject = asked.subject.attributes();
-        let subject = subject.map(|(kind, value)| (kind, value.to_owned()));
+        let subject = subject.map(|(kind, value)| (kind.to_owned(), value.to_owned()));
         Self {
             asked: all(subject.collect(), asked.names),
             came: all(leaf.subject_attributes(), &leaf.facts().names),
@@ -150,10 +152,21 @@ fn unexpected(case: &Case<'_>) -> Vec<Finding> {
         findings.push(finding(Finding::error, &grave, hint));
     }
     if !other.is_empty() {
-        let hint = "ask for it if peers may see it; some read the subject's organization as a group (Kubernetes)";
+        let hint = described(&other);
         findings.push(finding(Finding::warning, &other, hint.to_owned()));
     }
     findings
+}
+
+/// What to do about attributes that describe the holder and that nobody asked for.
+fn described(other: &[&Name]) -> &'static str {
+    let can_be_asked_for =
+        |name: &&Name| matches!(name, Name::Attribute(kind, _) if Subject::has(kind));
+    if other.iter().all(can_be_asked_for) {
+        "ask for it if peers may see it; some read the subject's organization as a group (Kubernetes)"
+    } else {
+        "certbake cannot ask for every such attribute: if peers may not see it, have the CA's role, profile or template leave it out; some take a UID or an email address for a user's name"
+    }
 }
 
 /// What to do about names that nobody asked for: many authorities repeat one of those that were. Where
@@ -169,7 +182,7 @@ fn repeated(grave: &[&Name], asked: &[AltName], leaf: &Certificate) -> &'static 
         [Name::Alternative(AltName::Dns(dns))] if dns.eq_ignore_ascii_case(common_name) => {
             "the CA adds the common name as a DNS name: ask for it (dns), or turn that off at the CA (Vault: exclude_cn_from_sans)"
         }
-        [Name::Attribute("CN", value)] if value == common_name && asked.iter().any(of_asked) => {
+        [Name::Attribute(_, value)] if value == common_name && asked.iter().any(of_asked) => {
             "the CA uses one of the names as the common name too: ask for that (common_name), or have its template leave it out (step-ca)"
         }
         _ => FROM_THE_REQUEST,

@@ -3,7 +3,8 @@
 use certbake::finding::Severity;
 use certbake::outcome::Outcome;
 use certbake::pki::AltName;
-use rcgen::{DistinguishedName, DnType};
+use rcgen::string::BmpString;
+use rcgen::{DistinguishedName, DnType, DnValue};
 
 use super::lab::dns;
 use super::scene::{Scene, codes, only};
@@ -94,6 +95,49 @@ fn an_attribute_that_the_authority_adds_to_the_subject_is_only_warned_of() {
     let verdict = scene.judge();
     let finding = only(&verdict, "names-unexpected", Severity::Warning);
     assert_eq!(finding.facts["unexpected"][0], "O=Lab");
+    assert_eq!(verdict.outcome(), Outcome::Ok);
+}
+
+#[test]
+fn an_attribute_that_nobody_can_ask_for_is_warned_of_too() {
+    let scene = Scene::with_leaf(|params| {
+        for (oid, value) in [
+            (&[1, 2, 840, 113_549, 1, 9, 1][..], "ops@lab.internal"),
+            (&[0, 9, 2342, 19_200_300, 100, 1, 1], "root"),
+            (&[0, 9, 2342, 19_200_300, 100, 1, 25], "lab"),
+            (&[2, 5, 4, 12], "Chief"),
+            (&[2, 5, 4, 46], "q"),
+            (&[2, 5, 4, 5], "17"),
+            (&[2, 5, 4, 42], "Ada"),
+            (&[1, 2, 3, 4], "x"),
+        ] {
+            let kind = DnType::from_oid(oid);
+            params.distinguished_name.push(kind, value);
+        }
+        // No text that every reader knows: what it says is not lost for that.
+        let bmp = BmpString::from_utf16be(vec![0, b'H', 0, b'Q']).unwrap();
+        let unit = DnValue::BmpString(bmp);
+        params
+            .distinguished_name
+            .push(DnType::OrganizationalUnitName, unit);
+    });
+    let verdict = scene.judge();
+    let finding = only(&verdict, "names-unexpected", Severity::Warning);
+    assert_eq!(
+        finding.facts["unexpected"],
+        serde_json::json!([
+            "1.2.3.4=x",
+            "DC=lab",
+            "OU=#00480051",
+            "UID=root",
+            "dnQualifier=q",
+            "emailAddress=ops@lab.internal",
+            "givenName=Ada",
+            "serialNumber=17",
+            "title=Chief"
+        ])
+    );
+    assert!(finding.hint.contains("leave it out"), "{}", finding.hint);
     assert_eq!(verdict.outcome(), Outcome::Ok);
 }
 
