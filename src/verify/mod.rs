@@ -9,6 +9,7 @@ use crate::pki::crl::RevocationList;
 use crate::pki::{AltName, Anchors, Certificate, Chain, Floor, Subject, Usage};
 use crate::span::Span;
 
+mod anchor;
 mod case;
 mod clock;
 mod depth;
@@ -149,6 +150,7 @@ pub const CHECKS: &[Check] = &[
     profile::NOT_CONFORMING,
     profile::NOT_BASELINE,
     window::ISSUER_ENDS_FIRST,
+    anchor::ENDS_FIRST,
 ];
 
 /// Of a lifetime that was granted shorter than asked for, or would be.

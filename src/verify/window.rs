@@ -234,10 +234,10 @@ pub(super) fn limiting_link<'a>(case: &'a Case<'_>) -> Link<'a> {
     }
 }
 
-const CERTIFICATES: &str = "the certificate's";
+pub(super) const CERTIFICATES: &str = "the certificate's";
 
 /// `21d`, `66% of its lifetime, 19d 19h`, `image_max_age 30d + instance_life 7d = 37d`.
-fn floor_in_words(floor: &Floor, whose: &str, required: Span) -> String {
+pub(super) fn floor_in_words(floor: &Floor, whose: &str, required: Span) -> String {
     match floor {
         Floor::Absolute(span) => span.to_string(),
         Floor::Percent(percent) => format!("{percent}% of {whose} lifetime, {required}"),

@@ -6,7 +6,7 @@ use certbake::pki::{Anchors, Floor};
 use certbake::span::Span;
 use time::Duration;
 
-use super::lab::{Authority, window};
+use super::lab::{Authority, NOW, window};
 use super::scene::{DAY, Scene, codes, days, only};
 
 #[test]
@@ -164,6 +164,46 @@ fn an_expired_anchor_is_refused_because_openssl_and_go_refuse_it() {
         Severity::Error,
     );
     assert_eq!(finding.summary, "the anchor \"Old Root\" expired 1d ago");
+}
+
+#[test]
+fn an_anchor_that_ends_before_the_floor_or_without_one_before_the_window_is_warned_of() {
+    let root = Authority::root_with("Lab Root", window(-3650 * DAY, 5 * DAY));
+    let issuing = root.intermediate("Lab Issuing");
+    let mut scene = Scene::of(root, issuing, |_| {});
+    let verdict = scene.judge();
+    let finding = only(&verdict, "anchor-ends-first", Severity::Warning);
+    assert_eq!(
+        finding.summary,
+        "the anchor \"Lab Root\" expires in 5d, 16d short of the floor of 21d"
+    );
+    assert_eq!(finding.facts["not_after"], "2026-06-06T12:00:00Z");
+    assert_eq!(finding.facts["needed_until"], "2026-06-22T12:00:00Z");
+    assert!(
+        finding.hint.contains("root renewed, and pin the new one"),
+        "{}",
+        finding.hint
+    );
+    // The window itself is what it was.
+    assert_eq!(verdict.outcome(), Outcome::Ok);
+    assert_eq!(verdict.summary.not_after, NOW + 30 * DAY);
+
+    scene.policy.floor = None;
+    let finding = only(&scene.judge(), "anchor-ends-first", Severity::Warning);
+    assert_eq!(
+        finding.summary,
+        "the anchor \"Lab Root\" expires in 5d, 25d before what is issued below it"
+    );
+    scene.policy.floor = Some("5d".parse().unwrap());
+    assert_eq!(codes(&scene.judge()), [""; 0]);
+}
+
+#[test]
+fn a_certificate_that_is_pinned_itself_is_not_told_of_as_a_root() {
+    let mut scene = Scene::with_leaf(window(-DAY, 5 * DAY));
+    scene.ttl = None;
+    scene.anchors = Anchors::new(vec![scene.leaf.certificate.clone()]);
+    assert!(!codes(&scene.judge()).contains(&"anchor-ends-first"));
 }
 
 #[test]
