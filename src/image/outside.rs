@@ -42,11 +42,15 @@ impl HostPlace {
             .find(|path| Self::in_image(&mut places, path).as_ref() == Some(self))
     }
 
-    /// Whether it is a file in this directory of an image.
+    /// Whether it is a file in this directory of an image, which may yet have to be made.
     pub fn is_in(&self, root: &ImageRoot, directory: &ImagePath) -> bool {
-        let found = root.open_dir(directory.as_str()).ok().flatten();
-        let identity = found.and_then(|dir| dir.identity().ok());
-        self.below.len() == 1 && identity == Some(self.base)
+        match root.open_dir(directory.as_str()).ok().flatten() {
+            Some(dir) => self.below.len() == 1 && dir.identity().ok() == Some(self.base),
+            None => Self::in_image(&mut Places::of(root), directory).is_some_and(|dir| {
+                let (_, above) = self.below.split_last().expect("a file has a name");
+                dir.base == self.base && dir.below == above
+            }),
+        }
     }
 
     /// Where `path` leads in an image; `None` where it leads nowhere.

@@ -1,5 +1,6 @@
 //! Where reports and copies of the record go, where they must not, and how the report for people looks.
 
+use std::fs;
 use std::process::Command;
 
 use crate::support::{APP, EMBEDDED, Lab, Run, TWO};
@@ -185,6 +186,10 @@ fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
             "json=rootfs/var/lib/certbake/app.json",
             "where the record of app goes",
         ),
+        (
+            "json=rootfs/var/lib/certbake/journal.json",
+            "/var/lib/certbake in the image",
+        ),
         ("json=./certbake.toml", "is the configuration file"),
         (
             "json=ca/keys/root.key",
@@ -197,6 +202,10 @@ fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
     for (record, said) in [
         ("rootfs/etc/app.pem", "where the combined placement of"),
         ("certbake.toml", "is the configuration file"),
+        (
+            "rootfs/var/lib/certbake/agent.json",
+            "/var/lib/certbake in the image",
+        ),
         ("out.json", "is already the path of the json report"),
     ] {
         let more = ["--record", record, "--report", "json=out.json"];
@@ -209,6 +218,22 @@ fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
     }
     assert_eq!(lab.image(), before);
     assert_eq!(lab.read("certbake.toml"), TWO);
+    for run in [&["doctor"][..], &["provision"], &["provision", "--dry-run"]] {
+        let fresh = [
+            "--root",
+            "fresh",
+            "--report",
+            "json=fresh/var/lib/certbake/journal.json",
+        ];
+        fs::create_dir_all(lab.path("fresh")).unwrap();
+        let run = lab.run(&[run, &fresh[..]].concat()).ends_with(2);
+        assert!(
+            run.stderr.contains("/var/lib/certbake in the image"),
+            "{}",
+            run.stderr
+        );
+        assert!(!lab.path("fresh/var").exists());
+    }
     // Elsewhere in the image, and over what an earlier run wrote, is where a report may go.
     for _ in 0..2 {
         bake(&["--report", "json=rootfs/etc/report.json"]).ends_with(0);

@@ -82,6 +82,12 @@ pub fn nothing_is_overwritten(
             let what = what.map(|(_, what)| what.as_str()).unwrap_or_default();
             return Err(file.refused(&format!("is {path} in the image, where {what} goes")));
         }
+        if root
+            .as_ref()
+            .is_some_and(|root| is_among_records(root, place))
+        {
+            return Err(file.refused(AMONG_RECORDS));
+        }
         seen.push((place.clone(), &file.what));
     }
     Ok(())
@@ -141,7 +147,6 @@ pub fn inputs_are_spared(
     root: Option<&Path>,
     matches: &ArgMatches,
 ) -> Result<(), UsageError> {
-    let records: ImagePath = DIRECTORY.parse().expect("a constant absolute path");
     let root = root.map(ImageRoot::open).and_then(Result::ok);
     for file in reports_beside(reports, matches) {
         let Some(place) = HostPlace::of(&file.path) else {
@@ -153,14 +158,19 @@ pub fn inputs_are_spared(
         }
         if root
             .as_ref()
-            .is_some_and(|root| place.is_in(root, &records))
+            .is_some_and(|root| is_among_records(root, &place))
         {
-            return Err(file.refused(&format!(
-                "is in {records} in the image, which is for records"
-            )));
+            return Err(file.refused(AMONG_RECORDS));
         }
     }
     Ok(())
+}
+
+const AMONG_RECORDS: &str = "is in /var/lib/certbake in the image, which is for records";
+
+fn is_among_records(root: &ImageRoot, place: &HostPlace) -> bool {
+    let records: ImagePath = DIRECTORY.parse().expect("a constant absolute path");
+    place.is_in(root, &records)
 }
 
 fn reports_beside<'a>(
