@@ -23,11 +23,18 @@ pub static PAGES: &[Page] = include!(concat!(env!("OUT_DIR"), "/pages.rs"));
 
 /// The page of a name, or of a link to it as pages have them: `../findings/expired.md#example`.
 pub fn find(name: &str) -> Option<&'static Page> {
-    let name = name.split('#').next().unwrap_or(name);
-    let name = name.trim_end_matches('/').trim_end_matches("/README.md");
-    let name = name.rsplit('/').next().unwrap_or(name);
+    let path = name.split('#').next().unwrap_or(name);
+    // Its folder's; beside the pages that link to it so, there is one.
+    let path = match path.strip_suffix("README.md") {
+        Some("") => "authorities",
+        Some(folder) => folder,
+        None => path,
+    };
+    let path = path.trim_end_matches('/');
+    let name = path.rsplit('/').next().unwrap_or(path);
     let name = name.strip_suffix(".md").unwrap_or(name);
-    PAGES.iter().find(|page| page.name == name)
+    let same = |page: &&Page| page.name.eq_ignore_ascii_case(name);
+    PAGES.iter().find(same)
 }
 
 impl Page {
@@ -64,11 +71,32 @@ mod tests {
             assert_eq!((page.name, page.subject), ("expired", Subject::Finding));
             assert!(page.text.starts_with("# expired\n"));
         }
-        for name in ["authorities", "authorities/", "authorities/README.md"] {
+        for name in [
+            "authorities",
+            "Authorities/",
+            "authorities/README.md",
+            "README.md#the-connection",
+        ] {
             assert_eq!(find(name).unwrap().name, "authorities");
         }
         assert!(find("expire").is_none());
         assert!(find("").is_none());
+    }
+
+    #[test]
+    fn a_link_of_a_page_to_another_leads_there() {
+        let links = PAGES.iter().flat_map(|page| page.text.split("](").skip(1));
+        let links = links.filter_map(|rest| Some(rest.split_once(')')?.0));
+        let pages = links.filter(|link| !link.contains("://") && link.contains(".md"));
+        let not_carried = ["cli.md", "architecture.md", "performance.md"];
+        let mut seen = 0;
+        for link in pages.filter(|link| {
+            !link.starts_with("../../") && !not_carried.iter().any(|page| link.contains(page))
+        }) {
+            assert!(find(link).is_some(), "{link}");
+            seen += 1;
+        }
+        assert!(seen > 50, "the links are not found any more");
     }
 
     #[test]

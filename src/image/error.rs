@@ -188,6 +188,17 @@ pub enum ImageError {
         known: Option<Vec<String>>,
     },
 
+    #[error(
+        "looking up the {} {name:?} of {path}: its number in {database} of the image, {number:?}, is none that a file can have",
+        owner_or_group(database)
+    )]
+    OwnerUnusable {
+        path: String,
+        name: String,
+        database: &'static str,
+        number: String,
+    },
+
     #[error("placing {path}: something else changed it in the meantime")]
     Changed { path: String },
 

@@ -60,6 +60,7 @@ impl ImageError {
             | Self::Full { path, .. }
             | Self::NotPermitted { path, .. }
             | Self::OwnerMissing { path, .. }
+            | Self::OwnerUnusable { path, .. }
             | Self::Changed { path }
             | Self::Journal { path, .. }
             | Self::JournalTorn { path }
@@ -114,6 +115,16 @@ impl ImageError {
                 ("database", (*database).into()),
                 ("known", known.clone().map_or(Value::Null, Value::from)),
             ],
+            Self::OwnerUnusable {
+                name,
+                database,
+                number,
+                ..
+            } => vec![
+                ("name", name.as_str().into()),
+                ("database", (*database).into()),
+                ("number", number.as_str().into()),
+            ],
             Self::Journal { problem, .. } => vec![("problem", problem.as_str().into())],
             Self::HalfDone { trouble, .. } => vec![("trouble", trouble.to_string().into())],
             Self::Contents { problem, .. } => vec![("problem", (*problem).into())],
@@ -128,6 +139,10 @@ impl ImageError {
         let (code, hint) = match self {
             Self::Io { reason, path, .. } => return code_of(*reason, path),
             Self::OwnerMissing { .. } => return (OWNER_MISSING, self.owner_hint()),
+            Self::OwnerUnusable { .. } => (
+                OWNER_MISSING,
+                "correct the number there in an earlier build step, or give a number in place of the name",
+            ),
             Self::Root { .. } => (
                 ROOT_UNUSABLE,
                 "check --root: it must be the top directory of the image's file system, readable by this user",

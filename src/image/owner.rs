@@ -60,8 +60,7 @@ impl FromStr for Owner {
         if !text.bytes().all(|digit| digit.is_ascii_digit()) {
             return Ok(Self::Name(text.to_owned()));
         }
-        let id = text.parse().ok().filter(|id| *id < u32::MAX);
-        id.map(Self::Id).ok_or(OwnerError::TooLarge)
+        usable(text).map(Self::Id).ok_or(OwnerError::TooLarge)
     }
 }
 
@@ -148,25 +147,37 @@ impl Database {
     fn id(&self, path: &ImagePath, name: &str) -> Result<u32, ImageError> {
         let content = self.content.as_deref();
         let found = content.and_then(|content| entries(content).find(|entry| entry.0 == name));
-        found
-            .map(|(_, id)| id)
-            .ok_or_else(|| ImageError::OwnerMissing {
+        let Some((_, number)) = found else {
+            return Err(ImageError::OwnerMissing {
                 path: path.to_string(),
                 name: name.to_owned(),
                 database: self.path,
                 known: content
                     .map(|content| entries(content).map(|entry| entry.0.to_owned()).collect()),
-            })
+            });
+        };
+        usable(number).ok_or_else(|| ImageError::OwnerUnusable {
+            path: path.to_string(),
+            name: name.to_owned(),
+            database: self.path,
+            number: number.to_owned(),
+        })
     }
 }
 
-fn entries(content: &str) -> impl Iterator<Item = (&str, u32)> {
+/// The largest number stands for "no change" (chown(2)).
+fn usable(number: &str) -> Option<u32> {
+    number.parse().ok().filter(|id| *id < u32::MAX)
+}
+
+/// Names and their numbers, as they are written.
+fn entries(content: &str) -> impl Iterator<Item = (&str, &str)> {
     content.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let name = fields
             .next()
             .filter(|name| !name.is_empty() && !name.starts_with(['#', '+', '-']))?;
-        Some((name, fields.nth(1)?.parse().ok()?))
+        Some((name, fields.nth(1)?))
     })
 }
 
@@ -217,11 +228,24 @@ mod tests {
 
     #[test]
     fn comments_nis_lines_and_lines_without_a_number_are_not_names() {
-        let content = "root:x:0:0:root:/root:/bin/sh\n# app:x:1:1\n+::::::\n\nbroken:x:many:\napp:x:1001:1001::/:\n";
+        let content = "root:x:0:0:root:/root:/bin/sh\n# app:x:1:1\n+::::::\n\nbroken\napp:x:1001:1001::/:\n";
         assert_eq!(
             entries(content).collect::<Vec<_>>(),
-            [("root", 0), ("app", 1001)]
+            [("root", "0"), ("app", "1001")]
         );
+    }
+
+    #[test]
+    fn a_number_that_no_file_can_have_is_told_as_it_stands() {
+        for number in ["4294967295", "99999999999", "many", "-1", ""] {
+            let database = Database {
+                path: "/etc/passwd",
+                content: Some(format!("app:x:{number}:1::/:\n")),
+            };
+            let error = database.id(&"/key".parse().unwrap(), "app").unwrap_err();
+            let what = format!("in /etc/passwd of the image, {number:?}, is none that");
+            assert!(error.to_string().contains(&what), "{error}");
+        }
     }
 
     #[test]

@@ -40,6 +40,9 @@ impl Selection {
     }
 }
 
+/// By names that lead nowhere else: what goes there twice is no report that a program can read.
+const STANDARD_OUTPUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
 /// `a.json` and `./a.json` are one file; so is any spelling of it.
 fn same_place(one: Option<&Path>, other: Option<&Path>) -> bool {
     let (Some(one), Some(other)) = (one, other) else {
@@ -62,7 +65,8 @@ impl FromStr for Selection {
             .find(|format| format.name == name)
             .ok_or_else(|| SelectionError::unknown(name))?;
         let path = match path {
-            None | Some("-") => None,
+            None => None,
+            Some(path) if STANDARD_OUTPUT.contains(&path) => None,
             Some("") => {
                 return Err(SelectionError::NoPath {
                     format: format.name,
@@ -129,6 +133,7 @@ mod tests {
         for (text, name, path) in [
             ("human", "human", None),
             ("json=-", "json", None),
+            ("json=/dev/stdout", "json", None),
             ("json=out/report.json", "json", Some("out/report.json")),
             ("junit=a=b.xml", "junit", Some("a=b.xml")),
         ] {

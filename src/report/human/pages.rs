@@ -14,7 +14,7 @@ const SUBJECTS: [(Subject, &str); 3] = [
 /// The screen for the list of all pages. Lines are left whole: whoever looks for a word greps.
 pub fn pages(style: Style) -> String {
     let mut screen = Screen::new(style);
-    screen.dim("certbake docs PAGE shows one of these");
+    screen.dim("certbake docs PAGE shows one of these; a link to it does for its name");
     for (subject, title) in SUBJECTS {
         screen.blank();
         screen.dim(title);
