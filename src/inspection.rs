@@ -139,9 +139,10 @@ pub struct CertificateItem {
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct PrivateKeyItem {
-    /// `ECDSA P-256`; absent for a kind that certbake does not use.
+    /// `ECDSA P-256`; `Ed448` or an OID for a kind that certbake does not use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Absent for a key that certbake cannot use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spki_pin: Option<String>,
     /// It was under a password.

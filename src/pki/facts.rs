@@ -4,19 +4,18 @@ use std::fmt;
 
 use data_encoding::HEXLOWER;
 use time::OffsetDateTime;
-use x509_parser::asn1_rs::{Oid, Tag};
+use x509_parser::asn1_rs::Tag;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::objects::{oid_registry, oid2abbrev};
-use x509_parser::oid_registry::{
-    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519,
-};
+use x509_parser::oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, OID_SIG_ED25519};
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{AttributeTypeAndValue, SubjectPublicKeyInfo, X509Name};
 
 use super::certificate::CertificateError;
 use super::key::KeyAlgorithm;
+use super::kind;
 use super::name::{AltName, address, asked_for, short_name};
 use super::signature;
 use super::usages::{KeyUsage, netscape_types, purposes};
@@ -65,7 +64,7 @@ pub enum KeyFacts {
     Rsa {
         bits: usize,
     },
-    /// A named curve: `P-256`, `P-384`, `P-521`, or the OID.
+    /// A named curve: `P-256`, `P-384`, `P-521`, another by its name where it is known, or the OID.
     Ec {
         curve: String,
     },
@@ -78,11 +77,14 @@ pub enum KeyFacts {
 /// NIST SP 800-57 part 1: 112 bits of security.
 pub(super) const LEAST_RSA_BITS: usize = 2048;
 
-static CURVES: [(Oid<'static>, &str); 3] = [
-    (OID_EC_P256, "P-256"),
-    (OID_NIST_EC_P384, "P-384"),
-    (OID_NIST_EC_P521, "P-521"),
+/// RFC 5480 section 2.1.1.1.
+const CURVES: [(&str, &str); 3] = [
+    ("1.2.840.10045.3.1.7", "P-256"),
+    ("1.3.132.0.34", "P-384"),
+    ("1.3.132.0.35", "P-521"),
 ];
+
+pub(super) const WITHOUT_NAMED_CURVE: &str = "without a named curve";
 
 impl KeyFacts {
     /// Whether today's peers accept it: RSA of 2048 bits and more, ECDSA on one of NIST's curves, or
@@ -125,7 +127,10 @@ impl fmt::Display for KeyFacts {
             Self::Rsa { bits } => write!(f, "RSA {bits}"),
             Self::Ec { curve } => write!(f, "ECDSA {curve}"),
             Self::Ed25519 => f.write_str("Ed25519"),
-            Self::Other { oid } => write!(f, "key of kind {oid}"),
+            Self::Other { oid } => match kind::in_words(oid) {
+                Some(name) => f.write_str(name),
+                None => write!(f, "key of kind {oid}"),
+            },
         }
     }
 }
@@ -211,8 +216,8 @@ pub(super) fn key_facts(spki: &SubjectPublicKeyInfo<'_>) -> KeyFacts {
             .and_then(|parameters| parameters.as_oid().ok());
         return KeyFacts::Ec {
             curve: curve.map_or_else(
-                || "without a named curve".to_owned(),
-                |curve| curve_name(&curve),
+                || WITHOUT_NAMED_CURVE.to_owned(),
+                |curve| curve_name(&curve.to_id_string()),
             ),
         };
     }
@@ -230,18 +235,19 @@ pub(super) fn key_facts(spki: &SubjectPublicKeyInfo<'_>) -> KeyFacts {
 }
 
 /// Of an unsigned number, which DER may have put a zero octet before.
-fn bit_length(number: &[u8]) -> usize {
+pub(super) fn bit_length(number: &[u8]) -> usize {
     let zeros = number.iter().take_while(|octet| **octet == 0).count();
     let significant = &number[zeros..];
     let unused = significant.first().map_or(0, |octet| octet.leading_zeros());
     significant.len() * 8 - unused as usize
 }
 
-fn curve_name(curve: &Oid<'_>) -> String {
-    CURVES
-        .iter()
-        .find(|(known, _)| known == curve)
-        .map_or_else(|| curve.to_id_string(), |(_, name)| (*name).to_owned())
+pub(super) fn curve_name(oid: &str) -> String {
+    let accepted = CURVES.iter().find(|(known, _)| *known == oid);
+    let name = accepted.map(|(_, name)| *name);
+    name.or_else(|| kind::in_words(oid))
+        .unwrap_or(oid)
+        .to_owned()
 }
 
 pub(super) fn alt_name(name: &GeneralName<'_>) -> AltName {

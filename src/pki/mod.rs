@@ -12,6 +12,7 @@ pub mod encrypted;
 mod facts;
 pub mod host_name;
 pub mod key;
+pub mod kind;
 pub mod name;
 pub mod path;
 pub mod pem;

@@ -5,6 +5,8 @@ use x509_parser::oid_registry::OID_HASH_SHA1;
 use x509_parser::signature_algorithm::SignatureAlgorithm;
 use x509_parser::x509::AlgorithmIdentifier;
 
+use super::kind;
+
 const RSASSA_PSS: Oid<'static> = oid!(1.2.840.113549.1.1.10);
 
 /// Identifier, name, and whether the digest is broken: collisions can be made, so a certificate can
@@ -34,6 +36,7 @@ static ALGORITHMS: &[(Oid<'static>, &str, bool)] = &[
     (oid!(1.3.14.3.2.29), "sha1WithRSASignature", true),
     (oid!(1.2.840.10045.4.1), "ecdsa-with-SHA1", true),
     (oid!(1.2.840.10040.4.3), "dsa-with-sha1", true),
+    (oid!(2.16.840.1.101.3.4.3.2), "dsa-with-sha256", false),
     (oid!(1.2.840.113549.1.1.4), "md5WithRSAEncryption", true),
     (oid!(1.2.840.113549.1.1.2), "md2WithRSAEncryption", true),
 ];
@@ -48,10 +51,11 @@ fn find(
 
 /// `ecdsa-with-SHA256`, or the object identifier of what is not known here.
 pub(super) fn name(algorithm: &AlgorithmIdentifier<'_>) -> String {
-    find(algorithm).map_or_else(
-        || algorithm.algorithm.to_id_string(),
-        |(_, name, _)| (*name).to_owned(),
-    )
+    if let Some((_, name, _)) = find(algorithm) {
+        return (*name).to_owned();
+    }
+    let oid = algorithm.algorithm.to_id_string();
+    kind::in_words(&oid).unwrap_or(&oid).to_owned()
 }
 
 /// Signed with MD2, MD5 or SHA-1.

@@ -60,6 +60,70 @@ fn a_curve_that_is_given_by_its_numbers_is_said_to_have_no_name() {
 }
 
 #[test]
+fn keys_of_kinds_that_are_not_used_are_named_all_the_same() {
+    let lab = Lab::new();
+    for (kind, name) in [
+        ("-algorithm ED448", "Ed448"),
+        ("-algorithm X25519", "X25519"),
+        ("-algorithm X448", "X448"),
+        ("-algorithm RSA-PSS", "RSA-PSS"),
+        ("-algorithm RSA -pkeyopt rsa_keygen_bits:1024", "RSA 1024"),
+        (
+            "-algorithm EC -pkeyopt ec_paramgen_curve:secp256k1",
+            "ECDSA secp256k1",
+        ),
+        (
+            "-algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1",
+            "ECDSA brainpoolP256r1",
+        ),
+        (
+            "-algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP384r1",
+            "ECDSA brainpoolP384r1",
+        ),
+        (
+            "-algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP512r1",
+            "ECDSA brainpoolP512r1",
+        ),
+        (
+            "-algorithm EC -pkeyopt ec_paramgen_curve:secp224r1",
+            "ECDSA 1.3.132.0.33",
+        ),
+    ] {
+        lab.openssl(&format!("genpkey {kind} -out other.key"));
+        let shown = lab.inspect("other.key");
+        let title = format!("private key, {name}, which certbake cannot use");
+        assert_eq!((shown.exit_code, shown.row("item 1")), (0, title.as_str()));
+        lab.openssl("pkey -in other.key -pubout -out other.pub");
+        assert_eq!(lab.inspect("other.pub").row("key"), name);
+    }
+    // OpenSSL's old form of a DSA key.
+    let old = "-----BEGIN DSA PRIVATE KEY-----\nMAA=\n-----END DSA PRIVATE KEY-----\n";
+    lab.write("dsa.key", old);
+    let shown = lab.inspect("dsa.key");
+    let title = "private key, DSA, which certbake cannot use";
+    assert_eq!((shown.exit_code, shown.row("item 1")), (0, title));
+    for (kind, key, signature) in [
+        ("ed448", "Ed448", "Ed448"),
+        ("rsa-pss", "RSA-PSS", "RSASSA-PSS"),
+        (
+            "ec -pkeyopt ec_paramgen_curve:secp256k1",
+            "ECDSA secp256k1",
+            "ecdsa-with-SHA256",
+        ),
+    ] {
+        lab.openssl(&format!(
+            "req -x509 -newkey {kind} -nodes -keyout k -out c.pem -subj /CN=x"
+        ));
+        let shown = lab.inspect("c.pem --report json").json();
+        let item = &shown["files"][0]["items"][0];
+        assert_eq!(
+            (&item["key"], &item["signature"]),
+            (&key.into(), &signature.into())
+        );
+    }
+}
+
+#[test]
 fn an_encrypted_key_without_a_password_says_how_to_give_one_and_shows_the_rest() {
     let lab = Lab::new();
     lab.openssl("pkcs8 -topk8 -in app.key -passout env:PASSWORD -out encrypted.pem");

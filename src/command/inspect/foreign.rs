@@ -97,10 +97,6 @@ const JSON: Words = (
 const LABELS: &[(&str, Words)] = &[
     ("OPENSSH PRIVATE KEY", OPENSSH),
     (
-        "DSA PRIVATE KEY",
-        ("a DSA key, which TLS no longer uses", ""),
-    ),
-    (
         "ATTRIBUTE CERTIFICATE",
         (
             "an attribute certificate (RFC 5755), which identifies nobody",
@@ -125,8 +121,12 @@ const LABELS: &[(&str, Words)] = &[
     ("SSH2 ", ("an SSH key", "")),
 ];
 
-/// Labels of blocks that are read by nobody and do no harm.
-const PARAMETERS: &[(&str, &str)] = &[
+/// Labels of blocks that are not read and do no harm.
+const HARMLESS: &[(&str, &str)] = &[
+    (
+        "DSA PRIVATE KEY",
+        "private key, DSA, which certbake cannot use",
+    ),
     (
         "EC PARAMETERS",
         "the name of a curve; the key after it has its own",
@@ -150,7 +150,7 @@ pub(super) fn file(bytes: &[u8]) -> Option<InspectError> {
 /// A PEM block under a label that is none of X.509's: what it is, and the error with it unless it
 /// only accompanies others.
 pub(super) fn block(label: &str) -> (String, Option<InspectError>) {
-    if let Some((_, what)) = PARAMETERS.iter().find(|(known, _)| *known == label) {
+    if let Some((_, what)) = HARMLESS.iter().find(|(known, _)| *known == label) {
         return ((*what).to_owned(), None);
     }
     if let Some((_, (what, hint))) = LABELS.iter().find(|(start, _)| label.starts_with(start)) {

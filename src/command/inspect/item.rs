@@ -9,7 +9,7 @@ use crate::pki::certificate::{KeyFacts, KeyUsage};
 use crate::pki::crl::Crl;
 use crate::pki::csr::Csr;
 use crate::pki::proof::Proof;
-use crate::pki::{AltName, Certificate, PrivateKey, ber, digest, encrypted};
+use crate::pki::{AltName, Certificate, PrivateKey, digest, encrypted, kind};
 
 /// Something found, before it has its place among the others.
 #[derive(Debug)]
@@ -69,36 +69,16 @@ pub(super) fn certificate(certificate: Certificate, trusted: bool, now: OffsetDa
 /// `None` when it is not even shaped like a private key.
 pub(super) fn private_key(der: &[u8], encrypted: bool) -> Option<Content> {
     let key = PrivateKey::from_der(der).ok();
-    if key.is_none() && !looks_like_a_key(der) {
-        return None;
-    }
-    let facts = key.as_ref().and_then(|key| KeyFacts::of_spki(key.spki()));
+    let kind = match &key {
+        Some(key) => KeyFacts::of_spki(key.spki()),
+        None => Some(kind::of_private_key(der)?),
+    };
     Some(Content::PrivateKey(PrivateKeyItem {
-        key: facts.map(|facts| facts.to_string()),
+        key: kind.map(|kind| kind.to_string()),
         spki_pin: key.map(|key| digest::spki_pin(key.spki())),
         encrypted,
         belongs_to: Vec::new(),
     }))
-}
-
-/// All open with a version. Then comes in PKCS#8 the kind of key, in SEC 1 the key, and in PKCS#1, and
-/// OpenSSL's old form of DSA, a row of numbers.
-fn looks_like_a_key(der: &[u8]) -> bool {
-    let Ok((key, [])) = ber::read(der) else {
-        return false;
-    };
-    let fields: Vec<_> = ber::elements(key.content).map_while(Result::ok).collect();
-    let [version, next, ..] = fields.as_slice() else {
-        return false;
-    };
-    key.tag == ber::SEQUENCE
-        && version.tag == ber::INTEGER
-        && match next.tag {
-            ber::SEQUENCE => next.content.first() == Some(&ber::OBJECT_IDENTIFIER),
-            ber::OCTET_STRING => true,
-            ber::INTEGER => fields.len() >= 6,
-            _ => false,
-        }
 }
 
 /// What stands under the label of a certificate, where it is something else that is known.

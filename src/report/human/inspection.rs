@@ -213,12 +213,13 @@ impl Pages {
 }
 
 fn private_key_title(key: &PrivateKeyItem) -> String {
-    let kind = key
-        .key
-        .as_deref()
-        .unwrap_or("of a kind that certbake does not support");
+    let kind = key.key.as_deref().unwrap_or("of an unknown kind");
+    let usable = match key.spki_pin {
+        Some(_) => "",
+        None => ", which certbake cannot use",
+    };
     let encrypted = if key.encrypted { ", was encrypted" } else { "" };
-    format!("private key, {kind}{encrypted}")
+    format!("private key, {kind}{usable}{encrypted}")
 }
 
 /// `item 2`, or `item 2 of ca.pem`.
