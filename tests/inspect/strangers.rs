@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64;
 
-use crate::support::Lab;
+use crate::support::{Lab, Shown};
 
 /// Files that are nothing of what is read, though most of them were meant to be.
 fn strangers() -> Lab {
@@ -170,6 +170,51 @@ fn no_rows_of_numbers_are_taken_for_a_private_key() {
         assert!(text("summary").contains(words), "{name}: {finding}");
         assert!(text("hint").contains(hint), "{name}: {finding}");
     }
+}
+
+/// The command in a hint, which stands between these words, run in the folder.
+fn follow(lab: &Lab, shown: &Shown, after: &str, before: &str) {
+    let hint = shown.json()["findings"][0]["hint"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (_, command) = hint.split_once(after).unwrap();
+    let command = command.split(before).next().unwrap();
+    let command = command
+        .replace("FILE", "in")
+        .replace("-out", "-passin env:PASSWORD -passout env:PASSWORD -out");
+    lab.write("follow.sh", command);
+    lab.tool("sh", "-e follow.sh");
+}
+
+#[test]
+fn the_way_out_of_an_ed25519_key_of_openssh_leads_out() {
+    let lab = Lab::new();
+    lab.tool("ssh-keygen", "-q -t ed25519 -N x1234 -f key");
+    lab.join(&["key.pub"], "in");
+    let shown = lab.inspect("in --report json");
+    follow(&lab, &shown, "this does: ", "\n");
+    assert_eq!(lab.inspect("NEW.der").row("key"), "Ed25519");
+    // The same key in the words of OpenSSH: the 32 bytes at its end.
+    let own = String::from_utf8(lab.read("in")).unwrap();
+    let own = BASE64
+        .decode(own.split(' ').nth(1).unwrap().as_bytes())
+        .unwrap();
+    assert!(own.ends_with(&lab.read("NEW.der")[12..]));
+}
+
+#[test]
+fn the_way_out_of_an_old_encryption_leads_out() {
+    let lab = Lab::new();
+    lab.openssl("pkcs8 -topk8 -v1 PBE-MD5-DES -provider legacy -provider default -in app.key -passout env:PASSWORD -out in");
+    let shown = lab.inspect("in --password env:PASSWORD --report json");
+    assert_eq!(shown.exit_code, 4);
+    follow(&lab, &shown, "", " rewrites it");
+    let shown = lab.inspect("NEW --password env:PASSWORD");
+    assert_eq!(
+        shown.row("item 1"),
+        "private key, ECDSA P-256, was encrypted"
+    );
 }
 
 #[test]

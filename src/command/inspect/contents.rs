@@ -273,7 +273,7 @@ impl Reader<'_> {
                     },
                     error => InspectError::unreadable(
                         format!("its private key is encrypted, and {error}"),
-                        "openssl pkcs8 -topk8 -v2 aes-256-cbc -in FILE -out NEW rewrites it",
+                        "openssl pkcs8 -topk8 -v2 aes-256-cbc -provider legacy -provider default -in FILE -out NEW rewrites it (OpenSSL 1: without -provider …)",
                     ),
                 });
             }

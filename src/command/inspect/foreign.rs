@@ -44,6 +44,13 @@ const FILES: &[(&[u8], Words)] = &[
         ),
     ),
     (
+        b"ssh-ed25519 ",
+        (
+            "an OpenSSH public key (Ed25519)",
+            "ssh-keygen does not convert Ed25519 keys; this does: { printf '0*0\\005\\006\\003+ep\\003!\\000'; cut -d' ' -f2 FILE | base64 -d | tail -c 32; } > NEW.der",
+        ),
+    ),
+    (
         b"ssh-",
         ("an OpenSSH public key", "ssh-keygen -e -m PKCS8 -f FILE"),
     ),
