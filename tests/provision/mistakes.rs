@@ -224,6 +224,58 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
 }
 
 #[test]
+fn a_country_is_two_letters_and_a_spiffe_id_the_only_uri() {
+    let lab = Lab::new();
+    let refused = |lines: &str| {
+        let head =
+            "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n[identity.app]\ncommon_name = \"app\"\n";
+        lab.write("certbake.toml", &format!("{head}{lines}\n"));
+        let run = lab.run(&["provision", "--root", "rootfs", "--report", "json"]);
+        run.ends_with(2).json()["findings"][0].clone()
+    };
+    for country in ["Germany", "G", "", "de", "1!"] {
+        let finding = refused(&format!("country = \"{country}\""));
+        let said = format!(
+            "identity.app.country: \"{country}\" is not a country: two capital letters (ISO 3166)"
+        );
+        assert_eq!(finding["summary"], said);
+        assert_eq!(finding["line"], 6);
+        assert!(
+            finding["hint"].as_str().unwrap().contains("\"DE\""),
+            "{finding}"
+        );
+    }
+    for (uris, other) in [
+        (r#"["spiffe://lab/a", "spiffe://lab/b"]"#, "spiffe://lab/b"),
+        (r#"["https://x", "spiffe://lab/a"]"#, "https://x"),
+    ] {
+        let finding = refused(&format!("uri = {uris}"));
+        let said = format!("the SPIFFE ID spiffe://lab/a cannot stand beside {other}");
+        let summary = finding["summary"].as_str().unwrap();
+        assert!(summary.contains(&said), "{finding}");
+        assert_eq!(
+            (&finding["line"], &finding["facts"]["key"]),
+            (&6.into(), &"identity.app.uri".into())
+        );
+    }
+    assert!(!lab.path("ca").exists(), "the authority was opened");
+    let by_flags = [APP, &["--uri", "spiffe://lab/a", "--uri", "https://x"]].concat();
+    let run = lab.provision(&by_flags).ends_with(2);
+    let told = run.stdout + &run.stderr;
+    assert!(
+        told.contains("--uri: the SPIFFE ID spiffe://lab/a"),
+        "{told}"
+    );
+    // Two URIs of other kinds are nobody's identity alone, and a DNS name may stand beside an ID.
+    for fits in [
+        &["--uri", "https://x", "--uri", "https://y"][..],
+        &["--uri", "spiffe://lab/a", "--dns", "a.internal"],
+    ] {
+        lab.provision(&[APP, fits].concat()).ends_with(0);
+    }
+}
+
+#[test]
 fn a_name_that_no_record_can_have_is_refused_where_it_stands() {
     let lab = Lab::new();
     lab.write(

@@ -91,15 +91,33 @@ pub(super) fn names(draft: &Draft<'_>) -> Result<Vec<AltName>, UsageError> {
             names.push(name);
         }
     }
+    one_spiffe_id(draft, &names)?;
     Ok(names)
 }
 
-/// Upper bounds of RFC 5280 appendix A.1, in characters.
+/// An X509-SVID has exactly one URI name, its SPIFFE ID (X509-SVID section 2).
+fn one_spiffe_id(draft: &Draft<'_>, names: &[AltName]) -> Result<(), UsageError> {
+    let uris = names.iter().filter_map(|name| match name {
+        AltName::Uri(uri) => Some(uri.as_str()),
+        _ => None,
+    });
+    let (ids, others): (Vec<_>, Vec<_>) = uris.partition(|uri| uri.starts_with("spiffe://"));
+    let (Some(id), Some(other)) = (ids.first(), ids.get(1).or(others.first())) else {
+        return Ok(());
+    };
+    Err(draft
+        .error(
+            "uri",
+            format!("the SPIFFE ID {id} cannot stand beside {other}: a certificate with a SPIFFE ID has no other URI name"),
+        )
+        .hint("keep one of them; give the other an identity of its own"))
+}
+
+/// Upper bounds of RFC 5280 appendix A.1, in characters; a country is exactly two.
 const BOUNDS: &[(&str, &str, usize)] = &[
     ("CN", "common_name", 64),
     ("O", "organization", 64),
     ("OU", "organizational_unit", 64),
-    ("C", "country", 2),
     ("ST", "state", 128),
     ("L", "locality", 128),
 ];
@@ -114,6 +132,7 @@ pub(super) fn subject(draft: &Draft<'_>) -> Result<Subject, UsageError> {
         state: words.state.clone(),
         locality: words.locality.clone(),
     };
+    country(draft)?;
     for (attribute, value) in subject.attributes() {
         let Some((_, key, most)) = BOUNDS.iter().find(|(name, ..)| *name == attribute) else {
             continue;
@@ -130,14 +149,23 @@ pub(super) fn subject(draft: &Draft<'_>) -> Result<Subject, UsageError> {
                 )
                 .hint("put a longer name among the alternative names (dns, uri)"));
         }
-        if *key == "country" && !value.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(draft.error(
-                key,
-                format!("\"{value}\" is not a country: two capital letters (ISO 3166)"),
-            ));
-        }
     }
     Ok(subject)
+}
+
+fn country(draft: &Draft<'_>) -> Result<(), UsageError> {
+    match draft.identity.country.as_deref() {
+        Some(value) if value.len() != 2 || !value.bytes().all(|b| b.is_ascii_uppercase()) => {
+            let reason = format!(
+                "\"{}\" is not a country: two capital letters (ISO 3166)",
+                value.escape_debug()
+            );
+            Err(draft
+                .error("country", reason)
+                .hint("write its code, such as \"DE\" for Germany, or leave it out"))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn policy(draft: &Draft<'_>) -> Result<verify::Policy, UsageError> {
