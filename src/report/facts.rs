@@ -10,14 +10,18 @@ use crate::finding::Finding;
 /// Lists longer than this are cut.
 const LIST: usize = 8;
 
-/// Facts for machines alone: people see the link by its name.
-const UNSAID: &[&str] = &["limited_by_depth"];
+/// Facts for machines alone: people see the link by its name, and the moment of judgement in how long ago or
+/// how soon everything is.
+const UNSAID: &[&str] = &["limited_by_depth", "at"];
+
+/// What the clock here showed: its distance from the start of the run says only how long the run took.
+const CLOCK_HERE: &[&str] = &["now", "here"];
 
 /// Name and value of each fact worth reading, in the finding's order.
 pub fn rows(finding: &Finding, now: OffsetDateTime) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     for (name, value) in &finding.facts {
-        if UNSAID.contains(&name.as_str()) || is_said(finding, value, now) {
+        if UNSAID.contains(&name.as_str()) || is_said(finding, value) {
             continue;
         }
         let row = (plain(name), fact(name, value, now));
@@ -29,11 +33,10 @@ pub fn rows(finding: &Finding, now: OffsetDateTime) -> Vec<(String, String)> {
     rows
 }
 
-/// The file, which stands before the finding, and the run's own now.
-fn is_said(finding: &Finding, value: &Value, now: OffsetDateTime) -> bool {
-    value.as_str().is_some_and(|text| {
-        finding.file.as_deref() == Some(text) || text == crate::finding::rfc3339(now)
-    })
+/// The file, which stands before the finding.
+fn is_said(finding: &Finding, value: &Value) -> bool {
+    let text = value.as_str();
+    text.is_some() && finding.file.as_deref() == text
 }
 
 /// `short_by_seconds` is "short by": the unit is in the value.
@@ -53,6 +56,7 @@ fn fact(name: &str, value: &Value, now: OffsetDateTime) -> String {
         },
         Value::Number(number) => number.to_string(),
         Value::String(text) => match OffsetDateTime::parse(text, &Rfc3339) {
+            Ok(at) if CLOCK_HERE.contains(&name) => words::date(at),
             Ok(at) => format!("{}, {}", words::date(at), words::distance(now, at)),
             Err(_) => text.clone(),
         },
@@ -119,6 +123,32 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn the_moment_of_judgement_is_told_by_its_name_and_never_by_its_value() {
+        let start = datetime!(2026-11-23 23:00 UTC);
+        let of = |judged| {
+            let finding = Finding::error(Code::new("x"), "")
+                .instant("at", judged)
+                .instant("here", judged)
+                .instant("not_after", start)
+                .instant("now", judged);
+            rows(&finding, start)
+        };
+        let row = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        for seconds in [0, 13] {
+            let clock = format!("2026-11-23 23:00:{seconds:02} UTC");
+            assert_eq!(
+                of(start + time::Duration::seconds(seconds)),
+                [
+                    row("here", &clock),
+                    row("not after", "2026-11-23 23:00:00 UTC, now"),
+                    row("now", &clock),
+                ]
+            );
+        }
+    }
+
     #[test]
     fn a_finding_about_no_file_says_all_its_facts() {
         let now = datetime!(2026-11-23 23:00 UTC);
