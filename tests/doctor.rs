@@ -229,14 +229,30 @@ fn a_password_that_no_key_store_takes_is_found_before_anything_is_asked() {
     let lab = Lab::new(&format!(
         "[ca.lab]\nkind = \"embedded\"\ndir = \"ca\"\n{APP}"
     ));
-    lab.write(
-        "config",
-        &lab.read("certbake.toml")
-            .replace("env:BUILD_PASSWORD", "cmd:printf 😀"),
-    );
-    for verb in ["doctor", "provision"] {
-        let report = lab.run(&[verb, "--config", "config"], 2);
-        assert_eq!(codes(&report), ["pkcs12-unwritable"], "{report}");
+    for (source, said, hint) in [
+        (
+            "cmd:printf 😀",
+            "such as an emoji",
+            "plain letters and digits",
+        ),
+        // Two lines, of which OpenSSL would take the first.
+        (
+            r"cmd:printf 'a\\nb\\n'",
+            "the password has a line break",
+            "alone, in one line",
+        ),
+    ] {
+        let config = lab.read("certbake.toml");
+        lab.write("config", &config.replace("env:BUILD_PASSWORD", source));
+        for verb in ["doctor", "provision"] {
+            let report = lab.run(&[verb, "--config", "config"], 2);
+            assert_eq!(codes(&report), ["pkcs12-unwritable"], "{report}");
+            let finding = report["findings"][0].to_string();
+            assert!(
+                finding.contains(said) && finding.contains(hint),
+                "{finding}"
+            );
+        }
     }
     assert!(!lab.path("ca").exists());
 }

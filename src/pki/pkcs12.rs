@@ -60,7 +60,8 @@ impl Encryption {
 /// # Errors
 /// An empty password is refused: such a file protects nothing, and Java opens none. The password
 /// must be UTF-8 and, like the alias, of the Basic Multilingual Plane (no emoji), because PKCS#12
-/// writes both in two octets a character. ASCII is read alike by everybody.
+/// writes both in two octets a character. It has no control characters: OpenSSL takes the first line of a
+/// file for the password. ASCII is read alike by everybody.
 pub fn write(
     key: &PrivateKey,
     chain: &Chain,
@@ -108,6 +109,9 @@ pub fn accepts<'a>(password: &'a Secret, alias: &str) -> Result<&'a str, Pkcs12E
         return Err(Pkcs12Error::EmptyPassword);
     }
     let password = text(password)?;
+    if password.chars().any(char::is_control) {
+        return Err(Pkcs12Error::ControlCharacter);
+    }
     in_two_octets(alias).map_err(|()| Pkcs12Error::Alias)?;
     Ok(password)
 }
@@ -253,6 +257,10 @@ pub enum Pkcs12Error {
         "the password is not UTF-8 text, or has a character that PKCS#12 cannot hold, such as an emoji"
     )]
     Password,
+    #[error(
+        "the password has a line break or another control character: programs that read it from a file or a prompt take the first line alone, and cannot open the store"
+    )]
+    ControlCharacter,
     #[error("the alias has characters that PKCS#12 does not allow")]
     Alias,
     #[error("writing PKCS#12: {0}")]
@@ -321,6 +329,10 @@ mod tests {
     fn what_pkcs12_cannot_hold_is_refused_before_anything_is_written() {
         assert_eq!(store("", "app").unwrap_err(), Pkcs12Error::EmptyPassword);
         assert_eq!(store("🔑", "app").unwrap_err(), Pkcs12Error::Password);
+        for password in ["a\nb", "a\tb", "\n", "a\u{85}"] {
+            let refused = store(password, "app").unwrap_err();
+            assert_eq!(refused, Pkcs12Error::ControlCharacter, "{password:?}");
+        }
         assert_eq!(store("passw0rd", "🔑").unwrap_err(), Pkcs12Error::Alias);
     }
 

@@ -8,7 +8,8 @@ use super::Stop;
 use super::plan::{Content, Identity, Pkcs12, Placement, Plan};
 use crate::finding::{Code, Finding};
 use crate::outcome::Outcome;
-use crate::pki::{Certificate, Credential, pem, pkcs12};
+use crate::pki::pkcs12::{self, Pkcs12Error};
+use crate::pki::{Certificate, Credential, pem};
 use crate::secret::Secret;
 
 const PASSWORD_NOT_ASCII: Code = Code::new("pkcs12-password-not-ascii");
@@ -69,7 +70,10 @@ pub fn password(store: &Pkcs12) -> Result<Secret, Finding> {
         Err(error) => Err(Finding::error(PKCS12_UNWRITABLE, error.to_string())
             .fact("source", store.password.to_string())
             .fact("alias", store.alias.as_str())
-            .hint("nothing was requested: use a password of plain letters and digits, which every program reads alike")),
+            .hint(match error {
+                Pkcs12Error::ControlCharacter => "nothing was requested: let its source give the password alone, in one line; a line break at the end is left out",
+                _ => "nothing was requested: use a password of plain letters and digits, which every program reads alike",
+            })),
     }
 }
 
