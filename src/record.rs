@@ -120,7 +120,7 @@ pub struct RecordedWindow {
     pub limited_by: String,
     /// The floor it was held against, seconds; absent when the build set none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub floor_seconds: Option<i64>,
+    pub floor_seconds: Option<u32>,
     /// The floor as it was stated: `21d`, `66%`, `image_max_age 30d + rollout 1d`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floor: Option<String>,

@@ -140,6 +140,19 @@ fn a_record_that_is_gone_or_broken_is_found() {
     assert!(hint.contains("certbake provision"), "{hint}");
 }
 
+#[test]
+fn a_recorded_floor_that_is_none_is_not_taken_for_no_floor() {
+    let image = Image::baked();
+    let floor = "\"floor_seconds\": ";
+    image.edit(RECORD, |text| {
+        assert!(text.contains(floor), "{text}");
+        text.replace(floor, &format!("{floor}-"))
+    });
+    let run = image.check(&[]).ends(4);
+    let told = run.report["findings"][0]["summary"].as_str().unwrap();
+    assert!(told.contains("invalid value: integer `-"), "{told}");
+}
+
 /// node_exporter refuses a file in which a series comes twice.
 #[test]
 fn a_record_that_was_copied_is_that_of_its_new_name() {

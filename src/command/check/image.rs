@@ -380,7 +380,7 @@ impl<'a> Identity<'a> {
     /// What the run demands, else what the configuration does, else what was recorded.
     fn policy(&self, expected: &Expected, policy: &Policy) -> Policy {
         let recorded = self.record.window.floor_seconds;
-        let recorded = recorded.map(|seconds| Floor::Absolute(Span::seconds(seconds)));
+        let recorded = recorded.map(|seconds| Floor::Absolute(Span::seconds(seconds.into())));
         let (floor, floor_origin) = [
             (policy.floor.clone(), policy.floor_origin.clone()),
             (expected.floor.clone(), expected.floor_origin.clone()),

@@ -110,7 +110,7 @@ fn facts(identity: &Identity, ordered: &Ordered) -> Record {
             floor_seconds: window
                 .floor
                 .as_ref()
-                .map(|floor| floor.required.as_seconds()),
+                .map(|floor| u32::try_from(floor.required.as_seconds()).unwrap_or(u32::MAX)),
             floor: window.floor.as_ref().map(|floor| floor.stated.clone()),
             rebuild_by: rfc3339(window.rebuild_by.unwrap_or(window.not_after)),
         },
