@@ -368,6 +368,11 @@ fn a_server_that_cannot_start_says_why_and_ends_with_2() {
     ] {
         assert!(said.contains(words), "{said}");
     }
+    fs::write(&users, "[user.builder]\nmax_ttl = \"0d\"\n").unwrap();
+    let said = refuse(&["--users", users.to_str().unwrap()]);
+    for words in ["user.builder.max_ttl: the duration is zero", "users.toml:2"] {
+        assert!(said.contains(words), "{said}");
+    }
     for nobody in ["", "[user.builder]\nallowed_names = [\"*.internal\"]\n"] {
         fs::write(&users, nobody).unwrap();
         let said = refuse(&["--users", users.to_str().unwrap()]);

@@ -347,6 +347,11 @@ fn users_that_cannot_be_read_are_refused_with_their_line() {
     assert!(!refused(text).contains("hunter2"), "{}", refused(text));
     let text = "[user.a]\nallowed_names = [\"*.internal *.lab\"]\n";
     assert!(refused(text).contains("is not a pattern of names"));
+    let text = "[user.a]\nmax_ttl = \"0d\"\n";
+    assert_eq!(
+        refused(text),
+        "user.a.max_ttl: the duration is zero: give one such as \"7d\", or leave it out"
+    );
     assert!(refused("[user.'a:b']\n").starts_with("\"a:b\" cannot be a user's name"));
     let text = "[user.a]\npassword = \"file:missing\"\n";
     assert!(refused(text).starts_with("user a: "), "{}", refused(text));

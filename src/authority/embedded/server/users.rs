@@ -5,7 +5,8 @@ use std::path::Path;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use data_encoding::BASE64;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use super::names::AllowedNames;
@@ -49,7 +50,18 @@ struct File {
 struct Words {
     password: Option<SecretSource>,
     allowed_names: Option<AllowedNames>,
+    #[serde(default, deserialize_with = "some_time")]
     max_ttl: Option<Span>,
+}
+
+/// Certificates that last for nothing are no wish of anybody's.
+fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+    match Span::deserialize(deserializer)? {
+        span if span.as_seconds() == 0 => Err(D::Error::custom(
+            "the duration is zero: give one such as \"7d\", or leave it out",
+        )),
+        span => Ok(Some(span)),
+    }
 }
 
 impl Users {
