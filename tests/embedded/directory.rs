@@ -45,7 +45,7 @@ fn a_line_that_a_killed_run_left_half_written_spoils_no_other() {
         .unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(
-        shown.contains("\nunreadable lines: 1, truncated by"),
+        shown.contains("\nunreadable lines: 1; what they recorded is unknown"),
         "{shown}"
     );
 }

@@ -19,7 +19,7 @@ pub struct Plan {
 #[derive(Debug, Serialize)]
 pub struct Log {
     pub issued: Vec<Line>,
-    /// Lines that a killed run or a full disk left half-written: their certificates never left the CA.
+    /// Lines that cannot be read: what they recorded is unknown.
     pub unreadable: usize,
 }
 
@@ -93,7 +93,7 @@ impl fmt::Display for Log {
         if self.unreadable > 0 {
             writeln!(
                 f,
-                "unreadable lines: {}, truncated by a killed run or a full disk; their certificates never left the CA",
+                "unreadable lines: {}; what they recorded is unknown, and may be certificates that were issued",
                 self.unreadable
             )?;
         }
