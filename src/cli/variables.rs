@@ -9,14 +9,19 @@ use crate::choice::misspelt;
 
 const PREFIX: &str = "CERTBAKE_";
 
-/// Shorter names are a letter or two away from too many others.
-const SHORTEST: usize = 5;
+/// Of two letters, too many are a letter away from each other.
+const SHORTEST: usize = 3;
+/// Shorter names are two letters away from too many others.
+const LONG: usize = 5;
 
 /// Flags of `provision` that have no variable. Who sets one believes that nothing is asked for.
 const FLAGS_ALONE: &[(&str, &str)] = &[
     ("CERTBAKE_DRY_RUN", "--dry-run"),
     ("CERTBAKE_CA_SET", "--ca-set"),
 ];
+
+/// The examples fetch the binary from there.
+const NOT_MEANT: &str = "CERTBAKE_URL";
 
 /// Refuses the first of `names` that is almost a variable of certbake's. What is called otherwise is
 /// somebody else's.
@@ -58,10 +63,13 @@ fn collect(command: &Command, known: &mut Vec<String>) {
 
 /// The known variable of which `name` is a misspelling.
 fn almost<'k>(name: &str, known: &'k [String]) -> Option<&'k str> {
-    if known.iter().any(|known| known == name) || name.len() < PREFIX.len() + SHORTEST {
+    let length = name.len() - PREFIX.len();
+    let is_right = name == NOT_MEANT || known.iter().any(|known| known == name);
+    if is_right || length < SHORTEST {
         return None;
     }
-    misspelt(name, known.iter().map(String::as_str), 2)
+    let most = if length < LONG { 1 } else { 2 };
+    misspelt(name, known.iter().map(String::as_str), most)
 }
 
 #[cfg(test)]
@@ -80,6 +88,10 @@ mod tests {
             ("CERTBAKE_MINVALIDITY", "CERTBAKE_MIN_VALIDITY"),
             ("CERTBAKE_CA_PASWORD", "CERTBAKE_CA_PASSWORD"),
             ("CERTBAKE_COMON_NAME", "CERTBAKE_COMMON_NAME"),
+            ("CERTBAKE_TTLL", "CERTBAKE_TTL"),
+            ("CERTBAKE_TLL", "CERTBAKE_TTL"),
+            ("CERTBAKE_IPS", "CERTBAKE_IP"),
+            ("CERTBAKE_DNSS", "CERTBAKE_DNS"),
         ] {
             let hint = refused(name).expect(name);
             assert!(hint.contains(&format!("`{meant}`")), "{name}: {hint}");
@@ -99,6 +111,9 @@ mod tests {
             "CERTBAKE_VERSION",
             "CERTBAKE_TEST_SERVERS",
             "CERTBAKE_ID",
+            "CERTBAKE_HOME",
+            "CERTBAKE_URL",
+            "CERTBAKE_TEAM",
             // Of the programs that certbake runs, which may run it in turn.
             "CERTBAKE_OPERATION",
             "CERTBAKE_NAMES",
