@@ -38,6 +38,7 @@ impl TomlFault {
             Some(date) if message.starts_with(A_TABLE) && is_date(date) => {
                 in_words(&message.replacen(A_TABLE, &format!("invalid type: date `{date}`"), 1))
             }
+            _ if message.starts_with("unexpected leading zero") => with_leading_zero(text, at),
             _ => in_words(message),
         };
         Self {
@@ -51,6 +52,34 @@ impl TomlFault {
             },
         }
     }
+}
+
+/// An octal mode without its quotes, as a rule.
+fn with_leading_zero(text: &str, at: usize) -> (String, String) {
+    let is_digit = |c: char| c.is_ascii_digit() || c == '_';
+    let before = &text[..at];
+    let start = before.trim_end_matches(is_digit).len();
+    let number = text[start..]
+        .split(|c| !is_digit(c))
+        .next()
+        .unwrap_or_default();
+    let line = before[..start].lines().last().unwrap_or_default();
+    let key = line
+        .trim_end()
+        .strip_suffix('=')
+        .unwrap_or_default()
+        .trim_end();
+    let key = key
+        .rsplit(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-')))
+        .next();
+    let assigned = match key.unwrap_or_default() {
+        "" => String::new(),
+        key => format!("{key} = "),
+    };
+    (
+        format!("a number cannot begin with a zero, as {number} does"),
+        format!("write it in quotes: {assigned}\"{number}\""),
+    )
 }
 
 const A_TABLE: &str = "invalid type: map";

@@ -237,6 +237,25 @@ mod tests {
     }
 
     #[test]
+    fn a_mode_without_its_quotes_is_told_with_them() {
+        for line in [
+            "private_key = { path = \"/k\", mode = 0640 }",
+            "private_key = {mode=0640, path = \"/k\"}",
+            "[identity.app.placements.pkcs12]\nmode = 0640",
+        ] {
+            let error = refused(&format!("[identity.app.placements]\n{line}\n"));
+            assert_eq!(error.line, Some(1 + line.lines().count()), "{line}");
+            assert_eq!(
+                error.reason, "a number cannot begin with a zero, as 0640 does",
+                "{line}"
+            );
+            assert_eq!(error.hint, "write it in quotes: mode = \"0640\"", "{line}");
+        }
+        let in_list = refused("[identity.app]\nca = [007]\n");
+        assert_eq!(in_list.hint, "write it in quotes: \"007\"");
+    }
+
+    #[test]
     fn a_wrong_type_is_told_with_how_to_write_it_instead() {
         for (line, reason, hint) in [
             ("ttl = 30", "expected text, found the number 30", "\"30d\""),
