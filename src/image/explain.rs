@@ -242,6 +242,16 @@ fn code_of(reason: Reason, path: &str) -> (Code, String) {
             let hint = "mount /proc, or use Linux 5.6 or later: certbake needs one of the two to follow paths safely";
             return (IO, hint.to_owned());
         }
+        Errno::NAMETOOLONG => {
+            let hint = "shorten the name to 255 bytes: no file or directory can have a longer one, and no whole path more than 4095";
+            return (IO, hint.to_owned());
+        }
+        Errno::OPNOTSUPP => {
+            let hint = format!(
+                "choose another path: the file system of {path} is not for files, as /proc and /sys are not"
+            );
+            return (IO, hint);
+        }
         Errno::MFILE | Errno::NFILE => {
             let hint = "raise the limit of open files (`ulimit -Hn`, or of the container), or bake fewer identities per run";
             return (IO, hint.to_owned());
@@ -401,5 +411,16 @@ mod tests {
         assert_eq!(code(Errno::ROFS), "image-read-only");
         assert_eq!(code(Errno::ACCESS), "image-not-permitted");
         assert_eq!(code(Errno::IO), "image-io");
+    }
+
+    #[test]
+    fn what_no_disk_is_to_blame_for_is_not_looked_for_there() {
+        for (errno, said) in [
+            (Errno::NAMETOOLONG, "shorten the name to 255 bytes"),
+            (Errno::OPNOTSUPP, "is not for files"),
+        ] {
+            let hint = io("writing into", KEY, errno).finding().hint;
+            assert!(hint.contains(said) && !hint.contains("dmesg"), "{hint}");
+        }
     }
 }

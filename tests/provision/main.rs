@@ -3,6 +3,8 @@
 
 #[path = "../built/mod.rs"]
 mod built;
+#[path = "../skips/mod.rs"]
+mod skips;
 mod support;
 
 mod claims;

@@ -1,5 +1,6 @@
 //! Mistakes in the configuration file and in what it names, told with their line.
 
+use crate::skips;
 use crate::support::{APP, Lab, TWO, openssl};
 
 #[test]
@@ -391,5 +392,43 @@ fn a_file_given_as_anchors_is_called_what_it_is() {
             summary.contains(anchors) && summary.contains(said),
             "{summary}"
         );
+    }
+}
+
+#[test]
+fn a_path_that_no_file_can_have_is_told_with_what_to_change() {
+    let lab = Lab::new();
+    let long = format!("/etc/{}", "x".repeat(300));
+    for (root, key, said) in [
+        ("rootfs", &*long, "shorten the name to 255 bytes"),
+        ("/", "/proc/self/x", "/proc/self is not for files"),
+    ] {
+        if root == "/" && !skips::is_root() {
+            skips::skipped("only root may write into the running system");
+            continue;
+        }
+        let words = [
+            "provision",
+            "--ca",
+            "embedded",
+            "--ca-dir",
+            "ca",
+            "--root",
+            root,
+            "--cert",
+            "/app.crt",
+            "--key",
+            key,
+            "--common-name",
+            "a",
+            "--dry-run",
+            "--report",
+            "json",
+        ];
+        let report = lab.run(&words).ends_with(7).json();
+        let findings = report["findings"].as_array().unwrap();
+        let found = findings.iter().find(|it| it["code"] == "image-io").unwrap();
+        let hint = found["hint"].as_str().unwrap();
+        assert!(hint.contains(said), "{hint}");
     }
 }
