@@ -236,3 +236,36 @@ fn a_ca_that_the_first_order_could_not_make_is_foreseen() {
     let hint = error.into_finding().hint;
     assert!(hint.contains("create the directory above"), "{hint}");
 }
+
+#[test]
+fn a_log_that_is_no_regular_file_is_told_as_such() {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("ca");
+    CaDirectory::make(&dir, &NewCa::default(), NOW).unwrap();
+    let log = dir.join("issued.jsonl");
+    let elsewhere = above.path().join("elsewhere.jsonl");
+    fs::rename(&log, &elsewhere).unwrap();
+    let fifo = |log: &std::path::Path| {
+        let made = std::process::Command::new("mkfifo").arg(log).status();
+        assert!(made.unwrap().success());
+    };
+    let link = |log: &std::path::Path| std::os::unix::fs::symlink(&elsewhere, log).unwrap();
+    for (make, what) in [
+        (&fifo as &dyn Fn(&std::path::Path), "it is a FIFO"),
+        (&link, "it is a symbolic link"),
+    ] {
+        make(&log);
+        let preflight = open(&dir, "").preflight.unwrap();
+        let error = preflight.preflight(&order(&key(), None), Depth::Order);
+        let finding = error.unwrap_err().into_finding();
+        assert!(finding.summary.ends_with(what), "{}", finding.summary);
+        assert!(
+            finding
+                .hint
+                .starts_with("put the log itself there, as a regular file"),
+            "{}",
+            finding.hint
+        );
+        fs::remove_file(&log).unwrap();
+    }
+}

@@ -37,7 +37,7 @@ const ROOT_KEY: &str = "root.key";
 pub(super) const ROOT: &str = "root.pem";
 const INTERMEDIATE_KEY: &str = "intermediate.key";
 const INTERMEDIATE: &str = "intermediate.pem";
-const LOG: &str = "issued.jsonl";
+pub(super) const LOG: &str = "issued.jsonl";
 
 /// How long another process may take to make the CA: longer than an RSA 4096 key does.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
 use super::super::AuthorityError;
-use super::shown;
 use super::there::Otherwise;
+use super::{directory, revoke, shown};
 use crate::finding::{Code, Finding, rfc3339};
 use crate::image::{ImageError, Mode};
 use crate::os_error;
@@ -62,6 +62,12 @@ fn listed(otherwise: &[Otherwise]) -> String {
     words.join("; ")
 }
 
+/// What was issued, or revoked.
+fn is_log(path: &str) -> bool {
+    let name = Path::new(path).file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| [directory::LOG, revoke::LOG].contains(&name))
+}
+
 impl CaError {
     pub(super) fn reading(path: &Path, error: &std::io::Error) -> Self {
         Self::Reading {
@@ -98,6 +104,9 @@ impl CaError {
             }
             Self::Io(ImageError::Busy { .. }) => {
                 "another run is making this CA; retry when it has ended"
+            }
+            Self::Io(ImageError::NotAFile { path, .. }) if is_log(path) => {
+                "put the log itself there, as a regular file: certbake appends to nothing else; if it is lost, remove what is there, and a new one is begun"
             }
             Self::Io(ImageError::NotADirectory { .. } | ImageError::NotAFile { .. }) => {
                 "give a directory, or a path that does not exist yet"
