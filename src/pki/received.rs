@@ -11,7 +11,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
 use super::facts::{KeyFacts, LEAST_RSA_BITS, display_name, key_facts};
-use super::name::{AltName, address, short_name};
+use super::name::{AltName, NameError, address, short_name};
 use super::usages::purposes;
 
 /// What a request asks for. The requester holds the private key: the signature proves it.
@@ -195,7 +195,7 @@ fn alt_name(name: &GeneralName<'_>) -> Result<AltName, ReceivedError> {
         }
         other => return Err(ReceivedError::Name(other.to_string())),
     };
-    read.map_err(|error| ReceivedError::Name(error.text))
+    read.map_err(ReceivedError::Invalid)
 }
 
 /// Why a request cannot be used.
@@ -215,6 +215,11 @@ pub enum ReceivedError {
     Subject(String),
     #[error("{0:?} cannot be a subject alternative name; DNS, IP, URI and email names can")]
     Name(String),
+    #[error(
+        "{:?} cannot be a subject alternative name: it is not a valid {}; {}",
+        .0.text, .0.kind, .0.advice
+    )]
+    Invalid(NameError),
     #[error("its extension {0} cannot be read")]
     Extension(String),
 }

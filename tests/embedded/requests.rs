@@ -47,7 +47,24 @@ fn a_request_that_cannot_be_copied_faithfully_is_refused_in_words() {
         ),
         (
             &["-subj", "/CN=a", "-addext", "subjectAltName=DNS:a b"],
-            "\"a b\" cannot be a subject alternative name; DNS, IP, URI and email names can",
+            "\"a b\" cannot be a subject alternative name: it is not a valid DNS name; use letters, digits, hyphens and underscores between single dots, no hyphen first or last",
+        ),
+        (
+            &["-subj", "/CN=a", "-addext", "subjectAltName=DNS:10.0.0.7"],
+            "\"10.0.0.7\" cannot be a subject alternative name: it is not a valid DNS name; give an address as an ip name, without brackets",
+        ),
+        (
+            &[
+                "-subj",
+                "/CN=a",
+                "-addext",
+                "subjectAltName=URI:spiffe://lab/../admin",
+            ],
+            "\"spiffe://lab/../admin\" cannot be a subject alternative name: it is not a valid SPIFFE ID; write spiffe://TRUST-DOMAIN/PATH: the trust domain in lower case, without user and port; the path of letters, digits, dots, hyphens and underscores, without a final slash; one ID only",
+        ),
+        (
+            &["-subj", "/CN=a", "-addext", "subjectAltName=RID:1.2.3"],
+            "\"RegisteredID(1.2.3)\" cannot be a subject alternative name; DNS, IP, URI and email names can",
         ),
     ] {
         let error = ReceivedRequest::from_der(&openssl_request(arguments)).unwrap_err();
