@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -51,6 +52,43 @@ fn a_file_that_a_later_step_has_replaced_is_found() {
     assert_eq!(run.findings(), ["image-file-missing client.crt"]);
     let hint = run.report["findings"][0]["hint"].as_str().unwrap();
     assert!(hint.contains("certbake provision"), "{hint}");
+}
+
+#[test]
+fn what_stands_where_a_file_was_placed_is_told_as_what_came_later() {
+    let image = Image::baked();
+    let replace = |make: &dyn Fn(&Path)| {
+        let path = image.file(CERT);
+        if path.is_dir() {
+            fs::remove_dir(&path).unwrap();
+        } else {
+            fs::remove_file(&path).unwrap();
+        }
+        make(&path);
+        image.check(&[])
+    };
+    let fifo = |path: &Path| {
+        let made = Command::new("mkfifo").arg(path).status().unwrap();
+        assert!(made.success());
+    };
+    let large = |path: &Path| {
+        let file = fs::File::create(path).unwrap();
+        file.set_len(1 << 30).unwrap();
+    };
+    for (make, code) in [
+        (&fifo as &dyn Fn(&Path), "image-not-a-file client.crt"),
+        (
+            &|path| fs::create_dir(path).unwrap(),
+            "image-not-a-file client.crt",
+        ),
+        (&large, "image-file-too-large client.crt"),
+    ] {
+        let run = replace(make).ends(4);
+        assert_eq!(run.findings(), [code]);
+        let hint = run.report["findings"][0]["hint"].as_str().unwrap();
+        let said = "a later build step replaced it: run `certbake provision` again";
+        assert!(hint.starts_with(said), "{hint}");
+    }
 }
 
 #[test]

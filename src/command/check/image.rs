@@ -183,7 +183,7 @@ impl<'a> Identity<'a> {
                         error,
                         ImageError::Io { .. } | ImageError::NotPermitted { .. }
                     );
-                    Box::new(error.finding())
+                    Box::new(placement::unread(&error))
                 })
             });
         let (metadata, bytes) = match read {

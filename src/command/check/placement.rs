@@ -3,7 +3,7 @@
 
 use super::Wanted;
 use crate::finding::{Code, Finding};
-use crate::image::{ImageRoot, Metadata, Owner};
+use crate::image::{ImageError, ImageRoot, Metadata, Owner};
 use crate::pki::digest;
 use crate::record::RecordedPlacement;
 use crate::verify::CONFIGURATION_CHANGED;
@@ -13,6 +13,20 @@ const MODE: Code = Code::new("placement-mode");
 const OWNER: Code = Code::new("placement-owner");
 const NAMES_CHANGED: &str = "the configuration, or the number that the image gives to the name, has changed since the image was built: run `certbake provision` again, or change it back";
 const NOT_PLACED: Code = Code::new("placement-missing");
+
+const REPLACED: &str =
+    "a later build step replaced it: run `certbake provision` again, after that step";
+
+/// Why a file that was placed cannot be read: its path was fit for it then.
+pub(super) fn unread(error: &ImageError) -> Finding {
+    let finding = error.finding();
+    match error {
+        ImageError::NotAFile { .. }
+        | ImageError::NotADirectory { .. }
+        | ImageError::TooLarge { .. } => finding.hint(REPLACED),
+        _ => finding,
+    }
+}
 
 pub(super) fn compare(
     placement: &RecordedPlacement,
@@ -56,9 +70,7 @@ pub(super) fn compare(
             )
             .fact("recorded_sha256", placement.sha256.as_str())
             .fact("sha256", sha256)
-            .hint(
-                "a later build step replaced it: run `certbake provision` again, after that step",
-            ),
+            .hint(REPLACED),
         );
     }
     findings
