@@ -188,8 +188,39 @@ pub struct IdentityReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowSummary>,
     pub placements: Vec<PlacementReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Rehearsal>,
     #[serde(flatten)]
     pub checks: Checks,
+}
+
+/// What a dry run knows beside what is asked for and where that lands.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct Rehearsal {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor: Option<StatedFloor>,
+    /// The record that would be written into the image.
+    pub record: PlacementReport,
+    /// Where the record would be copied to, outside the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_copy: Option<String>,
+}
+
+/// A floor before there is a window to hold against it.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct StatedFloor {
+    /// Absent for a percentage where no ttl is asked for.
+    #[serde(
+        rename = "required_seconds",
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "seconds"
+    )]
+    #[schemars(with = "u64")]
+    pub required: Option<Span>,
+    /// As it was stated: `21d`, `66%`, or a sum of facts.
+    pub stated: String,
+    /// Where it was written: `certbake.toml:12` or `--min-validity`.
+    pub origin: String,
 }
 
 impl IdentityReport {

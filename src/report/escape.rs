@@ -7,7 +7,7 @@ use crate::finding::Finding;
 use crate::line::is_hidden;
 use crate::outcome::{
     Asked, AuthorityPlace, CertificateSummary, FloorSummary, IdentityReport, Look, PlacementReport,
-    Report, WindowSummary,
+    Rehearsal, Report, StatedFloor, WindowSummary,
 };
 
 /// `text` with every hidden character written out, as `\n` or `\u{202e}`, and `##` parted: `##[…]`,
@@ -145,6 +145,7 @@ fn identity(identity: &IdentityReport) -> IdentityReport {
         certificate: summary,
         window: dates,
         placements,
+        rehearsal: known,
         checks,
     } = identity;
     IdentityReport {
@@ -154,7 +155,34 @@ fn identity(identity: &IdentityReport) -> IdentityReport {
         certificate: summary.as_ref().map(certificate),
         window: dates.as_ref().map(window),
         placements: placements.iter().map(placement).collect(),
+        rehearsal: known.as_ref().map(rehearsal),
         checks: checks.clone(),
+    }
+}
+
+fn rehearsal(rehearsal: &Rehearsal) -> Rehearsal {
+    let Rehearsal {
+        floor,
+        record,
+        record_copy,
+    } = rehearsal;
+    Rehearsal {
+        floor: floor.as_ref().map(stated_floor),
+        record: placement(record),
+        record_copy: record_copy.as_deref().map(visible),
+    }
+}
+
+fn stated_floor(floor: &StatedFloor) -> StatedFloor {
+    let StatedFloor {
+        required,
+        stated,
+        origin,
+    } = floor;
+    StatedFloor {
+        required: *required,
+        stated: visible(stated),
+        origin: visible(origin),
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) fn document(report: &Report) -> String {
     );
     for section in [
         windows(report),
+        floors(report),
         findings(report),
         looks(report),
         files(report),
@@ -127,7 +128,10 @@ fn files(report: &Report) -> String {
     let cells = report
         .identities
         .iter()
-        .flat_map(|identity| &identity.placements)
+        .flat_map(|identity| {
+            let record = identity.rehearsal.as_ref().map(|known| &known.record);
+            identity.placements.iter().chain(record)
+        })
         .map(|file| {
             vec![
                 code(&file.path),
@@ -139,6 +143,28 @@ fn files(report: &Report) -> String {
         })
         .collect();
     table(&["file", "what", "mode", "owner", ""], cells)
+}
+
+/// In a dry run, which has no windows yet.
+fn floors(report: &Report) -> String {
+    let rehearsed = report.identities.iter();
+    let cells = rehearsed
+        .filter_map(|identity| {
+            let known = identity.rehearsal.as_ref()?;
+            let (stated, origin) = match &known.floor {
+                Some(floor) => (prose(&floor.stated), code(&floor.origin)),
+                None => ("none".to_owned(), String::new()),
+            };
+            let copy = known.record_copy.as_deref().map(code);
+            Some(vec![
+                code(&identity.name),
+                stated,
+                origin,
+                copy.unwrap_or_default(),
+            ])
+        })
+        .collect();
+    table(&["identity", "floor", "from", "record copied to"], cells)
 }
 
 fn looks(report: &Report) -> String {

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use crate::support::{APP, EMBEDDED, Lab, Run};
+use crate::support::{APP, EMBEDDED, Lab, Run, TWO};
 
 #[test]
 fn a_window_below_the_floor_fails_the_build_and_leaves_the_image_as_it_was() {
@@ -103,4 +103,62 @@ fn a_floor_of_nothing_is_refused_as_a_flag_too() {
         let run = lab.run(&["check", "--root", "rootfs", "--min-validity", floor]);
         run.ends_with(2);
     }
+}
+
+#[test]
+fn a_dry_run_shows_the_floor_and_the_records_that_it_would_write() {
+    let lab = Lab::new();
+    let dry = |more: &[&str]| lab.run(&[EMBEDDED, APP, &["--dry-run"], more].concat());
+    let floor = [
+        "--min-validity",
+        "70%",
+        "--ttl",
+        "30d",
+        "--record",
+        "out.json",
+    ];
+    let run = dry(&[&floor[..], &["--report", "json"]].concat()).ends_with(0);
+    let rehearsal = &run.json()["identities"][0]["rehearsal"];
+    let stated = serde_json::json!({
+        "required_seconds": 21 * 86_400, "stated": "70%", "origin": "--min-validity",
+    });
+    assert_eq!(rehearsal["floor"], stated);
+    let record = &rehearsal["record"];
+    assert_eq!(record["path"], "/var/lib/certbake/app-server.json");
+    assert_eq!(
+        (&record["mode"], &record["change"]),
+        (&"0644".into(), &"would-write".into())
+    );
+    assert_eq!(rehearsal["record_copy"], "out.json");
+    let shown = dry(&floor).ends_with(0).stdout;
+    for line in [
+        "  floor        70% = 21d, from --min-validity\n",
+        "/var/lib/certbake/app-server.json",
+        "  record copy  out.json\n",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    // Of a share of a lifetime that is not known, no length is told; and no floor is one too.
+    let shown = dry(&["--min-validity", "70%"]).ends_with(0).stdout;
+    assert!(
+        shown.contains("  floor        70%, from --min-validity\n"),
+        "{shown}"
+    );
+    let shown = dry(&[]).ends_with(0).stdout;
+    assert!(shown.contains("  floor        none\n"), "{shown}");
+    assert!(!lab.path("out.json").exists() && !lab.path("ca").exists());
+
+    lab.write("certbake.toml", TWO);
+    let words = ["provision", "--root", "rootfs", "--dry-run"];
+    let shown = lab.run(&words).ends_with(0).stdout;
+    for line in [
+        "agent  66%, from certbake.toml:19\n",
+        "app    image_max_age 14d + instance_life 7d = 21d, from certbake.toml:10\n",
+        "/var/lib/certbake/agent.json",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    // One that ran has the floor with its window, and the record in its place.
+    let ran = lab.provision(APP).ends_with(0).json();
+    assert_eq!(ran["identities"][0]["rehearsal"], serde_json::Value::Null);
 }

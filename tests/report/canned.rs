@@ -7,7 +7,8 @@ mod looks;
 use certbake::finding::{Code, Finding};
 use certbake::outcome::{
     Asked, AuthorityPlace, CertificateSummary, Change, CheckNotMade, Checks, FloorSummary,
-    IdentityReport, LookState, Outcome, PlacementReport, Report, WindowSummary,
+    IdentityReport, LookState, Outcome, PlacementReport, Rehearsal, Report, StatedFloor,
+    WindowSummary,
 };
 use certbake::span::Span;
 use serde_json::json;
@@ -208,6 +209,23 @@ fn dry_run() -> Report {
     for file in &mut identity.placements {
         file.change = Change::WouldWrite;
     }
+    identity.rehearsal = Some(Rehearsal {
+        floor: Some(StatedFloor {
+            required: Some(Span::seconds(21 * DAY)),
+            stated: "70%".to_owned(),
+            origin: "certbake.toml:12".to_owned(),
+        }),
+        record: PlacementReport {
+            what: "record".to_owned(),
+            path: "/var/lib/certbake/app-server.json".to_owned(),
+            mode: "0644".to_owned(),
+            owner: "0".to_owned(),
+            group: "0".to_owned(),
+            change: Change::WouldWrite,
+            sha256: None,
+        },
+        record_copy: Some("out/app-server.json".to_owned()),
+    });
     report.identities = vec![identity];
     report.findings = vec![
         Finding::note(

@@ -1,9 +1,17 @@
 //! What the report says of each identity.
 
+use time::Duration;
+
 use super::order::Ordered;
 use super::plan::{Candidate, Identity, Placement, Plan};
+use super::recording;
 use crate::image::{Landed, Owner, PlannedFile, running};
-use crate::outcome::{Asked, CertificateSummary, Change, IdentityReport, PlacementReport, Report};
+use crate::outcome::{
+    Asked, CertificateSummary, Change, IdentityReport, PlacementReport, Rehearsal, Report,
+    StatedFloor,
+};
+use crate::pki::Floor;
+use crate::span::Span;
 
 /// What is asked for, before anything happened.
 pub fn asked(identity: &Identity) -> IdentityReport {
@@ -41,12 +49,46 @@ pub fn issued(summary: &mut IdentityReport, ordered: &Ordered) {
     summary.window = Some(ordered.window.clone());
 }
 
-/// Where it would land.
+/// Where it would land, and what it would be held against.
 pub fn planned(report: &mut Report, plan: &Plan, planned: &[PlannedFile]) {
+    for (summary, identity) in report.identities.iter_mut().zip(&plan.identities) {
+        let record = recording::in_image(&identity.name);
+        let record = planned
+            .iter()
+            .find(|file| Some(&file.path) == record.as_ref());
+        summary.rehearsal = record.map(|record| rehearsal(identity, record));
+    }
     for (placement, line) in lines(report, plan) {
         if planned.iter().any(|file| file.path == placement.path) {
             line.change = Change::WouldWrite;
         }
+    }
+}
+
+fn rehearsal(identity: &Identity, record: &PlannedFile) -> Rehearsal {
+    let floor = identity.policy.floor.as_ref().map(|floor| StatedFloor {
+        required: match (floor, identity.ttl) {
+            (Floor::Percent(_), None) => None,
+            (_, ttl) => Some(floor.required(ttl.map_or(Duration::ZERO, Span::duration))),
+        },
+        stated: floor.to_string(),
+        origin: identity.policy.floor_origin.clone(),
+    });
+    Rehearsal {
+        floor,
+        record: PlacementReport {
+            what: record.label.clone(),
+            path: record.path.to_string(),
+            mode: record.mode.to_string(),
+            owner: record.uid.to_string(),
+            group: record.gid.to_string(),
+            change: Change::WouldWrite,
+            sha256: None,
+        },
+        record_copy: identity
+            .record
+            .as_ref()
+            .map(|path| path.display().to_string()),
     }
 }
 

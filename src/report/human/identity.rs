@@ -8,9 +8,10 @@ use super::screen::Screen;
 use super::table;
 use crate::outcome::{
     AuthorityPlace, CertificateSummary, Change, FloorSummary, IdentityReport, PlacementReport,
-    Report, WindowSummary,
+    Rehearsal, Report, WindowSummary,
 };
 use crate::report::words;
+use crate::span::Span;
 
 /// Identities in a table, the first to end on top.
 const IDENTITIES: usize = 12;
@@ -30,8 +31,34 @@ pub fn write(screen: &mut Screen, report: &Report, identity: &IdentityReport) {
     if let Some(window) = &identity.window {
         lasts(screen, window, report.at);
     }
+    if let Some(rehearsal) = &identity.rehearsal {
+        screen.row("floor", &stated_floor(rehearsal));
+    }
     screen.blank();
-    landed(screen, report.root.as_deref(), &identity.placements);
+    let files = with_records([identity]);
+    landed(screen, report.root.as_deref(), &files);
+    copied(screen, [identity]);
+}
+
+/// The files, and in a dry run the records, which would be written as well.
+fn with_records<'r>(
+    identities: impl IntoIterator<Item = &'r IdentityReport>,
+) -> Vec<PlacementReport> {
+    let files = identities.into_iter().flat_map(|identity| {
+        let record = identity.rehearsal.as_ref();
+        let record = record.map(|rehearsal| &rehearsal.record);
+        identity.placements.iter().chain(record)
+    });
+    files.cloned().collect()
+}
+
+fn copied<'r>(screen: &mut Screen, identities: impl IntoIterator<Item = &'r IdentityReport>) {
+    let rehearsed = identities
+        .into_iter()
+        .filter_map(|it| it.rehearsal.as_ref());
+    for copy in rehearsed.filter_map(|it| it.record_copy.as_deref()) {
+        screen.row("record copy", copy);
+    }
 }
 
 fn asked(screen: &mut Screen, identity: &IdentityReport) {
@@ -106,18 +133,28 @@ fn limit(window: &WindowSummary) -> String {
     }
 }
 
-/// `21d, from --min-validity`, `66% = 19d 19h, from certbake.toml:12`.
 fn stated(floor: &FloorSummary) -> String {
-    let required = floor.required.to_string();
-    let stated = if floor.stated == required {
-        required
-    } else {
-        format!("{} = {required}", floor.stated)
+    in_words(&floor.stated, Some(floor.required), &floor.origin)
+}
+
+fn stated_floor(rehearsal: &Rehearsal) -> String {
+    match &rehearsal.floor {
+        Some(floor) => in_words(&floor.stated, floor.required, &floor.origin),
+        None => "none".to_owned(),
+    }
+}
+
+/// `21d, from --min-validity`, `66% = 19d 19h, from certbake.toml:12`.
+fn in_words(stated: &str, required: Option<Span>, origin: &str) -> String {
+    let required = required.map(|required| required.to_string());
+    let floor = match required {
+        Some(required) if required != stated => format!("{stated} = {required}"),
+        _ => stated.to_owned(),
     };
-    if floor.origin.is_empty() {
-        stated
+    if origin.is_empty() {
+        floor
     } else {
-        format!("{stated}, from {}", floor.origin)
+        format!("{floor}, from {origin}")
     }
 }
 
@@ -206,12 +243,20 @@ pub fn write_several(screen: &mut Screen, report: &Report, identities: &[Identit
         let more = words::thousands(lasting.len() - IDENTITIES);
         screen.row("", &format!("and {more} more that expire no sooner"));
     }
-    screen.blank();
-    let files: Vec<PlacementReport> = identities
+    let floors: Vec<Vec<String>> = identities
         .iter()
-        .flat_map(|identity| identity.placements.iter().cloned())
+        .filter_map(|it| Some(vec![it.name.clone(), stated_floor(it.rehearsal.as_ref()?)]))
         .collect();
-    landed(screen, report.root.as_deref(), &files);
+    for (index, line) in table::lines(&floors).iter().take(IDENTITIES).enumerate() {
+        screen.raw(if index == 0 { "floors" } else { "" }, line);
+    }
+    if floors.len() > IDENTITIES {
+        let more = words::thousands(floors.len() - IDENTITIES);
+        screen.row("", &format!("and {more} more"));
+    }
+    screen.blank();
+    landed(screen, report.root.as_deref(), &with_records(identities));
+    copied(screen, identities);
 }
 
 /// A narrow screen has no room for the bar. The bar is drawn without colour, or the columns beside
