@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use serde_json::Value;
 
 use crate::built;
-use crate::support::{APP, EMBEDDED, Lab, Run};
+use crate::support::{APP, EMBEDDED, Lab, Run, TWO};
 
 #[test]
 fn flags_win_over_variables_and_those_over_the_file() {
@@ -381,5 +381,33 @@ fn secrets_of_the_file_are_beside_it_and_those_of_flags_are_here() {
         std::fs::set_permissions(lab.path("here"), std::fs::Permissions::from_mode(0o700)).unwrap();
         lab.run(&[&bake[..], &["--ca-password", source]].concat())
             .ends_with(5);
+    }
+}
+
+#[test]
+fn a_file_that_flags_leave_unread_is_named_where_something_is_missing() {
+    let lab = Lab::new();
+    let hint = |words: &[&str]| {
+        let run = lab.provision(words).ends_with(2);
+        run.json()["findings"][0]["hint"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let unread = "certbake.toml is not read beside a --ca that is a kind";
+    for (there, words) in [
+        (false, &[][..]),
+        (true, &[]),
+        (true, &["--common-name", "app"]),
+    ] {
+        if there {
+            lab.write("certbake.toml", TWO);
+        }
+        assert_eq!(hint(words).contains(unread), there, "{words:?}");
+    }
+    // As the hint says.
+    for more in [&["--config", "certbake.toml"][..], &["--ca", "lab"]] {
+        let words = [&["provision", "--root", "rootfs", "--dry-run"], more].concat();
+        lab.run(&words).ends_with(0);
     }
 }

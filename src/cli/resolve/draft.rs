@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
+use super::DEFAULT_CONFIG;
 use crate::cli::file;
 use crate::cli::source::Source;
 use crate::cli::usage::UsageError;
@@ -93,6 +94,17 @@ impl<'a> Draft<'a> {
             // No flag stands for the whole table.
             None if key == "placements" => UsageError::new("", reason),
             None => UsageError::new(format!("--{}", key.replace(['_', '.'], "-")), reason),
+        }
+    }
+
+    /// A hint about something that is missing: perhaps it stands in the file that flags leave unread.
+    pub fn missing(&self, hint: &str) -> String {
+        if self.source.is_none() && Path::new(DEFAULT_CONFIG).exists() {
+            format!(
+                "{hint}; {DEFAULT_CONFIG} is not read beside a --ca that is a kind: to use it, give --config {DEFAULT_CONFIG}, or --ca NAME for a [ca.NAME] in it"
+            )
+        } else {
+            hint.to_owned()
         }
     }
 

@@ -26,7 +26,9 @@ pub fn plan(draft: &Draft<'_>, authorities: &mut Authorities<'_>) -> Result<Iden
     if words.common_name.is_none() && names.is_empty() {
         return Err(draft
             .error("common_name", "the certificate would have no name")
-            .hint("give a common name, or at least one dns, ip, uri or email name"));
+            .hint(
+                draft.missing("give a common name, or at least one dns, ip, uri or email name"),
+            ));
     }
     let subject = subject(draft)?;
     let policy = policy(draft)?;

@@ -41,7 +41,7 @@ pub fn plan(draft: &Draft<'_>) -> Result<Vec<Placement>, UsageError> {
     if placements.is_empty() {
         return Err(draft
             .error("placements", "no placement is given for the certificate")
-            .hint("give paths inside the image: full_chain and private_key in its placements table, or --cert /etc/app/tls/client.crt --key /etc/app/tls/client.key"));
+            .hint(draft.missing("give paths inside the image: full_chain and private_key in its placements table, or --cert /etc/app/tls/client.crt --key /etc/app/tls/client.key")));
     }
     if !placements
         .iter()
