@@ -140,7 +140,19 @@ fn settings_that_no_certificate_could_meet_are_refused_with_their_line() {
             format!("{both}use_by.rollout = \"0d\"\n"),
             8,
             "identity.app.use_by",
-            "it requires nothing",
+            "rollout is zero, so it requires nothing",
+        ),
+        (
+            format!("{both}use_by = {{ a = \"0d\", b = \"0h\" }}\n"),
+            8,
+            "identity.app.use_by",
+            "a and b are zero, so they require nothing",
+        ),
+        (
+            format!("{both}record = \"-\"\n"),
+            8,
+            "identity.app.record",
+            "- would be a file of that name, not standard output",
         ),
         (
             format!("{both}use_by = {{ a = \"36500d\", b = \"36500d\" }}\n"),

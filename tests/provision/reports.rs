@@ -241,6 +241,19 @@ fn no_report_and_no_record_takes_the_place_of_what_is_baked() {
 }
 
 #[test]
+fn a_record_goes_to_no_file_called_dash_unless_that_is_meant() {
+    let lab = Lab::new();
+    let run = lab.provision(&[APP, &["--record", "-"]].concat());
+    let finding = run.ends_with(2).json()["findings"][0].clone();
+    let summary = "--record: - would be a file of that name, not standard output";
+    assert_eq!(finding["summary"], summary);
+    assert!(!lab.path("-").exists() && !lab.path("ca").exists());
+    lab.provision(&[APP, &["--record", "./-"]].concat())
+        .ends_with(0);
+    assert!(lab.path("-").exists());
+}
+
+#[test]
 fn a_certificate_without_a_subject_is_shown_by_its_other_names() {
     let lab = Lab::new();
     let words = [

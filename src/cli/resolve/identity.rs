@@ -1,5 +1,8 @@
 //! From an `[identity.<name>]` table to an identity that can be ordered.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
 use super::authority::Authorities;
 use super::draft::Draft;
 use super::{placements, relative_to};
@@ -7,7 +10,6 @@ use crate::cli::file::OnShortened;
 use crate::cli::usage::UsageError;
 use crate::command::provision::Identity;
 use crate::pki::name::NameError;
-use crate::pki::window::FloorError;
 use crate::pki::{AltName, Floor, Subject};
 use crate::record;
 use crate::span::Span;
@@ -45,10 +47,7 @@ pub fn plan(draft: &Draft<'_>, authorities: &mut Authorities<'_>) -> Result<Iden
         candidates,
         deadline: words.deadline.unwrap_or(DEADLINE),
         placements: placements::plan(draft)?,
-        record: words
-            .record
-            .as_ref()
-            .map(|path| relative_to(draft.directory_of("record"), path)),
+        record: record_copy(draft)?,
     })
 }
 
@@ -243,9 +242,7 @@ fn floor(draft: &Draft<'_>) -> Result<Option<Floor>, UsageError> {
                     .collect(),
             );
             if facts.values().all(|span| span.as_seconds() == 0) {
-                return Err(
-                    draft.error("use_by", FloorError::nothing(floor.to_string()).to_string())
-                );
+                return Err(without_length(draft, facts));
             }
             let sum = floor.required(time::Duration::ZERO);
             if sum > Span::LONGEST {
@@ -257,6 +254,33 @@ fn floor(draft: &Draft<'_>) -> Result<Option<Floor>, UsageError> {
             Ok(Some(floor))
         }
         (None, None) => Ok(None),
+    }
+}
+
+fn without_length(draft: &Draft<'_>, facts: &BTreeMap<String, Span>) -> UsageError {
+    let names: Vec<_> = facts.keys().map(String::as_str).collect();
+    let reason = match names.as_slice() {
+        [one] => format!("{one} is zero, so it requires nothing"),
+        several => format!(
+            "{} are zero, so they require nothing",
+            several.join(" and ")
+        ),
+    };
+    draft
+        .error("use_by", reason)
+        .hint("write durations such as \"21d\" or \"36h\", or leave use_by out")
+}
+
+/// Where a copy of the record goes. Elsewhere `-` is standard output, which is for the reports.
+fn record_copy(draft: &Draft<'_>) -> Result<Option<PathBuf>, UsageError> {
+    match draft.identity.record.as_deref() {
+        Some(path) if path == Path::new("-") => Err(draft
+            .error(
+                "record",
+                "- would be a file of that name, not standard output",
+            )
+            .hint("give the path of a file, or ./- if it is to have that name")),
+        path => Ok(path.map(|path| relative_to(draft.directory_of("record"), path))),
     }
 }
 
