@@ -68,7 +68,7 @@ impl ImageError {
         }
     }
 
-    fn facts(&self) -> Vec<(&'static str, Value)> {
+    fn facts(&self) -> Vec<Fact> {
         match self {
             Self::Root { root, reason } => {
                 vec![
@@ -110,21 +110,13 @@ impl ImageError {
                 database,
                 known,
                 ..
-            } => vec![
-                ("name", name.as_str().into()),
-                ("database", (*database).into()),
-                ("known", known.clone().map_or(Value::Null, Value::from)),
-            ],
+            } => looked_up(name, database, ("known", known.clone().into())),
             Self::OwnerUnusable {
                 name,
                 database,
                 number,
                 ..
-            } => vec![
-                ("name", name.as_str().into()),
-                ("database", (*database).into()),
-                ("number", number.as_str().into()),
-            ],
+            } => looked_up(name, database, ("number", number.as_str().into())),
             Self::Journal { problem, .. } => vec![("problem", problem.as_str().into())],
             Self::HalfDone { trouble, .. } => vec![("trouble", trouble.to_string().into())],
             Self::Contents { problem, .. } => vec![("problem", (*problem).into())],
@@ -221,6 +213,14 @@ impl ImageError {
             }
         }
     }
+}
+
+type Fact = (&'static str, Value);
+
+/// An owner or a group, where it was looked for, and what stood there.
+fn looked_up(name: &str, database: &str, there: Fact) -> Vec<Fact> {
+    let by = ("name", name.into());
+    vec![by, ("database", database.into()), there]
 }
 
 /// A system call's own reason is often one of the cases that have a page of their own.

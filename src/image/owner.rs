@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn comments_nis_lines_and_lines_without_a_number_are_not_names() {
-        let content = "root:x:0:0:root:/root:/bin/sh\n# app:x:1:1\n+::::::\n\nbroken\napp:x:1001:1001::/:\n";
+        let content =
+            "root:x:0:0:root:/root:/bin/sh\n# app:x:1:1\n+::::::\n\nbroken\napp:x:1001:1001::/:\n";
         assert_eq!(
             entries(content).collect::<Vec<_>>(),
             [("root", "0"), ("app", "1001")]

@@ -133,7 +133,7 @@ mod tests {
             pkcs8(&[oid(&[0x2a, 3, 4])], &[]),
             said("key of kind 1.2.3.4")
         );
-        assert_eq!(pkcs8(&[rsa_oid.clone()], &rsa), said("RSA 16"));
+        assert_eq!(pkcs8(std::slice::from_ref(&rsa_oid), &rsa), said("RSA 16"));
         assert_eq!(pkcs8(&[rsa_oid], &octets), said("RSA"));
         assert_eq!(
             pkcs8(&[ec_oid.clone(), secp256k1.clone()], &[]),

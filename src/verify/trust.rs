@@ -342,7 +342,7 @@ fn odd_list(case: &Case<'_>) -> Option<Finding> {
     }
     let ahead = |list: &Crl| list.this_update > case.now;
     let improper = lists().find(|list| ahead(list) || !list.number_is_proper)?;
-    let what = if ahead(&improper) {
+    let what = if ahead(improper) {
         let wait = Span::from(improper.this_update - case.now);
         format!("its thisUpdate is {wait} in the future")
     } else {

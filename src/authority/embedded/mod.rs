@@ -132,7 +132,7 @@ impl Embedded {
     }
 
     /// For the first order alone: one that made the CA may have been meant for another.
-    fn new(&self, ca: &CaDirectory) -> Option<Finding> {
+    fn told_new(&self, ca: &CaDirectory) -> Option<Finding> {
         let tells = ca.is_new() && !self.told.swap(true, Ordering::Relaxed);
         tells.then(|| {
             let (dir, root) = (shown(&self.dir), shown(&self.dir.join(directory::ROOT)));
@@ -170,7 +170,11 @@ impl Authority for Embedded {
             ],
             anchors: vec![ca.root().der().to_vec()],
             date: None,
-            findings: granted.findings.into_iter().chain(self.new(&ca)).collect(),
+            findings: granted
+                .findings
+                .into_iter()
+                .chain(self.told_new(&ca))
+                .collect(),
         })
     }
 
