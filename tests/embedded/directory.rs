@@ -193,3 +193,72 @@ fn nobody_is_sent_to_renew_an_intermediate_that_ends_with_its_root() {
     assert!(error.finding().hint.starts_with("make a new CA"));
     assert!(!dir.join("intermediate.pem").exists());
 }
+
+#[test]
+fn an_ended_intermediate_is_shown_with_its_cure_and_so_is_a_server_that_cannot_start() {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("ca");
+    let certbake = |words: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_certbake"))
+            .args(words)
+            .arg("--ca-dir")
+            .arg(&dir)
+            .env("EST_PASSWORD", "xyzzy")
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let serve = [
+        "ca",
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--user",
+        "bob",
+        "--password",
+        "env:EST_PASSWORD",
+    ];
+    let day = 86_400;
+    let long_ago = time::macros::datetime!(2001-01-01 0:00 UTC);
+    for (root, cure) in [
+        (
+            36_500 * day,
+            "renew the intermediate: `certbake docs embedded` says how",
+        ),
+        (10 * day, "make a new CA in another directory"),
+    ] {
+        let new = NewCa {
+            root_lifetime: Some(Span::seconds(root)),
+            ..NewCa::default()
+        };
+        CaDirectory::make(&dir, &new, long_ago).unwrap();
+        let shown = certbake(&["ca", "show"]);
+        assert!(
+            shown.contains(&format!("nothing can be issued: {cure}")),
+            "{shown}"
+        );
+        let json = certbake(&["ca", "show", "--report", "json"]);
+        assert!(json.contains(&format!("\"renewal\": \"{cure}")), "{json}");
+        let refused = certbake(&serve);
+        assert!(refused.contains(cure), "{refused}");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+    CaDirectory::make(&dir, &NewCa::default(), time::OffsetDateTime::now_utc()).unwrap();
+    let shown = certbake(&["ca", "show"]);
+    assert!(!shown.contains("nothing can be issued"), "{shown}");
+    // A key of another CA is there, and wrong.
+    let other = key();
+    let text = certbake::pki::pem::encode("PRIVATE KEY", other.expose_pkcs8());
+    fs::write(dir.join("keys/intermediate.key"), text).unwrap();
+    let damaged = certbake(&["ca", "show"]);
+    assert!(
+        damaged.contains("that is not the key of its intermediate.pem"),
+        "{damaged}"
+    );
+    assert!(
+        damaged.contains("restore the file from a copy"),
+        "{damaged}"
+    );
+}

@@ -82,7 +82,7 @@ impl CaError {
             Self::Missing { .. } => "make one with: certbake ca init --ca-dir DIR",
             Self::Foreign { .. } => "give an empty or a new directory",
             Self::Damaged { .. } => {
-                "restore the missing file from a copy, or move the directory away and make a new CA"
+                "restore the file from a copy, or move the directory away and make a new CA"
             }
             Self::Otherwise { otherwise, .. } => {
                 if otherwise.iter().any(|it| it.is_renewable) {

@@ -142,7 +142,7 @@ impl CaDirectory {
     }
 
     /// What makes the CA last longer.
-    fn renewal(&self) -> &'static str {
+    pub fn renewal(&self) -> &'static str {
         if self.ends_with_root() {
             return NEW_CA;
         }

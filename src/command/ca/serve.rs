@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::authority::embedded::server::{
-    self, Clock, Config, Event, Events, ServeError, Users, UsersError,
+    self, Clock, Config, Event, Events, IdentityError, ServeError, Users, UsersError,
 };
-use crate::authority::embedded::{CaDirectory, CaError, NewCa};
+use crate::authority::embedded::{CaDirectory, CaError, IssueError, NewCa};
 use crate::command::{Context, Failure};
 use crate::finding::{Code, Finding};
 use crate::os_error;
@@ -144,6 +144,9 @@ fn cannot_start(error: ServeError) -> Failure {
         ServeError::Listen { .. } => {
             "choose another address with --listen; port 0 lets the system choose the port"
         }
+        ServeError::Identity(IdentityError::Issue(IssueError::IntermediateEnded {
+            hint, ..
+        })) => hint,
         _ => "see `certbake ca show` for the state of the CA",
     };
     usage(Finding::error(START, error.to_string()).hint(hint))

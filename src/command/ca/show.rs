@@ -24,6 +24,9 @@ pub struct Shown {
     /// Whether the intermediate lasts as long as the root lets it.
     #[serde(skip)]
     pub ends_with_root: bool,
+    /// What to do, where the intermediate has expired: nothing is issued any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<&'static str>,
     /// Whether the root's key is in the directory; it may be kept elsewhere.
     pub root_key_is_here: bool,
     /// How many certificates it has issued.
@@ -51,11 +54,13 @@ pub fn run(plan: &Plan, context: &Context<'_>) -> Result<Shown, Failure> {
 
 impl Shown {
     pub(super) fn of(ca: &CaDirectory, now: OffsetDateTime) -> Result<Self, Failure> {
+        let has_ended = ca.intermediate().window().not_after <= now;
         Ok(Self {
             directory: ca.path().display().to_string(),
             root: ShownCertificate::of(ca.root(), now),
             intermediate: ShownCertificate::of(ca.intermediate(), now),
             ends_with_root: ca.ends_with_root(),
+            renewal: has_ended.then(|| ca.renewal()),
             root_key_is_here: ca.root_key_is_here(),
             issued: ca.log().read()?.entries.len(),
         })
@@ -82,9 +87,12 @@ impl fmt::Display for Shown {
         writeln!(f, "directory     {}", self.directory)?;
         writeln!(f, "root          {}", self.root)?;
         writeln!(f, "intermediate  {}", self.intermediate)?;
+        let indent = " ".repeat("intermediate  ".len());
         if self.ends_with_root {
-            let indent = " ".repeat("intermediate  ".len());
             writeln!(f, "{indent}it cannot outlast its root, and expires with it")?;
+        }
+        if let Some(renewal) = self.renewal {
+            writeln!(f, "{indent}nothing can be issued: {renewal}")?;
         }
         let root_key = if self.root_key_is_here {
             "keys/root.key; it may be moved offline until the intermediate is renewed"
