@@ -40,7 +40,7 @@ pub use host_file::{HostFileError, can_write_host_file, write_host_file};
 pub use journal::{Pending, Phase};
 pub use lock::DirLock;
 pub use mode::{Mode, ModeError};
-pub use outside::{HostPlace, Target, is_in_image};
+pub use outside::{HostPlace, Named, Target, is_in_image};
 pub use owner::{Owner, OwnerError, running};
 pub use path::{ImagePath, PathError};
 pub use places::Places;

@@ -3,9 +3,11 @@
 
 use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
+use super::dir::Dir;
 use super::path::ImagePath;
 use super::places::Places;
 use super::root::ImageRoot;
@@ -63,13 +65,35 @@ impl HostPlace {
     }
 }
 
-/// A file that is about to be replaced: its place, the file that is there now, and the directories above.
-#[derive(Clone, Debug)]
+/// What a path of the host names: its place, and the file or directory that is there now. Looked up once, to be
+/// held against many targets.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Named {
+    place: Option<HostPlace>,
+    file: Option<Identity>,
+}
+
+impl Named {
+    pub fn of(path: &Path) -> Self {
+        Self {
+            place: HostPlace::of(path),
+            file: identity(CWD, path),
+        }
+    }
+}
+
+/// A file that is about to be replaced: its place, the file that is there now, and where that is.
+#[derive(Clone)]
 pub struct Target {
     place: HostPlace,
     file: Option<Identity>,
-    /// From the place's own upwards.
-    above: Vec<Identity>,
+    directory: Directory,
+}
+
+#[derive(Clone)]
+enum Directory {
+    OfHost(PathBuf),
+    OfImage(Arc<Dir>),
 }
 
 impl Target {
@@ -80,7 +104,7 @@ impl Target {
         Some(Self {
             place: HostPlace::of(path)?,
             file: identity(CWD, path),
-            above: upwards(CWD, base),
+            directory: Directory::OfHost(base.to_owned()),
         })
     }
 
@@ -93,7 +117,7 @@ impl Target {
                 below: place.below(),
             },
             file: place.found.map(|stat| stat.identity()),
-            above: upwards(place.dir.descriptor(), Path::new(".")),
+            directory: Directory::OfImage(place.dir),
         })
     }
 
@@ -102,23 +126,28 @@ impl Target {
     }
 
     /// Whether it is this file, by whatever name.
-    pub fn is(&self, path: &Path) -> bool {
-        let found = identity(CWD, path);
-        found.is_some() && found == self.file || HostPlace::of(path).as_ref() == Some(&self.place)
+    pub fn is(&self, other: &Named) -> bool {
+        other.file.is_some() && other.file == self.file || other.place.as_ref() == Some(&self.place)
     }
 
     /// Whether it is in this directory, at any depth; the directory may not be there yet.
-    pub fn is_inside(&self, directory: &Path) -> bool {
-        let Ok(directory) = std::path::absolute(directory) else {
-            return false;
-        };
-        let Some((base, missing)) = existing(&directory, &directory) else {
-            return false;
-        };
-        let base = identity(CWD, base);
-        match missing.as_slice() {
-            [] => self.above.iter().any(|above| Some(*above) == base),
-            missing => Some(self.place.base) == base && self.place.below.starts_with(missing),
+    pub fn is_inside(&self, directory: &Named) -> bool {
+        match (&directory.file, &directory.place) {
+            (Some(there), _) => self.directory.above().contains(there),
+            (None, Some(place)) => {
+                place.base == self.place.base && self.place.below.starts_with(&place.below)
+            }
+            (None, None) => false,
+        }
+    }
+}
+
+impl Directory {
+    /// From itself upwards.
+    fn above(&self) -> Vec<Identity> {
+        match self {
+            Self::OfHost(path) => upwards(CWD, path),
+            Self::OfImage(dir) => upwards(dir.descriptor(), Path::new(".")),
         }
     }
 }

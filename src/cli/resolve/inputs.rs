@@ -8,13 +8,14 @@ use super::draft::Draft;
 use super::outside::CONFIGURATION;
 use crate::authority::Opened;
 use crate::command::provision::{Content, Identity};
-use crate::image::Target;
+use crate::image::{Named, Target};
 use crate::secret_source::SecretSource;
 
 /// A file that is read, or a directory with all that is in it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Input {
     path: PathBuf,
+    named: Named,
     /// `--ca-key`, or `ca.lab.client_key (certbake.toml:7)`.
     named_by: String,
     kind: Kind,
@@ -40,8 +41,10 @@ impl Input {
     }
 
     fn new(path: impl Into<PathBuf>, named_by: impl Into<String>, kind: Kind) -> Self {
+        let path = path.into();
         Self {
-            path: path.into(),
+            named: Named::of(&path),
+            path,
             named_by: named_by.into(),
             kind,
         }
@@ -50,13 +53,13 @@ impl Input {
     /// What `target` is, where it would take its place.
     pub fn is_hit_by(&self, target: &Target) -> Option<String> {
         let by = &self.named_by;
-        if target.is(&self.path) {
+        if target.is(&self.named) {
             return Some(match self.kind {
                 Kind::Configuration => format!("is {by}"),
                 _ => format!("is what {by} names, and this run reads it"),
             });
         }
-        (self.kind == Kind::Directory && target.is_inside(&self.path))
+        (self.kind == Kind::Directory && target.is_inside(&self.named))
             .then(|| format!("is in the CA's own directory, which {by} names"))
     }
 }
@@ -66,13 +69,13 @@ pub fn is_renewed(input: &Input, inputs: &[Input], replaced: &[(&Content, &Targe
     let (Kind::Certificate(ca) | Kind::Key(ca)) = &input.kind else {
         return false;
     };
-    let by_like = |path: &Path, like: fn(&Content) -> bool| {
+    let by_like = |named: &Named, like: fn(&Content) -> bool| {
         let mut replaced = replaced.iter();
-        replaced.any(|(content, target)| like(content) && target.is(path))
+        replaced.any(|(content, target)| like(content) && target.is(named))
     };
     inputs.iter().all(|input| match &input.kind {
-        Kind::Certificate(of) if of == ca => by_like(&input.path, Content::holds_certificate),
-        Kind::Key(of) if of == ca => by_like(&input.path, Content::holds_key),
+        Kind::Certificate(of) if of == ca => by_like(&input.named, Content::holds_certificate),
+        Kind::Key(of) if of == ca => by_like(&input.named, Content::holds_key),
         _ => true,
     })
 }
