@@ -34,7 +34,7 @@ placements.combined = "/app.pem"
 
 #[test]
 fn an_authority_that_is_down_is_passed_over_and_the_report_says_who_answered() {
-    let lab = Lab::new(&config(closed(), ""));
+    let lab = Lab::with_ca(&config(closed(), ""));
     let report = lab.run(&["provision"], 0);
     assert_eq!(codes(&report), ["ca-passed-over"]);
     let finding = &report["findings"][0];
@@ -50,7 +50,7 @@ fn an_authority_that_is_down_is_passed_over_and_the_report_says_who_answered() {
 
 #[test]
 fn an_authority_that_hangs_leaves_the_others_their_share_of_the_deadline() {
-    let lab = Lab::new(&config(silent(), "deadline = \"8s\""));
+    let lab = Lab::with_ca(&config(silent(), "deadline = \"8s\""));
     let begun = Instant::now();
     let report = lab.run(&["provision"], 0);
     let took = begun.elapsed();
@@ -65,7 +65,7 @@ fn an_authority_that_hangs_leaves_the_others_their_share_of_the_deadline() {
 /// By the clock of the run's start the certificate would end early by what the first one cost.
 #[test]
 fn a_lifetime_counts_from_the_order_however_long_another_was_waited_for() {
-    let lab = Lab::new(&config(silent(), "deadline = \"4s\"\nttl = \"1h\""));
+    let lab = Lab::with_ca(&config(silent(), "deadline = \"4s\"\nttl = \"1h\""));
     let begun = OffsetDateTime::now_utc();
     let report = lab.run(&["provision"], 0);
     let end = report["identities"][0]["window"]["not_after"].as_str();
@@ -100,7 +100,7 @@ fn when_none_answers_every_one_of_them_is_named() {
 
 #[test]
 fn the_order_may_be_given_on_the_command_line() {
-    let lab = Lab::new(&config(closed(), ""));
+    let lab = Lab::with_ca(&config(closed(), ""));
     let all = ["provision", "--config", "certbake.toml"];
     let report = lab.run(&[&all[..], &["--ca", "second,first"]].concat(), 0);
     assert_eq!(codes(&report), Vec::<&str>::new());
@@ -152,7 +152,7 @@ fn names_that_cannot_be_used_are_told_with_their_line() {
 
 #[test]
 fn a_dry_run_looks_at_all_of_them() {
-    let lab = Lab::new(&config(closed(), ""));
+    let lab = Lab::with_ca(&config(closed(), ""));
     let report = lab.run(&["provision", "--dry-run"], 0);
     let [down, answers, dry] = &codes(&report)[..] else {
         panic!("{report}");
@@ -169,7 +169,7 @@ fn a_dry_run_looks_at_all_of_them() {
     assert_eq!(report["findings"][1]["summary"], "second: the CA answers");
     assert_eq!(report["identities"][0]["authority"]["name"], "second");
     // In front of one that answers, a refusal would end the run.
-    let lab = Lab::new(&config(answering(403), ""));
+    let lab = Lab::with_ca(&config(answering(403), ""));
     lab.run(&["provision", "--dry-run"], 5);
     // Behind one that answers, it is only worth knowing.
     let report = lab.run(
@@ -192,7 +192,7 @@ fn a_dry_run_looks_at_all_of_them() {
 
 #[test]
 fn a_limit_that_is_known_before_costs_no_certificate() {
-    let lab = Lab::new(&config(closed(), "").replace("[\"first\", \"second\"]", "\"second\""));
+    let lab = Lab::with_ca(&config(closed(), "").replace("[\"first\", \"second\"]", "\"second\""));
     lab.run(&["provision"], 0);
     let issued = || {
         std::fs::read_to_string(lab.path("ca/issued.jsonl"))

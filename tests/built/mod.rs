@@ -29,6 +29,13 @@ impl Lab {
         Self(dir)
     }
 
+    /// With an embedded CA in `ca`, made before the first order.
+    pub fn with_ca(config: &str) -> Self {
+        let lab = Self::new(config);
+        lab.text(&["ca", "init", "--ca-dir", "ca"], 0);
+        lab
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }

@@ -19,7 +19,7 @@ placements.combined = "/second.pem"
 
 #[test]
 fn a_failed_run_takes_back_what_it_was_issued_when_it_is_told_to() {
-    let lab = Lab::new(&format!("{CONFIG}{SECOND}"));
+    let lab = Lab::with_ca(&format!("{CONFIG}{SECOND}"));
     let report = lab.run(&["provision"], 3);
     assert_eq!(
         codes(&report),
@@ -45,7 +45,7 @@ fn a_failed_run_takes_back_what_it_was_issued_when_it_is_told_to() {
 fn what_has_landed_is_never_taken_back() {
     // A name that no file system takes is found out when it is made.
     let unmakeable = format!("{}/app.json", "x".repeat(300));
-    let lab = Lab::new(&CONFIG.replace("app.json", &unmakeable));
+    let lab = Lab::with_ca(&CONFIG.replace("app.json", &unmakeable));
     let report = lab.run(&["provision", "--revoke-on-failure"], 7);
     assert_eq!(codes(&report), ["record-unwritable"]);
     assert!(lab.path("rootfs/app.crt").exists());
