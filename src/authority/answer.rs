@@ -268,7 +268,9 @@ fn wrong_login(
             "certbake presented {login}, which the CA does not accept: it is wrong or has expired"
         )
     } else if offers(BASIC) {
-        format!("certbake presented {login}: give username and password")
+        format!(
+            "certbake presented {login}: give username and password (--ca-user and --ca-password)"
+        )
     } else {
         format!(
             "the server wants {}, which certbake does not support: have HTTP Basic or a client certificate enabled",

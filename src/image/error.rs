@@ -79,6 +79,8 @@ pub enum BrokenLink {
     Loop,
     /// The link's target is in a directory that does not exist in the image.
     Dangling,
+    /// The kernel decides where it leads (proc(5)): out of the image, perhaps.
+    Magic,
 }
 
 /// What may not be permitted.
@@ -239,6 +241,9 @@ fn broken_link(how: BrokenLink, target: &str) -> String {
         BrokenLink::Loop => format!("it points to {target}, in a loop"),
         BrokenLink::Dangling => {
             format!("it points to {target}, whose directory does not exist in the image")
+        }
+        BrokenLink::Magic => {
+            format!("it points to {target} by way of /proc, which may lead out of the image")
         }
     }
 }

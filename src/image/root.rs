@@ -16,7 +16,7 @@ use zeroize::Zeroize;
 
 use super::dir::Dir;
 use super::error::{BrokenLink, During, ImageError, Reason};
-use super::path::{ImagePath, join};
+use super::path::{ImagePath, join, split};
 use super::places::Places;
 use super::stat::{FileKind, stat_fd};
 
@@ -137,6 +137,11 @@ impl ImageRoot {
         Ok(RootRef::from_fd(self.top.as_fd()).resolve(path)?.into())
     }
 
+    fn is_of_kernel(&self, directory: &str) -> bool {
+        let found = self.open_dir(directory).ok().flatten();
+        found.is_some_and(|dir| dir.is_kernels().unwrap_or(false))
+    }
+
     /// Says which component of `path` is to blame.
     fn unresolved(&self, path: &str, reason: Reason) -> ImageError {
         let mut upto = String::new();
@@ -151,13 +156,19 @@ impl ImageRoot {
                     };
                 }
                 (Errno::LOOP, Err(Reason(Errno::LOOP))) => {
-                    let target = self.open_dir(above).ok().flatten();
-                    let target = target.and_then(|dir| dir.read_link(name).ok());
+                    let beside = self.open_dir(above).ok().flatten();
+                    let target = beside.and_then(|dir| dir.read_link(name).ok());
+                    let target = target.unwrap_or_default();
+                    let ways = [here.as_str(), target.as_str()].map(|link| split(link).0);
+                    let is_magic = ways.into_iter().any(|way| self.is_of_kernel(way));
                     return ImageError::LinkBroken {
                         path: path.to_owned(),
                         link: here,
-                        target: target.unwrap_or_default(),
-                        how: BrokenLink::Loop,
+                        target,
+                        how: match is_magic {
+                            true => BrokenLink::Magic,
+                            false => BrokenLink::Loop,
+                        },
                     };
                 }
                 _ => upto = here,

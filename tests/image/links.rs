@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::driver::{LANDED, NEW_KEY, driver};
 use super::skips;
 use super::strace::{available, tampered};
-use super::support::{Image, Tree, code, land, slot};
+use super::support::{Image, Mount, Tree, code, land, slot};
 
 /// Lands a key at `path` and returns where in the image it is then.
 fn lands_at(image: &Image, path: &str) -> String {
@@ -142,6 +142,27 @@ fn links_in_a_circle_are_refused() {
             error.to_string().contains("/etc/a") && error.to_string().contains("in a loop"),
             "{error}"
         );
+    }
+}
+
+#[test]
+fn a_link_that_the_kernel_leads_is_refused_and_is_not_told_as_a_loop() {
+    let image = Image::new();
+    image.dir("proc");
+    let Some(_proc) = Mount::new(&["-t", "proc", "proc"], &image.path("proc")) else {
+        return;
+    };
+    image.link("etc/app", "/proc/self/cwd");
+    for (path, link) in [
+        ("/etc/app/key", "/etc/app"),
+        ("/proc/self/root/key", "/proc/self/root"),
+    ] {
+        // Not all that is in /proc can be read, so the tree is not compared.
+        let error = land(&image.root(), &[(path, 0o600, "never")]).unwrap_err();
+        assert_eq!(code(&error), "image-link-broken", "{error}");
+        let told = error.to_string();
+        let way = told.contains("by way of /proc, which may lead out of the image");
+        assert!(way && told.contains(&format!("link {link} ")), "{told}");
     }
 }
 

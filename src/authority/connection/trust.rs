@@ -47,8 +47,8 @@ pub(super) fn pinning(
         None if anchors.is_empty() && url.scheme() == "http" => Ok(Pinning::Nobody),
         None if anchors.is_empty() => Err(wrong(
             "trust",
-            "no root to trust is given: give anchors (the CA's root as PEM), or trust = \"system\", \
-             \"file:PATH\" or \"sha256:…\" (the fingerprint of its root)",
+            "no root to trust is given: give anchors or --ca-anchors (the CA's root as PEM), or trust or \
+             --ca-trust: \"system\", \"file:PATH\" or \"sha256:…\" (the fingerprint of its root)",
         )),
         None => Ok(Pinning::Anchors(anchors.to_vec())),
     }

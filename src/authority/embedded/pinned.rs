@@ -45,7 +45,7 @@ impl Pins {
             self.names()
         );
         Ok(Some(self.finding(dir, summary).hint(
-            "leave anchors out until the CA exists: it supplies its own root; if it exists already, correct dir",
+            "leave anchors out until the CA exists: it supplies its own root; if it exists already, correct dir (--ca-dir)",
         )))
     }
 
@@ -78,7 +78,7 @@ impl Pins {
         Some(
             self.finding(dir, summary)
                 .fact("root", described(root))
-                .hint("pin the root.pem of that directory, or leave anchors out: the CA supplies its own root; if the anchors are right, correct dir"),
+                .hint("pin the root.pem of that directory, or leave anchors out: the CA supplies its own root; if the anchors are right, correct dir (--ca-dir)"),
         )
     }
 

@@ -326,7 +326,7 @@ impl<'a> Authorities<'a> {
                     .hint(if words.kind == "embedded" {
                         "leave anchors out until the CA exists: it supplies its own root"
                     } else {
-                        "give the PEM file of the roots to which its certificates must chain"
+                        "give a PEM file, readable by this user, of the roots to which its certificates must chain"
                     })
             })?;
         let ders: Vec<Vec<u8>> = anchors
