@@ -82,11 +82,8 @@ pub fn nothing_is_overwritten(
             let what = what.map(|(_, what)| what.as_str()).unwrap_or_default();
             return Err(file.refused(&format!("is {path} in the image, where {what} goes")));
         }
-        if root
-            .as_ref()
-            .is_some_and(|root| is_among_records(root, place))
-        {
-            return Err(file.refused(AMONG_RECORDS));
+        if let Some(why) = root.as_ref().and_then(|root| among_records(root, place)) {
+            return Err(file.refused(&why));
         }
         seen.push((place.clone(), &file.what));
     }
@@ -156,21 +153,17 @@ pub fn inputs_are_spared(
         if let Some((_, what)) = inputs.iter().find(|(paths, _)| paths.iter().any(is_there)) {
             return Err(file.refused(&format!("is {what}")));
         }
-        if root
-            .as_ref()
-            .is_some_and(|root| is_among_records(root, &place))
-        {
-            return Err(file.refused(AMONG_RECORDS));
+        if let Some(why) = root.as_ref().and_then(|root| among_records(root, &place)) {
+            return Err(file.refused(&why));
         }
     }
     Ok(())
 }
 
-const AMONG_RECORDS: &str = "is in /var/lib/certbake in the image, which is for records";
-
-fn is_among_records(root: &ImageRoot, place: &HostPlace) -> bool {
+fn among_records(root: &ImageRoot, place: &HostPlace) -> Option<String> {
     let records: ImagePath = DIRECTORY.parse().expect("a constant absolute path");
-    place.is_in(root, &records)
+    let is_among = place.is_in(root, &records);
+    is_among.then(|| format!("is in {records} in the image, which is for records"))
 }
 
 fn reports_beside<'a>(
